@@ -1,1 +1,34 @@
-//! stanchion-storage
+//! The append-only log: the database of a lane.
+//!
+//! This crate knows records, segments, sync and recovery. It must not know what a job is, and it knows no
+//! async runtime: one thread per log writes, and says what it did through a callback. What is on the disk is
+//! described in `docs/FORMAT.md`.
+//!
+//! The way of a record:
+//!
+//! ```text
+//! Records (a shard's scratch) ─▶ Log::stage: one copy and an lsn, under the staging lock
+//!   ─▶ the writer thread takes all that is staged as one batch: CRCs, one write, one sync
+//!   ─▶ LogEvent::Durable(lsn) ─▶ replies that wait for it
+//! ```
+
+mod config;
+mod error;
+mod event;
+pub mod limits;
+mod log;
+mod record;
+mod records;
+mod recovered;
+mod segment;
+
+pub use config::{Durability, LogConfig};
+pub use error::{OpenError, Poison};
+pub use event::LogEvent;
+pub use log::{Log, Segment, Staged};
+pub use record::{RecordKind, RecordView};
+pub use records::Records;
+pub use recovered::{Recovered, TornTail};
+
+/// The number of a record: the first is 1, each next one is one more, over the whole life of a log.
+pub type Lsn = u64;

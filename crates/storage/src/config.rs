@@ -1,0 +1,42 @@
+//! What a log is told when it is opened.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::limits::{SEGMENT_BYTES_DEFAULT, STAGED_BYTES_MAX_DEFAULT};
+
+/// The configuration of one log.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// The log's own directory. It is created when it is missing, and nothing else may live there.
+    pub dir: PathBuf,
+    /// The size of new segments; existing ones keep theirs.
+    pub segment_bytes: u64,
+    /// When the writer syncs without being asked.
+    pub durability: Durability,
+    /// How much may be staged before [`crate::Log::has_room`] says no.
+    pub staged_bytes_max: usize,
+}
+
+impl LogConfig {
+    /// The defaults, for a log in `dir` that syncs always.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            durability: Durability::Always,
+            staged_bytes_max: STAGED_BYTES_MAX_DEFAULT,
+        }
+    }
+}
+
+/// When the writer syncs without being asked. [`crate::Log::sync_to`] asks, under every policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// After each batch; a batch is all that was staged while the one before was written.
+    Always,
+    /// Only when a segment is full; the operating system decides when the rest reaches the disk.
+    Never,
+    /// At most this long after a record was written.
+    Interval(Duration),
+}

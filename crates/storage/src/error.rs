@@ -1,0 +1,95 @@
+//! Why a log could not be opened, and why an open one stopped.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::Lsn;
+
+/// Why a log could not be opened. Apart from [`OpenError::Io`], nothing on the disk was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has the log open.
+    #[error("{} is in use by process {pid}; a log has one writer, so stop that process or use another directory", dir.display())]
+    Locked {
+        /// The log's directory.
+        dir: PathBuf,
+        /// The other process, or `unknown` while it is just starting.
+        pid: String,
+    },
+    /// The directory holds something else.
+    #[error("{} is not a directory of this log: it contains {}, which no log writes; name an empty or a new directory", dir.display(), name.display())]
+    Foreign {
+        /// The directory.
+        dir: PathBuf,
+        /// An entry that does not belong to a log.
+        name: PathBuf,
+    },
+    /// A newer version of the program wrote the log.
+    #[error("{} has format version {found}, and this program reads up to {supported}; start the newer program that wrote it", file.display())]
+    NewerFormat {
+        /// The segment.
+        file: PathBuf,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        supported: u32,
+    },
+    /// Something that was on the disk for certain is damaged or missing.
+    #[error("{} is damaged at byte {offset}: {reason}; nothing was changed, restore the file from a copy", file.display())]
+    Corrupt {
+        /// The segment.
+        file: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The caller refused a record.
+    #[error("record {lsn} at byte {offset} of {} cannot be replayed: {reason}", file.display())]
+    Replay {
+        /// The segment.
+        file: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// The record.
+        lsn: Lsn,
+        /// What the caller said.
+        reason: String,
+    },
+    /// The configuration asks for what cannot be.
+    #[error("{0}")]
+    Config(String),
+    /// The operating system refused an operation.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    /// Wraps the answer of the operating system.
+    pub(crate) fn io(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { operation, path, source }
+    }
+}
+
+/// Why a log stopped: after a failed write or sync, what is on the disk is unknown. It is never tried again,
+/// for a second sync may succeed although the system has already dropped the pages that the first one lost.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} {}: {source}; the log has stopped, and records after {durable} may be lost", path.display())]
+pub struct Poison {
+    /// What was tried, as a verb.
+    pub operation: &'static str,
+    /// On what.
+    pub path: PathBuf,
+    /// What the system answered.
+    pub source: io::Error,
+    /// What is on the disk for certain.
+    pub durable: Lsn,
+}

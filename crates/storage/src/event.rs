@@ -1,0 +1,25 @@
+//! What the writer thread tells the world.
+
+use std::sync::Arc;
+
+use crate::{Lsn, Poison};
+
+/// Something that the writer did. The callback of [`crate::Log::open`] gets it on the writer thread, so it must be
+/// quick: whatever it does, all later commits wait for.
+#[derive(Debug, Clone)]
+pub enum LogEvent {
+    /// Everything up to this lsn is in the file, though a crash of the machine may still lose it.
+    Written(Lsn),
+    /// Everything up to this lsn is synced.
+    Durable(Lsn),
+    /// Staging was full and has room again. Whoever saw [`crate::Log::has_room`] say no looks again.
+    Room,
+    /// The disk has no room for the next segment: see [`crate::Log::is_disk_full`].
+    DiskFull,
+    /// The next segment could be allocated after all.
+    DiskFreed,
+    /// The sealed segments up to this number are freed, as [`crate::Log::free_through`] asked.
+    Freed(u64),
+    /// A write or a sync failed. This comes once, and nothing comes after it.
+    Poisoned(Arc<Poison>),
+}

@@ -1,0 +1,46 @@
+//! Everything has a limit; these are the log's, with their units.
+
+use std::time::Duration;
+
+use crate::record::{BATCH_BYTES, RECORD_HEADER_BYTES};
+use crate::segment::SEGMENT_HEADER_BYTES;
+
+/// The largest body of a record. One command or one EXEC may carry 32 MiB of arguments, and its events add
+/// ids, instants and settings: at most 10,000 jobs of some hundred bytes each.
+pub const RECORD_BODY_BYTES_MAX: usize = 36 * 1024 * 1024;
+
+/// The largest record, with its header.
+pub const RECORD_BYTES_MAX: usize = RECORD_HEADER_BYTES + RECORD_BODY_BYTES_MAX;
+
+/// The size of a segment unless the configuration says otherwise: twice the largest record, so that at most
+/// half of a segment is left unused at its end, and a little for the headers.
+pub const SEGMENT_BYTES_DEFAULT: u64 = 72 * 1024 * 1024 + 4096;
+
+/// The smallest size of a segment that a configuration may ask for. A record (or, at recovery, a tail) that
+/// does not fit gets a larger segment of its own.
+pub const SEGMENT_BYTES_MIN: u64 = 4096;
+
+/// How much may be staged and not yet taken by the writer before [`crate::Log::has_room`] says no.
+pub const STAGED_BYTES_MAX_DEFAULT: usize = 16 * 1024 * 1024;
+
+/// How many unused segments are kept for the next ones. More are deleted.
+pub const SPARE_SEGMENTS_MAX: usize = 2;
+
+/// How long the writer lets records gather when nobody waits for them (all policies but `always`).
+pub const GATHER_TIME: Duration = Duration::from_millis(2);
+
+/// How many staged bytes end the gathering early.
+pub const GATHER_BYTES: usize = 256 * 1024;
+
+/// How long the writer waits before it asks a full disk for the next segment again.
+pub const DISK_FULL_RETRY: Duration = Duration::from_millis(500);
+
+/// How much of a segment recovery reads at a time.
+pub const READ_BYTES: usize = 1024 * 1024;
+
+const _: () = assert!(
+    SEGMENT_BYTES_DEFAULT >= 2 * RECORD_BYTES_MAX as u64 + (SEGMENT_HEADER_BYTES + BATCH_BYTES) as u64,
+    "a segment holds at least twice the largest record"
+);
+const _: () = assert!(SEGMENT_BYTES_MIN > (SEGMENT_HEADER_BYTES + 2 * BATCH_BYTES) as u64);
+const _: () = assert!(RECORD_BODY_BYTES_MAX <= u32::MAX as usize, "a length is 32 bits wide");

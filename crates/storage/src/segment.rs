@@ -1,0 +1,2 @@
+//! Segment header.
+pub(crate) const SEGMENT_HEADER_BYTES: usize = 64;
