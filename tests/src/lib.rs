@@ -1,1 +1,28 @@
-//! tests
+//! The harness of the end-to-end tests: real processes, raw sockets, and scripts that say what is expected.
+//!
+//! Nothing here knows how the server works inside. It starts the binary that users start, talks to it over
+//! sockets, kills it, and judges it by `commands.md` alone; so a test that passes here is a promise kept to a
+//! client, not to a function.
+
+mod binary;
+mod connection;
+mod pattern;
+mod process;
+mod random;
+mod script;
+mod server;
+mod value;
+
+pub use binary::{binary, venv_python};
+pub use connection::Connection;
+pub use process::{Process, cpu_ticks, snapshot};
+pub use random::Random;
+pub use script::Session;
+pub use server::{Options, RedisServer, Server};
+pub use value::Value;
+
+use std::time::Duration;
+
+/// How long anything that should happen may take before a test fails: far above what it needs, so that only a
+/// hang reaches it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
