@@ -1,0 +1,119 @@
+//! Every limit of what a client may say, named with its unit, and how they relate.
+//!
+//! The constants are the defaults; [`Limits`] holds those that the configuration may change.
+
+/// Bytes of a queue's or group's name, a dedupe key, a worker's name or a root's signature.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// Bytes of one job's payload.
+pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of all arguments of one command, or of all commands of one EXEC.
+pub const ARGS_BYTES_MAX: usize = 32 << 20;
+
+/// Jobs that one command may push, or name by receipt or id.
+pub const COMMAND_JOBS_MAX: u32 = 10_000;
+
+/// Jobs that one claim may ask for.
+pub const CLAIM_JOBS_MAX: u32 = 10_000;
+
+/// Bytes of payload that one claim hands out; it ends early, after at least one job.
+pub const CLAIM_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of a QNACK's message that are kept; the rest is cut.
+pub const ERROR_BYTES_MAX: usize = 4 << 10;
+
+/// Jobs that one QPEEK shows.
+pub const PEEK_JOBS_MAX: u32 = 1_000;
+
+/// Most that a COUNT of QSCAN or QREADY asks for.
+pub const SCAN_COUNT_MAX: u32 = 10_000;
+
+/// What QSCAN and QREADY look at when COUNT does not say, as in SCAN.
+pub const SCAN_COUNT_DEFAULT: u32 = 10;
+
+/// Queues or globs that one QMCLAIM names after one keyword.
+pub const SOURCES_MAX: u32 = 1_000;
+
+/// The longest duration, in milliseconds: 10 years of 365 days.
+pub const DURATION_MS_MAX: u64 = 10 * 365 * 24 * 3_600 * 1_000;
+
+/// The latest instant, in Unix milliseconds: the end of the year 9999.
+pub const INSTANT_MS_MAX: u64 = 253_402_300_799_999;
+
+/// The highest priority.
+pub const PRIORITY_MAX: u8 = 9;
+
+/// Digits of a root's timestamp.
+pub const ROOT_TIMESTAMP_DIGITS_MAX: usize = 19;
+
+/// Words of one command, its name included.
+pub const ARGUMENTS_MAX: u32 = 1 << 20;
+
+/// Bytes of a header line (`*3`, `$5`) or of an inline command, as in Redis.
+pub const LINE_BYTES_MAX: usize = 64 << 10;
+
+/// A bulk that says it is longer than this ends the connection: Redis's `proto-max-bulk-len`.
+pub const BULK_BYTES_MAX: usize = 512 << 20;
+
+/// Bytes on the wire of one command, headers included.
+pub const QUERY_BYTES_MAX: usize = 64 << 20;
+
+/// Words of a command from a client that has yet to authenticate, as in Redis.
+pub const UNAUTHENTICATED_ARGUMENTS_MAX: u32 = 10;
+
+/// Bytes of a bulk from a client that has yet to authenticate, as in Redis.
+pub const UNAUTHENTICATED_BULK_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of a client's word that an error quotes, as in Redis.
+pub const QUOTE_BYTES_MAX: usize = 128;
+
+/// Words of one job with every option of QMPUSH once, and its NEXT.
+const JOB_ARGUMENTS_MAX: u32 = 24;
+
+/// Bytes of the longest header that is no error: `$`, 10 digits, the CR LF after it and the one after the body.
+const HEADER_BYTES_MAX: usize = 15;
+
+const _: () =
+    assert!(PAYLOAD_BYTES_MAX < ARGS_BYTES_MAX, "the largest payload needs room for its queue's name");
+const _: () = assert!(PAYLOAD_BYTES_MAX <= BULK_BYTES_MAX, "a payload is one bulk");
+const _: () = assert!(PAYLOAD_BYTES_MAX <= CLAIM_BYTES_MAX, "a claim hands out the largest payload");
+const _: () = assert!(ERROR_BYTES_MAX <= PAYLOAD_BYTES_MAX, "a message is one bulk");
+const _: () = assert!(COMMAND_JOBS_MAX * JOB_ARGUMENTS_MAX <= ARGUMENTS_MAX, "the largest QMPUSH fits");
+const _: () = assert!(
+    ARGS_BYTES_MAX + (ARGUMENTS_MAX as usize) * HEADER_BYTES_MAX <= QUERY_BYTES_MAX,
+    "the largest command fits the query buffer with its headers"
+);
+const _: () = assert!(QUERY_BYTES_MAX <= u32::MAX as usize, "spans are 32-bit");
+const _: () = assert!(PEEK_JOBS_MAX <= CLAIM_JOBS_MAX, "a look is not larger than a claim");
+const _: () = assert!(INSTANT_MS_MAX + DURATION_MS_MAX < i64::MAX as u64, "an instant and a duration add up");
+
+/// The limits that the configuration may change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// See [`NAME_BYTES_MAX`].
+    pub name_bytes_max: usize,
+    /// See [`PAYLOAD_BYTES_MAX`].
+    pub payload_bytes_max: usize,
+    /// See [`ARGS_BYTES_MAX`].
+    pub args_bytes_max: usize,
+    /// See [`COMMAND_JOBS_MAX`].
+    pub command_jobs_max: u32,
+    /// See [`CLAIM_JOBS_MAX`].
+    pub claim_jobs_max: u32,
+    /// See [`CLAIM_BYTES_MAX`].
+    pub claim_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            name_bytes_max: NAME_BYTES_MAX,
+            payload_bytes_max: PAYLOAD_BYTES_MAX,
+            args_bytes_max: ARGS_BYTES_MAX,
+            command_jobs_max: COMMAND_JOBS_MAX,
+            claim_jobs_max: CLAIM_JOBS_MAX,
+            claim_bytes_max: CLAIM_BYTES_MAX,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The table of commands: everything that is known about a command besides what it does.
+//!
+//! It drives look-up, arity, the parsing of options, COMMAND and its subcommands, help, ACL categories, key
+//! extraction and docs/PROTOCOL.md, so that none of them can disagree with another.
+
+mod consumer;
+mod lookup;
+mod operator;
+mod option;
+mod producer;
+mod redis;
+mod row;
+mod sets;
+mod words;
+
+pub(crate) use lookup::wrong_arity;
+pub use lookup::{find, resolve, subcommand};
+pub use option::{Number, Opt, OptSet, OptionSpec, Place, ValueKind};
+pub use sets::{Categories, Flags};
+
+/// Names a command or a subcommand.
+#[expect(missing_docs, reason = "each is the command of that name; the table's rows describe them")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CommandId {
+    Qpush,
+    Qmpush,
+    Qroot,
+    Qclaim,
+    Qmclaim,
+    Qack,
+    Qnack,
+    Qrelease,
+    Qextend,
+    Qlen,
+    Qstats,
+    Qlist,
+    Qready,
+    Qpeek,
+    Qjob,
+    Qscan,
+    Qrequeue,
+    Qdel,
+    Qpurge,
+    Qpause,
+    Qresume,
+    Qconfig,
+    QconfigSet,
+    QconfigGet,
+    QconfigUnset,
+    Ping,
+    Echo,
+    Hello,
+    Auth,
+    Select,
+    Quit,
+    Reset,
+    Client,
+    ClientId,
+    ClientSetname,
+    ClientGetname,
+    ClientSetinfo,
+    ClientList,
+    ClientInfo,
+    Command,
+    CommandCount,
+    CommandDocs,
+    CommandInfo,
+    CommandList,
+    CommandGetkeys,
+    CommandGetkeysandflags,
+    Info,
+    Config,
+    ConfigGet,
+    ConfigSet,
+    Type,
+    Exists,
+    Del,
+    Unlink,
+    Scan,
+    Dbsize,
+    Multi,
+    Exec,
+    Discard,
+    Time,
+    Shutdown,
+    Waitaof,
+    Eval,
+    EvalRo,
+    Evalsha,
+    EvalshaRo,
+    Script,
+    Fcall,
+    FcallRo,
+    /// `HELP` of any command with subcommands; `docs::help` answers it.
+    Help,
+}
+
+/// One row: a command, or a subcommand of one.
+#[derive(Debug)]
+pub struct CommandSpec {
+    /// What the server branches on.
+    pub id: CommandId,
+    /// In lower case; of a subcommand the second word only.
+    pub name: &'static str,
+    /// Words with the command's name, and the subcommand's; `-n` means at least `n`, as in Redis.
+    pub arity: i32,
+    /// What it does to the server.
+    pub flags: Flags,
+    /// Who may be allowed to run it.
+    pub categories: Categories,
+    /// Which of its words are keys.
+    pub keys: Keys,
+    /// Its chapter in the documentation.
+    pub group: Group,
+    /// The first version that has it.
+    pub since: &'static str,
+    /// What it does, in one line.
+    pub summary: &'static str,
+    /// What it costs.
+    pub complexity: &'static str,
+    /// Its words after the name, in order.
+    pub arguments: &'static [Argument],
+    /// Its options, sorted by word.
+    pub options: &'static [OptionSpec],
+    /// What it answers.
+    pub reply: &'static str,
+    /// Errors of its own, besides those of syntax and limits.
+    pub errors: &'static [crate::ErrorCode],
+    /// Its second words, if it has some.
+    pub subcommands: &'static [CommandSpec],
+    /// Set for a command of Redis that we refuse: what to use in its place.
+    pub refused: Option<&'static str>,
+}
+
+/// Where the keys of a command are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keys {
+    /// It has none.
+    None,
+    /// The word at this position.
+    One(usize),
+    /// All words from this position on.
+    From(usize),
+    /// After this keyword at position 1: how many, then the keys.
+    Counted(&'static str),
+}
+
+/// A chapter of the documentation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Group {
+    /// What adds jobs.
+    Producer,
+    /// What runs jobs.
+    Consumer,
+    /// What watches and steers.
+    Operator,
+    /// Redis's connection commands.
+    Connection,
+    /// Redis's commands on keys.
+    Generic,
+    /// Redis's transactions.
+    Transactions,
+    /// Redis's server commands.
+    Server,
+    /// Redis's scripts, which are refused.
+    Scripting,
+}
+
+/// A word of a command, or several.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Argument {
+    /// A word.
+    Word {
+        /// What the documentation calls it.
+        name: &'static str,
+        /// What it holds.
+        kind: WordKind,
+        /// Whether and how often it stands.
+        times: Times,
+    },
+    /// Here stand the options.
+    Options,
+}
+
+/// What a word holds, as COMMAND DOCS says it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WordKind {
+    /// A queue.
+    Key,
+    /// Any bytes.
+    String,
+    /// A number.
+    Integer,
+    /// A glob.
+    Pattern,
+}
+
+/// Whether and how often a word stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Times {
+    /// Once.
+    One,
+    /// At most once.
+    Optional,
+    /// At least once.
+    Many,
+    /// Any number of times.
+    Any,
+}
+
+impl CommandSpec {
+    /// Whether a command of so many words, its name included, has the right number of them.
+    #[inline]
+    pub fn arity_fits(&self, words: usize) -> bool {
+        let arity = self.arity.unsigned_abs() as usize;
+        if self.arity < 0 { words >= arity } else { words == arity }
+    }
+
+    /// Whether it has subcommands.
+    pub fn is_container(&self) -> bool {
+        !self.subcommands.is_empty()
+    }
+}
+
+/// The chapters of the table.
+const CHAPTERS: [&[CommandSpec]; 4] =
+    [producer::COMMANDS, consumer::COMMANDS, operator::COMMANDS, redis::COMMANDS];
+
+/// How many commands there are.
+const COMMANDS_LEN: usize =
+    producer::COMMANDS.len() + consumer::COMMANDS.len() + operator::COMMANDS.len() + redis::COMMANDS.len();
+
+/// Every command, without subcommands: those of queues first.
+pub static COMMANDS: [&CommandSpec; COMMANDS_LEN] = {
+    let mut rows = [&row::BASE; COMMANDS_LEN];
+    let mut filled = 0;
+    let mut chapter = 0;
+    while chapter < CHAPTERS.len() {
+        let mut row = 0;
+        while row < CHAPTERS[chapter].len() {
+            rows[filled] = &CHAPTERS[chapter][row];
+            filled += 1;
+            row += 1;
+        }
+        chapter += 1;
+    }
+    rows
+};
+
+#[cfg(test)]
+mod tests;
