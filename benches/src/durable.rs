@@ -1,0 +1,87 @@
+//! Jobs per second when every reply waits for the disk, beside Redis with `appendfsync always`.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::load::{Shape, Until};
+use crate::process::Persistence;
+use crate::report::{Limit, Report, say, table};
+use crate::setting::Setting;
+use crate::stats::Spread;
+use crate::target::{Crowd, Sample, Target};
+
+/// Many workers that each wait for their reply, as the issue asks.
+pub(crate) const CROWD: Crowd = Crowd { connections: 64, queues: 4, backlog: 0 };
+pub(crate) const SHAPE: Shape = Shape { depth: 1, batch: 1 };
+
+const WARM_UP: Duration = Duration::from_millis(300);
+const RATIO_MIN: f64 = 3.0;
+
+/// Starts the servers that are compared: Redis, then Stanchion.
+pub(crate) fn targets(setting: &Setting) -> Result<[Target; 2]> {
+    Ok([
+        Target::redis(setting.base(), Persistence::Always, CROWD)?,
+        Target::stanchion(setting.binary(), setting.base(), "always", CROWD)?,
+    ])
+}
+
+/// Measures, prints and records.
+pub(crate) fn run(setting: &Setting, report: &mut Report) -> Result<()> {
+    let mut targets = targets(setting)?;
+    let syncs = syncs_per_second(setting.base(), setting.slice.min(Duration::from_secs(1)))?;
+    say(format!(
+        "\ndurable: {} connections at depth 1; {} rounds of {:.1} s; this disk does {syncs:.0} appends of 4 KiB with fdatasync a second",
+        CROWD.connections,
+        setting.rounds,
+        setting.slice.as_secs_f64()
+    ))?;
+    for target in &mut targets {
+        target.measure(SHAPE, Until::Elapsed(WARM_UP))?;
+    }
+    let mut samples = [Vec::new(), Vec::new()];
+    for round in 0..setting.rounds {
+        for turn in 0..targets.len() {
+            let which = (round + turn) % targets.len();
+            samples[which].push(targets[which].measure(SHAPE, Until::Elapsed(setting.slice))?);
+        }
+    }
+    let mut table = table(&["", "jobs/s", "server µs/job"]);
+    for (target, samples) in targets.iter().zip(&samples) {
+        let rate = Spread::of(samples.iter().map(Sample::jobs_per_second));
+        let cost = Spread::of(samples.iter().map(Sample::server_us));
+        table.add_row([target.name().to_owned(), format!("{rate:.0}"), format!("{:.1}", cost.median)]);
+    }
+    let [redis, stanchion] = &samples;
+    let rate = |samples: &[Sample]| Spread::of(samples.iter().map(Sample::jobs_per_second));
+    let pairs = redis.iter().zip(stanchion);
+    let ratio =
+        Spread::of(pairs.map(|(redis, stanchion)| stanchion.jobs_per_second() / redis.jobs_per_second()));
+    say(format!("{table}\nStanchion does {ratio:.2} times as many jobs"))?;
+    report.bar("durable jobs/s of Stanchion over the Lua queue's", ratio.median, Limit::AtLeast(RATIO_MIN));
+    let figures = json!({
+        "disk-syncs-per-second": syncs,
+        "redis-jobs-per-second": rate(redis).json(),
+        "stanchion-jobs-per-second": rate(stanchion).json(),
+        "ratio": ratio.json(),
+    });
+    report.record("durable", figures);
+    targets.into_iter().try_for_each(Target::finish)
+}
+
+/// What the disk can do at all, for a reader on another machine.
+fn syncs_per_second(base: &Path, slice: Duration) -> Result<f64> {
+    let path = base.join("syncs");
+    let mut file = File::create(&path).context("a file for counting syncs")?;
+    let (start, mut count) = (Instant::now(), 0);
+    while start.elapsed() < slice {
+        file.write_all(&[b's'; 4096])?;
+        file.sync_data()?;
+        count += 1;
+    }
+    Ok(f64::from(count) / start.elapsed().as_secs_f64())
+}

@@ -1,0 +1,46 @@
+//! Where and how long the benches run.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+
+/// `TMPFS_MAGIC` of `linux/magic.h`.
+const TMPFS: u64 = 0x0102_1994;
+
+/// What all benches of a run share.
+pub(crate) struct Setting {
+    binary: PathBuf,
+    /// Every server's directory is in this one, so that all use the same disk. Gone at the end.
+    base: TempDir,
+    /// How often each measurement is repeated.
+    pub(crate) rounds: usize,
+    /// How long one measurement lasts.
+    pub(crate) slice: Duration,
+}
+
+impl Setting {
+    /// A fresh directory in `parent`, which must be on a disk: in memory a sync costs nothing.
+    pub(crate) fn new(binary: PathBuf, parent: &Path, rounds: usize, slice: Duration) -> Result<Setting> {
+        let base = tempfile::Builder::new().prefix("stanchion-benches-").tempdir_in(parent);
+        let base = base.with_context(|| format!("no directory can be made in {}", parent.display()))?;
+        let kind = rustix::fs::statfs(base.path())?.f_type;
+        ensure!(
+            u64::try_from(kind).ok() != Some(TMPFS),
+            "{} is in memory (tmpfs), where a sync costs nothing; name a directory on a disk with --dir",
+            parent.display()
+        );
+        Ok(Setting { binary, base, rounds, slice })
+    }
+
+    /// The server under measurement.
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// The directory for the servers' directories.
+    pub(crate) fn base(&self) -> &Path {
+        self.base.path()
+    }
+}
