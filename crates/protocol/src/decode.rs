@@ -36,7 +36,7 @@ pub enum FramingError {
     #[error("Protocol error: invalid bulk length")]
     BulkLength,
     /// Something else than `$` where an argument starts.
-    #[error("Protocol error: expected '$', got '{}'", .0.escape_ascii())]
+    #[error("Protocol error: expected '$', got '{}'", shown(*.0))]
     ExpectedBulk(u8),
     /// A `*` line without an end.
     #[error("Protocol error: too big mbulk count string")]
@@ -355,6 +355,15 @@ impl Decoder {
             ("the request", self.at - self.start + len, self.query_bytes_max, "query-bytes-max")
         };
         CommandError::new(format!("{what} of {have} bytes is above the limit of {max} ({name})"))
+    }
+}
+
+/// A byte in an error: as it is, a space for a line end as in Redis, and escaped when it is not printable.
+fn shown(byte: u8) -> String {
+    match byte {
+        b'\r' | b'\n' => " ".to_owned(),
+        b'\'' | b'"' | b'\\' => char::from(byte).to_string(),
+        other => other.escape_ascii().to_string(),
     }
 }
 

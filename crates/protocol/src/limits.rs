@@ -88,6 +88,50 @@ const _: () = assert!(QUERY_BYTES_MAX <= u32::MAX as usize, "spans are 32-bit");
 const _: () = assert!(PEEK_JOBS_MAX <= CLAIM_JOBS_MAX, "a look is not larger than a claim");
 const _: () = assert!(INSTANT_MS_MAX + DURATION_MS_MAX < i64::MAX as u64, "an instant and a duration add up");
 
+/// A limit as the documentation shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LimitRow {
+    /// What errors and the configuration call it; empty for one that cannot be changed.
+    pub name: &'static str,
+    /// What it limits, with its unit.
+    pub what: &'static str,
+    /// The default, or the fixed value.
+    pub value: u64,
+}
+
+const fn row(name: &'static str, what: &'static str, value: u64) -> LimitRow {
+    LimitRow { name, what, value }
+}
+
+/// Every limit that a client can meet.
+pub const TABLE: &[LimitRow] = &[
+    row(
+        "name-bytes-max",
+        "bytes of a queue's, group's or worker's name, a dedupe key, a root signature",
+        NAME_BYTES_MAX as u64,
+    ),
+    row("payload-bytes-max", "bytes of a payload, or of any other argument", PAYLOAD_BYTES_MAX as u64),
+    row("args-bytes-max", "bytes of all arguments of one command, or of one EXEC", ARGS_BYTES_MAX as u64),
+    row(
+        "command-jobs-max",
+        "jobs that one command pushes, or names by receipt or id",
+        COMMAND_JOBS_MAX as u64,
+    ),
+    row("claim-jobs-max", "jobs that one claim asks for", CLAIM_JOBS_MAX as u64),
+    row("claim-bytes-max", "bytes of payload of one claim, which ends early", CLAIM_BYTES_MAX as u64),
+    row("", "words of one command", ARGUMENTS_MAX as u64),
+    row("", "bytes of one header line or inline command", LINE_BYTES_MAX as u64),
+    row("", "bytes that an argument may announce; more ends the connection", BULK_BYTES_MAX as u64),
+    row("", "words of one command before AUTH", UNAUTHENTICATED_ARGUMENTS_MAX as u64),
+    row("", "bytes of one argument before AUTH", UNAUTHENTICATED_BULK_BYTES_MAX as u64),
+    row("", "bytes kept of QNACK's message", ERROR_BYTES_MAX as u64),
+    row("", "jobs that one QPEEK shows", PEEK_JOBS_MAX as u64),
+    row("", "COUNT of QSCAN and QREADY", SCAN_COUNT_MAX as u64),
+    row("", "queues or globs after one keyword of QMCLAIM", SOURCES_MAX as u64),
+    row("", "milliseconds of any duration: 10 years", DURATION_MS_MAX),
+    row("", "AT in Unix milliseconds: the end of the year 9999", INSTANT_MS_MAX),
+];
+
 /// The limits that the configuration may change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {

@@ -13,8 +13,7 @@ mod row;
 mod sets;
 mod words;
 
-pub(crate) use lookup::wrong_arity;
-pub use lookup::{find, resolve, subcommand};
+pub use lookup::{find, is_http, resolve, subcommand, wrong_arity};
 pub use option::{Number, Opt, OptSet, OptionSpec, Place, ValueKind};
 pub use sets::{Categories, Flags};
 
@@ -216,9 +215,36 @@ impl CommandSpec {
         if self.arity < 0 { words >= arity } else { words == arity }
     }
 
+    /// What the server does to the keys, in the words of COMMAND GETKEYSANDFLAGS.
+    pub fn key_flags(&self) -> &'static [&'static str] {
+        match self.id {
+            CommandId::Del | CommandId::Unlink => &["RM", "delete"],
+            CommandId::Qpush | CommandId::Qmpush => &["RW", "insert"],
+            CommandId::Qclaim | CommandId::Qmclaim => &["RW", "access", "update"],
+            _ if self.flags.has(Flags::READONLY) => &["RO", "access"],
+            _ => &["RW", "update"],
+        }
+    }
+
     /// Whether it has subcommands.
     pub fn is_container(&self) -> bool {
         !self.subcommands.is_empty()
+    }
+}
+
+impl Group {
+    /// The name that COMMAND DOCS and the documentation use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Producer => "producer",
+            Group::Consumer => "consumer",
+            Group::Operator => "operator",
+            Group::Connection => "connection",
+            Group::Generic => "generic",
+            Group::Transactions => "transactions",
+            Group::Server => "server",
+            Group::Scripting => "scripting",
+        }
     }
 }
 

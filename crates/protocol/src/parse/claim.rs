@@ -16,7 +16,7 @@ pub(super) fn claim<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, Comman
     let mut take = TAKE_ONE;
     let mut acks = Receipts::new();
     let mut options = words.options(2);
-    while let Some(Found { opt, value }) = options.next()? {
+    while let Some(Found { opt, value }) = options.read()? {
         match (opt, value) {
             (Opt::Ack, Value::Receipts(receipts)) => acks = receipts,
             (opt, value) => take_option(&mut take, opt, &value),
@@ -38,7 +38,7 @@ pub(super) fn claim_many<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, C
     let mut from = Sources::Queues(Vec::new());
     let mut excluded = Vec::new();
     let mut options = words.options(1);
-    while let Some(Found { opt, value }) = options.next()? {
+    while let Some(Found { opt, value }) = options.read()? {
         match (opt, value) {
             (Opt::Queues, Value::List(queues)) => from = Sources::Queues(queues),
             (Opt::Match, Value::List(globs)) => from = Sources::Match { globs, except: Vec::new() },
@@ -79,7 +79,7 @@ pub(super) fn nack<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, Command
     let receipt = value::receipt(words.args.at(2))?;
     let mut nack = Nack { queue, receipt, retry: Retry::Backoff, error: None };
     let mut options = words.options(3);
-    while let Some(Found { opt, value }) = options.next()? {
+    while let Some(Found { opt, value }) = options.read()? {
         match opt {
             Opt::Delay => nack.retry = Retry::Delay(value.number()),
             Opt::Dead => nack.retry = Retry::Dead,
@@ -106,7 +106,7 @@ pub(super) fn release<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, Comm
     let queue = words.queue()?;
     let mut delay_ms = None;
     let mut options = words.options(2);
-    while let Some(Found { opt, value }) = options.next_before_words()? {
+    while let Some(Found { opt, value }) = options.read_before_words()? {
         match opt {
             Opt::Delay => delay_ms = Some(value.number()),
             other => unreachable!("the table gives QRELEASE no {other:?}"),

@@ -24,7 +24,7 @@ impl<'a> Filter<'a> {
     fn read(words: Words<'a, '_>, from: usize) -> Result<Filter<'a>, CommandError> {
         let mut filter = Filter::default();
         let mut options = words.options(from);
-        while let Some(Found { opt, value }) = options.next()? {
+        while let Some(Found { opt, value }) = options.read()? {
             match opt {
                 Opt::All | Opt::Claim | Opt::Push => filter.word = Some(opt),
                 Opt::Claimed | Opt::Dead | Opt::Delayed | Opt::Ready => {
@@ -173,7 +173,7 @@ pub(super) fn pause<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, Comman
 pub(super) fn config_set<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, CommandError> {
     let queue = value::queue(words.args.at(2), words.limits)?;
     let settings = words.args.skip(3);
-    if settings.len() % 2 != 0 {
+    if !settings.len().is_multiple_of(2) {
         return Err(wrong_arity("qconfig|set"));
     }
     let pairs = (0..settings.len()).step_by(2).map(|at| (settings.at(at), settings.at(at + 1))).collect();

@@ -18,7 +18,7 @@ pub(super) fn push<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, Command
     if words.args.len() > 3 {
         let mut options = words.options(3);
         let mut terms = Terms::default();
-        while let Some(Found { opt, value }) = options.next()? {
+        while let Some(Found { opt, value }) = options.read()? {
             match opt {
                 Opt::Sync => push.sync = SyncWish::Sync,
                 Opt::NoSync => push.sync = SyncWish::NoSync,
@@ -97,7 +97,7 @@ pub(super) fn root<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, Command
     let root = value::root(words.args.at(2), words.args.at(3), words.limits)?;
     let mut group: &[u8] = b"";
     let mut options = words.options(4);
-    while let Some(Found { opt, value }) = options.next()? {
+    while let Some(Found { opt, value }) = options.read()? {
         match opt {
             Opt::Group => group = value.bytes(),
             other => unreachable!("the table gives QROOT no {other:?}"),

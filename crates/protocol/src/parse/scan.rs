@@ -98,7 +98,7 @@ impl<'a, 'l> Options<'a, 'l> {
 
     /// The next option; `None` at the end of the request, when all that were there have what they need.
     #[inline]
-    pub fn next(&mut self) -> Result<Option<Found<'a>>, CommandError> {
+    pub fn read(&mut self) -> Result<Option<Found<'a>>, CommandError> {
         let Some(word) = self.args.get(self.at) else {
             self.check_needs()?;
             return Ok(None);
@@ -112,7 +112,7 @@ impl<'a, 'l> Options<'a, 'l> {
 
     /// The next option, or `None` where a word stands that is no option: what follows options.
     #[inline]
-    pub fn next_before_words(&mut self) -> Result<Option<Found<'a>>, CommandError> {
+    pub fn read_before_words(&mut self) -> Result<Option<Found<'a>>, CommandError> {
         match self.args.get(self.at).and_then(|word| self.find(word)) {
             Some(option) => self.take(option).map(Some),
             None => {

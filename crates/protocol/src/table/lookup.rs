@@ -72,6 +72,12 @@ pub fn subcommand(spec: &CommandSpec, name: &[u8]) -> Option<&'static CommandSpe
     spec.subcommands.iter().find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(name))
 }
 
+/// Whether this is the start of an HTTP request that a browser was made to send: close without an answer, as Redis
+/// does, before the lines that follow are run as inline commands.
+pub fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
 /// The row of a request: the command's, or its subcommand's. Refuses an unknown name, a wrong number of words and
 /// what we don't run; a request without words panics, because the decoder yields none.
 #[inline]
@@ -107,7 +113,7 @@ fn resolve_rare(spec: &'static CommandSpec, args: Args<'_>) -> Result<&'static C
 
 /// Redis's words for a wrong number of words.
 #[cold]
-pub(crate) fn wrong_arity(name: &str) -> CommandError {
+pub fn wrong_arity(name: &str) -> CommandError {
     CommandError::new(format!("wrong number of arguments for '{name}' command"))
 }
 

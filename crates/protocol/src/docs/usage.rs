@@ -1,0 +1,185 @@
+//! A command's words as a tree, from which both its line of help and its COMMAND DOCS are written.
+
+use crate::table::{Argument, CommandSpec, Keys, Opt, OptionSpec, Times, ValueKind, WordKind};
+
+/// One word of a command, or several that belong together.
+pub(super) struct Node {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// The keyword before it.
+    pub(super) token: Option<&'static str>,
+    pub(super) optional: bool,
+    pub(super) multiple: bool,
+}
+
+/// What a node is.
+pub(super) enum Kind {
+    Word(WordKind),
+    /// Its keyword alone.
+    Token,
+    /// One of these.
+    OneOf(Vec<Node>),
+    /// All of these, in order.
+    Block(Vec<Node>),
+}
+
+/// How a command is written, such as `QLEN queue [ALL | READY] [GROUP group]`.
+pub fn usage(name: &str, spec: &CommandSpec) -> String {
+    let mut line = name.to_uppercase();
+    for node in nodes(spec) {
+        line.push(' ');
+        write(&node, &mut line);
+    }
+    line
+}
+
+/// The words of a command.
+pub(super) fn nodes(spec: &CommandSpec) -> Vec<Node> {
+    let mut nodes = Vec::new();
+    for argument in spec.arguments {
+        match argument {
+            Argument::Word { name, kind, times } => nodes.push(word_node(name, *kind, *times)),
+            Argument::Options => options(spec, &mut nodes),
+        }
+    }
+    nodes
+}
+
+fn word_node(name: &'static str, kind: WordKind, times: Times) -> Node {
+    let optional = matches!(times, Times::Optional | Times::Any);
+    let multiple = matches!(times, Times::Many | Times::Any);
+    // A pair such as `setting value` repeats together.
+    let kind = match name.split_once(' ') {
+        Some((first, second)) => Kind::Block(vec![word(first, kind), word(second, kind)]),
+        None => Kind::Word(kind),
+    };
+    Node { name, kind, token: None, optional, multiple }
+}
+
+/// Options in the table's order; those that contradict each other are alternatives.
+fn options(spec: &CommandSpec, nodes: &mut Vec<Node>) {
+    let mut shown = Vec::new();
+    for option in spec.options {
+        if shown.contains(&option.opt) {
+            continue;
+        }
+        let together: Vec<&OptionSpec> = spec
+            .options
+            .iter()
+            .filter(|other| other.opt == option.opt || option.excludes.has(other.opt))
+            .collect();
+        shown.extend(together.iter().map(|option| option.opt));
+        // QMCLAIM's source is the one choice that must be made.
+        let optional = spec.keys != Keys::Counted("QUEUES") || !option.excludes.has(Opt::Queues);
+        let mut alternatives: Vec<Node> = together.into_iter().map(option_node).collect();
+        nodes.push(match alternatives.len() {
+            1 => Node { optional, ..alternatives.remove(0) },
+            _ => {
+                let name = alternatives[0].name;
+                Node { name, kind: Kind::OneOf(alternatives), token: None, optional, multiple: false }
+            }
+        });
+    }
+}
+
+/// One option, as a word that must stand.
+fn option_node(option: &OptionSpec) -> Node {
+    let kind = match option.value {
+        ValueKind::None => Kind::Token,
+        ValueKind::Number(_) => Kind::Word(WordKind::Integer),
+        ValueKind::Glob => Kind::Word(WordKind::Pattern),
+        ValueKind::Name | ValueKind::Group | ValueKind::Text | ValueKind::Payload => {
+            Kind::Word(WordKind::String)
+        }
+        ValueKind::Choice(words) => Kind::OneOf(words.iter().map(|word| token(word)).collect()),
+        ValueKind::Root => {
+            Kind::Block(vec![word("signature", WordKind::String), word("timestamp", WordKind::Integer)])
+        }
+        ValueKind::Receipts => Kind::Block(vec![
+            word("numreceipts", WordKind::Integer),
+            words("receipt", WordKind::String, true),
+        ]),
+        ValueKind::Queues => {
+            Kind::Block(vec![word("numqueues", WordKind::Integer), words("queue", WordKind::Key, false)])
+        }
+        ValueKind::Globs => {
+            Kind::Block(vec![word("numglobs", WordKind::Integer), words("glob", WordKind::Pattern, false)])
+        }
+        ValueKind::Login => {
+            Kind::Block(vec![word("username", WordKind::String), word("password", WordKind::String)])
+        }
+    };
+    let multiple = option.opt == Opt::Next;
+    Node { name: value_name(option), kind, token: Some(option.word), optional: false, multiple }
+}
+
+/// What the word after an option is called.
+fn value_name(option: &OptionSpec) -> &'static str {
+    use crate::table::Number;
+    match (option.value, option.opt) {
+        (ValueKind::Number(Number::Milliseconds(_)), _) => "ms",
+        (ValueKind::Number(Number::Instant), _) => "unix-ms",
+        (ValueKind::Number(_), Opt::Priority) => "priority",
+        (ValueKind::Number(_), _) => "n",
+        (ValueKind::Payload, _) => "payload",
+        (ValueKind::Glob, _) => "glob",
+        (ValueKind::Group, _) => "group",
+        (ValueKind::Text, Opt::Error) => "message",
+        (ValueKind::Text, Opt::Type) => "type",
+        (ValueKind::Name, Opt::Dedupe | Opt::Key) => "key",
+        (ValueKind::Name | ValueKind::Text, _) => "name",
+        (ValueKind::Receipts, _) => "receipts",
+        (ValueKind::Queues, _) => "queues",
+        (ValueKind::Globs, _) => "globs",
+        (ValueKind::Login, _) => "login",
+        (ValueKind::Root, _) => "root",
+        (ValueKind::Choice(_), _) => "choice",
+        (ValueKind::None, _) => option.word,
+    }
+}
+
+fn word(name: &'static str, kind: WordKind) -> Node {
+    Node { name, kind: Kind::Word(kind), token: None, optional: false, multiple: false }
+}
+
+fn words(name: &'static str, kind: WordKind, optional: bool) -> Node {
+    Node { optional, multiple: true, ..word(name, kind) }
+}
+
+fn token(word: &'static str) -> Node {
+    Node { name: word, kind: Kind::Token, token: Some(word), optional: false, multiple: false }
+}
+
+fn write(node: &Node, line: &mut String) {
+    let mut text = String::new();
+    match &node.kind {
+        Kind::Token => text.push_str(node.name),
+        kind => {
+            if let Some(token) = node.token {
+                text.push_str(token);
+                text.push(' ');
+            }
+            match kind {
+                Kind::OneOf(nodes) if node.token.is_some() => join(nodes, "|", &mut text),
+                Kind::OneOf(nodes) => join(nodes, " | ", &mut text),
+                Kind::Block(nodes) => join(nodes, " ", &mut text),
+                _ => text.push_str(node.name),
+            }
+        }
+    }
+    match (node.optional, node.multiple) {
+        (false, false) => line.push_str(&text),
+        (true, false) => line.push_str(&format!("[{text}]")),
+        (false, true) => line.push_str(&format!("{text} [{text} ...]")),
+        (true, true) => line.push_str(&format!("[{text} ...]")),
+    }
+}
+
+fn join(nodes: &[Node], between: &str, text: &mut String) {
+    for (i, node) in nodes.iter().enumerate() {
+        if i > 0 {
+            text.push_str(between);
+        }
+        write(node, text);
+    }
+}
