@@ -12,23 +12,36 @@
 //!   ─▶ LogEvent::Durable(lsn) ─▶ replies that wait for it
 //! ```
 
+mod active;
+mod batch;
 mod config;
+mod disk;
+mod doorbell;
 mod error;
 mod event;
 pub mod limits;
+mod lock;
 mod log;
+mod pool;
+mod reader;
 mod record;
 mod records;
 mod recovered;
+mod recovery;
 mod segment;
+mod shared;
+mod staging;
+mod verdict;
+mod writer;
 
 pub use config::{Durability, LogConfig};
 pub use error::{OpenError, Poison};
 pub use event::LogEvent;
-pub use log::{Log, Segment, Staged};
+pub use log::{Log, Staged};
 pub use record::{RecordKind, RecordView};
 pub use records::Records;
 pub use recovered::{Recovered, TornTail};
+pub use segment::Segment;
 
 /// The number of a record: the first is 1, each next one is one more, over the whole life of a log.
 pub type Lsn = u64;

@@ -24,19 +24,22 @@ pub const SEGMENT_BYTES_MIN: u64 = 4096;
 pub const STAGED_BYTES_MAX_DEFAULT: usize = 16 * 1024 * 1024;
 
 /// How many unused segments are kept for the next ones. More are deleted.
-pub const SPARE_SEGMENTS_MAX: usize = 2;
+pub(crate) const SPARE_SEGMENTS_MAX: usize = 2;
 
 /// How long the writer lets records gather when nobody waits for them (all policies but `always`).
-pub const GATHER_TIME: Duration = Duration::from_millis(2);
+pub(crate) const GATHER_TIME: Duration = Duration::from_millis(2);
 
 /// How many staged bytes end the gathering early.
-pub const GATHER_BYTES: usize = 256 * 1024;
+pub(crate) const GATHER_BYTES: usize = 256 * 1024;
 
 /// How long the writer waits before it asks a full disk for the next segment again.
-pub const DISK_FULL_RETRY: Duration = Duration::from_millis(500);
+pub(crate) const DISK_FULL_RETRY: Duration = Duration::from_millis(500);
+
+/// How much unused space of an old segment is worth giving back.
+pub(crate) const TRUNCATE_BYTES_MIN: u64 = 4096;
 
 /// How much of a segment recovery reads at a time.
-pub const READ_BYTES: usize = 1024 * 1024;
+pub(crate) const READ_BYTES: usize = 1024 * 1024;
 
 const _: () = assert!(
     SEGMENT_BYTES_DEFAULT >= 2 * RECORD_BYTES_MAX as u64 + (SEGMENT_HEADER_BYTES + BATCH_BYTES) as u64,

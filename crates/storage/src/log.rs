@@ -1,121 +1,195 @@
-//! The handle of an open log. (First cut: it numbers records and announces them, and keeps nothing yet.)
+//! The handle of an open log.
 
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use parking_lot::Mutex;
 
-use crate::{LogConfig, LogEvent, Lsn, OpenError, Poison, RecordView, Records, Recovered};
+use crate::disk::{Directory, Disk};
+use crate::doorbell::Doorbell;
+use crate::limits::SEGMENT_BYTES_MIN;
+use crate::lock::Lock;
+use crate::pool::Pool;
+use crate::recovery::{self, Replay};
+use crate::shared::{FreeRequest, OnEvent, Shared};
+use crate::writer::Writer;
+use crate::{LogConfig, LogEvent, Lsn, OpenError, Poison, RecordView, Records, Recovered, Segment};
 
 /// What staging gave to records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Staged {
     /// The lsn of the first one.
     pub first: Lsn,
-    /// The lsn of the last one. With no records it is the newest lsn of the log, and `first` is one more.
+    /// The lsn of the last one. Without records it is the newest lsn of the log, and `first` is one more.
     pub last: Lsn,
-}
-
-/// A segment of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Segment {
-    /// Segments are numbered from 1, without gaps.
-    pub number: u64,
-    /// The first record in it.
-    pub first_lsn: Lsn,
-    /// The last record in it, or `first_lsn - 1` if there is none.
-    pub last_lsn: Lsn,
-    /// How many bytes of it are in use.
-    pub bytes: u64,
 }
 
 /// An open log. Clones are the same log; it closes with the last one.
 #[derive(Clone)]
 pub struct Log {
-    shared: Arc<Shared>,
+    inner: Arc<Inner>,
 }
 
-struct Shared {
-    next: Mutex<Lsn>,
-    on_event: Arc<dyn Fn(LogEvent) + Send + Sync>,
+struct Inner {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Log {
     /// Recovers the log in `config.dir`, calling `replay` for each record in order, and starts its writer.
+    ///
+    /// When this fails, whatever was replayed is to be thrown away.
     pub fn open(
-        _config: LogConfig,
-        _replay: &mut dyn FnMut(RecordView<'_>) -> Result<(), String>,
+        config: LogConfig,
+        replay: &mut dyn FnMut(RecordView<'_>) -> Result<(), String>,
         on_event: Arc<dyn Fn(LogEvent) + Send + Sync>,
     ) -> Result<(Self, Recovered), OpenError> {
-        let recovered = Recovered { boot: 1, last_lsn: 0, records: 0, bytes: 0, clean: true, torn: None };
-        Ok((Self { shared: Arc::new(Shared { next: Mutex::new(1), on_event }) }, recovered))
+        let directory = Directory::open_or_create(&config.dir)
+            .map_err(OpenError::io("open the directory", &config.dir))?;
+        // Before the lock file is made, so that a directory of something else stays as it is.
+        recovery::check_names(&directory, &config.dir)?;
+        let lock = Lock::take(&config.dir)?;
+        Self::open_on(Arc::new(directory), config, Some(lock), replay, on_event)
+    }
+
+    /// Opens a log on any disk.
+    pub(crate) fn open_on(
+        disk: Arc<dyn Disk>,
+        config: LogConfig,
+        lock: Option<Lock>,
+        replay: &mut Replay<'_>,
+        on_event: OnEvent,
+    ) -> Result<(Self, Recovered), OpenError> {
+        if config.segment_bytes < SEGMENT_BYTES_MIN {
+            let segment_bytes = config.segment_bytes;
+            return Err(OpenError::Config(format!(
+                "a segment of {segment_bytes} bytes is too small; it needs at least {SEGMENT_BYTES_MIN}"
+            )));
+        }
+        let opened = recovery::recover(&*disk, &config, replay)?;
+        let (doorbell, parker) = Doorbell::new();
+        let keep_bytes = config.staged_bytes_max;
+        let last_lsn = opened.recovered.last_lsn;
+        let shared = Arc::new(Shared::new(last_lsn, opened.sealed, keep_bytes, doorbell, on_event));
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            parker,
+            pool: Pool::new(Arc::clone(&disk), config.segment_bytes),
+            disk,
+            active: opened.active,
+            durability: config.durability,
+            keep_bytes,
+            _lock: lock,
+        };
+        let writer = thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(|| writer.run())
+            .map_err(OpenError::io("start the writer of", &config.dir))?;
+        let inner = Inner { shared, writer: Mutex::new(Some(writer)) };
+        Ok((Self { inner: Arc::new(inner) }, opened.recovered))
     }
 
     /// A lower bound for the lsn of anything staged from now on.
     pub fn next_lsn(&self) -> Lsn {
-        *self.shared.next.lock()
+        self.inner.shared.next_lsn()
     }
 
-    /// Numbers the records, takes them and clears the buffer. Never waits for the disk.
+    /// Numbers the records, takes them and clears the buffer. It never waits for the disk, and takes records
+    /// even if [`Log::has_room`] says no. On a log that is poisoned or closed it drops them: they never become
+    /// durable.
     pub fn stage(&self, records: &mut Records) -> Staged {
-        let _ = records.framed();
-        let mut next = self.shared.next.lock();
-        let first = *next;
-        *next += records.count();
-        records.clear();
-        (self.shared.on_event)(LogEvent::Durable(*next - 1));
-        Staged { first, last: *next - 1 }
+        self.inner.shared.stage(records)
     }
 
-    /// Whether more may be staged. If not, wait for [`LogEvent::Room`] before the next step, and look again.
+    /// Whether more should be staged. If not, the caller waits before its next step for [`LogEvent::Room`]; it
+    /// looks again after it has begun to listen, for the event may have passed.
     pub fn has_room(&self) -> bool {
-        true
+        self.inner.shared.has_room()
     }
 
     /// Everything up to this lsn is synced.
     pub fn durable(&self) -> Lsn {
-        self.next_lsn() - 1
+        self.inner.shared.durable()
     }
 
-    /// Everything up to this lsn is in the file.
+    /// Everything up to this lsn is in the file, synced or not.
     pub fn written(&self) -> Lsn {
-        self.next_lsn() - 1
+        self.inner.shared.written()
     }
 
     /// Asks for a sync of everything up to `lsn`, whatever the policy, and returns at once.
     /// [`LogEvent::Durable`] follows, unless [`Log::durable`] is there already.
-    pub fn sync_to(&self, _lsn: Lsn) {}
+    pub fn sync_to(&self, lsn: Lsn) {
+        self.inner.shared.want_sync(lsn);
+    }
 
-    /// Whether the disk has no room for the next segment. What fits in the current one is still written.
+    /// Whether the disk has no room for the next segment. What fits in the current one is still written, so
+    /// commands that free space can go on, and the log asks the disk again by itself.
     pub fn is_disk_full(&self) -> bool {
-        false
+        self.inner.shared.is_disk_full()
     }
 
     /// Why the log stopped, if it did.
     pub fn poisoned(&self) -> Option<Arc<Poison>> {
-        None
+        self.inner.shared.poisoned()
     }
 
     /// The sealed segments, oldest first: all but the one that is being written.
     pub fn sealed(&self) -> Vec<Segment> {
-        Vec::new()
+        self.inner.shared.sealed()
     }
 
-    /// The oldest sealed segment.
+    /// The oldest sealed segment, which is the next one to reclaim.
     pub fn oldest_sealed(&self) -> Option<Segment> {
-        None
+        self.inner.shared.oldest_sealed()
     }
 
-    /// How many bytes of segments are in use.
+    /// How many bytes of the log's segments are in use.
     pub fn bytes(&self) -> u64 {
-        0
+        self.inner.shared.log_bytes()
     }
 
     /// Frees the sealed segments up to number `segment`, oldest first, once everything up to
     /// `rewritten_through` is synced, which this asks for. [`LogEvent::Freed`] follows.
-    pub fn free_through(&self, _segment: u64, _rewritten_through: Lsn) {}
+    ///
+    /// # Panics
+    /// If something is to be rewritten that was not staged yet.
+    pub fn free_through(&self, segment: u64, rewritten_through: Lsn) {
+        assert!(rewritten_through < self.next_lsn(), "segments are freed after their rewrites are staged");
+        self.inner.shared.want_free(FreeRequest { through_segment: segment, rewritten_through });
+    }
 
-    /// Writes and syncs everything that is staged, marks a clean end and stops the writer.
+    /// Writes and syncs everything that is staged, marks a clean end, stops the writer and lets go of the lock.
+    /// What is staged meanwhile or later is dropped.
     pub fn close(&self) -> Result<(), Arc<Poison>> {
-        Ok(())
+        self.inner.close();
+        self.poisoned().map_or(Ok(()), Err)
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        self.shared.want_close();
+        // A second caller waits here for the first.
+        let mut writer = self.writer.lock();
+        // The last handle may go away in a callback, on the writer's own thread.
+        let is_own_thread =
+            writer.as_ref().is_some_and(|writer| writer.thread().id() == thread::current().id());
+        if !is_own_thread && let Some(writer) = writer.take() {
+            // A panic of the writer has become its poison.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").field("next_lsn", &self.next_lsn()).field("durable", &self.durable()).finish()
     }
 }

@@ -1,0 +1,166 @@
+//! The files of one log: everything that it asks of a file system, and no more.
+//!
+//! It is a trait, so that tests can make any write or sync fail and can lose what was not synced.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
+use crate::segment::Name;
+
+/// A log's directory.
+pub(crate) trait Disk: Send + Sync {
+    /// Where a file is, for messages.
+    fn path(&self, name: Name) -> PathBuf;
+    /// The names of all entries.
+    fn list(&self) -> io::Result<Vec<OsString>>;
+    /// Opens a file for reading and writing.
+    fn open(&self, name: Name) -> io::Result<Box<dyn DiskFile>>;
+    /// Creates a file with `bytes` of space that is reserved and reads as zeros. If that fails for want of
+    /// space, there is no file.
+    fn create(&self, name: Name, bytes: u64) -> io::Result<Box<dyn DiskFile>>;
+    /// Renames a file, which replaces one of that name.
+    fn rename(&self, from: Name, to: Name) -> io::Result<()>;
+    /// Deletes a file.
+    fn remove(&self, name: Name) -> io::Result<()>;
+    /// Makes creations, renames and deletions durable.
+    fn sync_directory(&self) -> io::Result<()>;
+}
+
+/// An open file of a log.
+pub(crate) trait DiskFile: Send {
+    fn bytes(&self) -> io::Result<u64>;
+    /// Reads up to `buffer.len()` bytes; fewer only at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    fn truncate(&self, bytes: u64) -> io::Result<()>;
+    /// Makes what was written durable, and the file's length.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// Whether an error says that there is no space, which is no reason to stop.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// A directory of the operating system.
+pub(crate) struct Directory {
+    path: PathBuf,
+    handle: File,
+}
+
+impl Directory {
+    /// Opens a directory, and creates it with its parents when it is missing.
+    pub(crate) fn open_or_create(path: &Path) -> io::Result<Self> {
+        if !path.try_exists()? {
+            std::fs::create_dir_all(path)?;
+            // Only the last step is synced: whoever sets up a machine makes the parents.
+            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                File::open(parent)?.sync_all()?;
+            }
+        }
+        let handle = OpenOptions::new().read(true).open(path)?;
+        if !handle.metadata()?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Self { path: path.to_owned(), handle })
+    }
+}
+
+impl Disk for Directory {
+    fn path(&self, name: Name) -> PathBuf {
+        self.path.join(name.to_string())
+    }
+
+    fn list(&self) -> io::Result<Vec<OsString>> {
+        std::fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+    }
+
+    fn open(&self, name: Name) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(OpenOptions::new().read(true).write(true).open(self.path(name))?))
+    }
+
+    fn create(&self, name: Name, bytes: u64) -> io::Result<Box<dyn DiskFile>> {
+        let path = self.path(name);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        match reserve(&file, bytes) {
+            Ok(()) => Ok(Box::new(file)),
+            Err(error) => {
+                std::fs::remove_file(&path)?;
+                Err(error)
+            }
+        }
+    }
+
+    fn rename(&self, from: Name, to: Name) -> io::Result<()> {
+        std::fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: Name) -> io::Result<()> {
+        std::fs::remove_file(self.path(name))
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.handle.sync_all()
+    }
+}
+
+impl DiskFile for File {
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut read = 0;
+        while read < buffer.len() {
+            match FileExt::read_at(self, &mut buffer[read..], offset + read as u64) {
+                Ok(0) => break,
+                Ok(count) => read += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
+    }
+
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// Reserves space, so that a write into it cannot find the disk full.
+fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    loop {
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => return Ok(()),
+            Err(Errno::INTR) => {}
+            // Not every file system can; zeros take the space on those that do not compress them.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return write_zeros(file, bytes),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
+    let zeros = vec![0; 1 << 20];
+    let mut offset = 0;
+    while offset < bytes {
+        let count = zeros.len().min(usize::try_from(bytes - offset).unwrap_or(usize::MAX));
+        file.write_all_at(&zeros[..count], offset)?;
+        offset += count as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,313 @@
+//! Opening a log: read all of it, decide where it ends, and begin the segment of this run.
+//!
+//! Nothing is changed before everything was read and found good. What is written then goes to a new file,
+//! which gets its name when it is whole; so a crash in here leaves a log that can be opened as before.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use crate::active::{Active, segment_bytes_for};
+use crate::batch::Buffer;
+use crate::disk::{Disk, DiskFile};
+use crate::limits::TRUNCATE_BYTES_MIN;
+use crate::reader::{Frame, Reader};
+use crate::record::Mark;
+use crate::segment::{FORMAT_VERSION, HeaderFault, Name, SEGMENT_HEADER_BYTES, Segment, SegmentHeader};
+use crate::verdict::{Claim, Finding, Place, Verdict, verdict};
+use crate::{LogConfig, Lsn, OpenError, RecordView, Records, Recovered, TornTail};
+
+/// The caller's side of recovery: takes a record, or says why it cannot.
+pub(crate) type Replay<'a> = dyn FnMut(RecordView<'_>) -> Result<(), String> + 'a;
+
+/// A recovered log, ready to be written.
+pub(crate) struct Opened {
+    pub(crate) active: Active,
+    pub(crate) sealed: VecDeque<Segment>,
+    pub(crate) recovered: Recovered,
+}
+
+/// Recovers the log on `disk`.
+pub(crate) fn recover(
+    disk: &dyn Disk,
+    config: &LogConfig,
+    replay: &mut Replay<'_>,
+) -> Result<Opened, OpenError> {
+    let names = check_names(disk, &config.dir)?;
+    let segments = open_segments(disk, &names)?;
+    let mut survey = Survey::new(segments.first().map_or(1, |oldest| oldest.header.first_lsn));
+    for (index, segment) in segments.iter().enumerate() {
+        let next_first_lsn = segments.get(index + 1).map(|next| next.header.first_lsn);
+        survey.read(segment, next_first_lsn, replay)?;
+    }
+    // From here on the disk changes.
+    let tail = match segments.last() {
+        Some(newest) => Tail::read(newest, &survey)?,
+        None => Tail { records: Buffer::new(), begins_at: 0 },
+    };
+    // A spare file may hold records of a try to recover that crashed, which would pass for ours: they had the
+    // same segment number. So none is used again.
+    for &name in names.iter().filter(|name| matches!(name, Name::Spare(_))) {
+        disk.remove(name).map_err(OpenError::io("remove", disk.path(name)))?;
+    }
+    if let Some(end) = survey.ends.last_mut() {
+        *end = tail.begins_at;
+    }
+    let header = SegmentHeader {
+        boot: segments.last().map_or(0, |newest| newest.header.boot) + 1,
+        number: segments.last().map_or(0, |newest| newest.header.number) + 1,
+        first_lsn: survey.durable + 1,
+    };
+    let active = begin_segment(disk, config.segment_bytes, header, tail.records, survey.durable)?;
+    let sealed = seal(&segments, &survey.ends, header.first_lsn)?;
+    let recovered = Recovered {
+        boot: header.boot,
+        last_lsn: survey.expected - 1,
+        records: survey.records,
+        bytes: survey.bytes,
+        clean: survey.is_clean,
+        torn: survey.torn,
+    };
+    Ok(Opened { active, sealed, recovered })
+}
+
+/// Lists the directory, and refuses one that holds anything which no log writes.
+pub(crate) fn check_names(disk: &dyn Disk, dir: &Path) -> Result<Vec<Name>, OpenError> {
+    let entries = disk.list().map_err(OpenError::io("list", dir))?;
+    let mut names = Vec::with_capacity(entries.len());
+    for entry in entries {
+        match Name::parse(&entry) {
+            Some(name) => names.push(name),
+            None => return Err(OpenError::Foreign { dir: dir.to_owned(), name: entry.into() }),
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// A segment that was found.
+struct Found {
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    file_bytes: u64,
+    header: SegmentHeader,
+}
+
+impl Found {
+    fn open(disk: &dyn Disk, number: u64) -> Result<Self, OpenError> {
+        let name = Name::Segment(number);
+        let path = disk.path(name);
+        let file = disk.open(name).map_err(OpenError::io("open", &path))?;
+        let file_bytes = file.bytes().map_err(OpenError::io("read", &path))?;
+        let mut bytes = [0; SEGMENT_HEADER_BYTES];
+        let read = file.read_at(&mut bytes, 0).map_err(OpenError::io("read", &path))?;
+        if read < bytes.len() {
+            return Err(corrupt(&path, read as u64, "the file ends before its header does"));
+        }
+        // A segment gets its name after its header is synced, so there is no torn header.
+        let header = SegmentHeader::parse(&bytes).map_err(|fault| match fault {
+            HeaderFault::Damaged(reason) => corrupt(&path, 0, reason),
+            HeaderFault::Newer(found) => {
+                OpenError::NewerFormat { file: path.clone(), found, supported: FORMAT_VERSION }
+            }
+        })?;
+        if header.number != number {
+            return Err(corrupt(&path, 0, format!("its header says that it is segment {}", header.number)));
+        }
+        Ok(Self { path, file, file_bytes, header })
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader::new(&*self.file, self.file_bytes, self.header.seed())
+    }
+}
+
+/// Opens all segments, and checks that they follow each other.
+fn open_segments(disk: &dyn Disk, names: &[Name]) -> Result<Vec<Found>, OpenError> {
+    let mut segments: Vec<Found> = Vec::new();
+    for &name in names {
+        let Name::Segment(number) = name else { continue };
+        let segment = Found::open(disk, number)?;
+        if let Some(last) = segments.last() {
+            let (last, header) = (last.header, segment.header);
+            if header.number != last.number + 1 {
+                let missing = disk.path(Name::Segment(last.number + 1));
+                return Err(corrupt(&missing, 0, "this segment is missing, and a later one is there"));
+            }
+            if header.first_lsn < last.first_lsn || header.boot < last.boot {
+                return Err(corrupt(&segment.path, 0, "it is older than the segment before it"));
+            }
+        }
+        segments.push(segment);
+    }
+    Ok(segments)
+}
+
+/// What reading the segments, oldest first, has shown so far.
+struct Survey {
+    /// The lsn of the next record.
+    expected: Lsn,
+    /// The highest lsn that was durable for certain.
+    durable: Lsn,
+    records: u64,
+    bytes: u64,
+    /// Where each segment's records end.
+    ends: Vec<u64>,
+    is_clean: bool,
+    torn: Option<TornTail>,
+}
+
+impl Survey {
+    fn new(first_lsn: Lsn) -> Self {
+        Self {
+            expected: first_lsn,
+            durable: first_lsn - 1,
+            records: 0,
+            bytes: 0,
+            ends: Vec::new(),
+            is_clean: true,
+            torn: None,
+        }
+    }
+
+    /// Reads and replays a segment. Only the newest has no segment after it.
+    fn read(
+        &mut self,
+        segment: &Found,
+        next_first_lsn: Option<Lsn>,
+        replay: &mut Replay<'_>,
+    ) -> Result<(), OpenError> {
+        let place = if next_first_lsn.is_some() { Place::Older } else { Place::Newest };
+        // A segment was begun when all below its first lsn was durable.
+        self.durable = next_first_lsn.unwrap_or(segment.header.first_lsn) - 1;
+        let mut reader = segment.reader();
+        loop {
+            let offset = reader.offset();
+            let frame = reader.next(self.expected).map_err(OpenError::io("read", &segment.path))?;
+            let finding = frame.finding();
+            if place == Place::Newest && finding != Finding::Intact {
+                let durable = reader.durable_behind().map_err(OpenError::io("read", &segment.path))?;
+                self.durable = self.durable.max(durable);
+            }
+            match verdict(place, finding, Claim::of(self.expected, self.durable)) {
+                Verdict::Replay => match frame {
+                    Frame::Batch(batch) => {
+                        self.durable = self.durable.max(batch.durable);
+                        self.is_clean = batch.mark == Mark::Closed;
+                    }
+                    _ => {
+                        let lsn = self.expected;
+                        replay(reader.record()).map_err(|reason| OpenError::Replay {
+                            file: segment.path.clone(),
+                            offset,
+                            lsn,
+                            reason,
+                        })?;
+                        self.expected += 1;
+                        self.records += 1;
+                        self.is_clean = false;
+                    }
+                },
+                Verdict::Damaged => {
+                    let what = if finding == Finding::Broken { "is broken" } else { "is missing" };
+                    let reason =
+                        format!("record {} {what}, and all up to {} was synced", self.expected, self.durable);
+                    return Err(corrupt(&segment.path, offset, reason));
+                }
+                end @ (Verdict::Superseded | Verdict::End | Verdict::Torn) => {
+                    if end == Verdict::Torn {
+                        self.torn = Some(TornTail { file: segment.path.clone(), offset, lsn: self.expected });
+                        self.is_clean = false;
+                    }
+                    self.ends.push(offset);
+                    self.bytes += offset;
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// The records behind the last one that was durable for certain. They are whole, but may be in memory only: a
+/// sync that failed leaves pages that look written and never reach the disk. So they are written again.
+struct Tail {
+    records: Buffer,
+    /// Where in the newest segment they begin.
+    begins_at: u64,
+}
+
+impl Tail {
+    /// Reads the tail of the newest segment, after the survey.
+    fn read(newest: &Found, survey: &Survey) -> Result<Self, OpenError> {
+        let mut tail = Self { records: Buffer::new(), begins_at: SEGMENT_HEADER_BYTES as u64 };
+        let mut reader = newest.reader();
+        let mut framed = Records::new();
+        let mut expected = newest.header.first_lsn;
+        while expected < survey.expected {
+            match reader.next(expected).map_err(OpenError::io("read", &newest.path))? {
+                Frame::Batch(_) => {}
+                Frame::Record => {
+                    if expected <= survey.durable {
+                        tail.begins_at = reader.offset();
+                    } else {
+                        let record = reader.record();
+                        framed.begin(record.shard, record.kind).extend_from_slice(record.body);
+                        framed.end();
+                        tail.records.append(framed.framed());
+                        framed.clear();
+                    }
+                    expected += 1;
+                }
+                Frame::Fault(_) => {
+                    let reason = format!("record {expected} could be read once, but not again");
+                    return Err(corrupt(&newest.path, reader.offset(), reason));
+                }
+            }
+        }
+        Ok(tail)
+    }
+}
+
+/// Writes the segment of this run, with the tail in it. It gets its name last, after a sync of the whole.
+fn begin_segment(
+    disk: &dyn Disk,
+    segment_bytes: u64,
+    header: SegmentHeader,
+    mut tail: Buffer,
+    durable: Lsn,
+) -> Result<Active, OpenError> {
+    let bytes = segment_bytes.max(segment_bytes_for(tail.len()));
+    let spare = Name::Spare(0);
+    let file = disk.create(spare, bytes).map_err(OpenError::io("allocate", disk.path(spare)))?;
+    let begin = || {
+        let mut active = Active::begin(file, bytes, header)?;
+        if !tail.is_empty() {
+            active.append(&mut tail, durable)?;
+            assert!(tail.is_empty(), "the segment was made large enough for the tail");
+            // Before the watermark, which says that the tail is durable.
+            active.sync()?;
+        }
+        active.append_watermark(Mark::Open)?;
+        active.publish(disk, spare)?;
+        Ok(active)
+    };
+    begin().map_err(OpenError::io("write", disk.path(Name::Segment(header.number))))
+}
+
+/// What the older segments have become. Space that they reserved and did not use is given back; it does not
+/// matter whether that survives a crash, as it is done again.
+fn seal(segments: &[Found], ends: &[u64], active_first_lsn: Lsn) -> Result<VecDeque<Segment>, OpenError> {
+    let mut sealed = VecDeque::with_capacity(segments.len());
+    for (index, (segment, &end)) in segments.iter().zip(ends).enumerate() {
+        if segment.file_bytes - end >= TRUNCATE_BYTES_MIN {
+            segment.file.truncate(end).map_err(OpenError::io("truncate", &segment.path))?;
+        }
+        let next_first_lsn = segments.get(index + 1).map_or(active_first_lsn, |next| next.header.first_lsn);
+        let SegmentHeader { number, first_lsn, .. } = segment.header;
+        sealed.push_back(Segment { number, first_lsn, last_lsn: next_first_lsn - 1, bytes: end });
+    }
+    Ok(sealed)
+}
+
+fn corrupt(file: &Path, offset: u64, reason: impl Into<String>) -> OpenError {
+    OpenError::Corrupt { file: file.to_owned(), offset, reason: reason.into() }
+}

@@ -1,0 +1,235 @@
+//! What the handles of a log and its writer have in common.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::{Arc, OnceLock};
+
+use crossbeam::utils::CachePadded;
+use parking_lot::Mutex;
+
+use crate::batch::Buffer;
+use crate::doorbell::Doorbell;
+use crate::staging::Staging;
+use crate::{LogEvent, Lsn, Poison, Records, Segment, Staged};
+
+/// The callback for events.
+pub(crate) type OnEvent = Arc<dyn Fn(LogEvent) + Send + Sync>;
+
+/// A wish to free segments.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FreeRequest {
+    pub(crate) through_segment: u64,
+    pub(crate) rewritten_through: Lsn,
+}
+
+/// The state of an open log that more than one thread sees.
+pub(crate) struct Shared {
+    staging: CachePadded<Mutex<Staging>>,
+    /// `Staging`'s figures, for those who do not hold its lock.
+    next_lsn: CachePadded<AtomicU64>,
+    staged_bytes: CachePadded<AtomicUsize>,
+    staged_bytes_max: usize,
+    written: CachePadded<AtomicU64>,
+    durable: AtomicU64,
+    log_bytes: AtomicU64,
+    sync_wanted: AtomicU64,
+    is_closing: AtomicBool,
+    is_disk_full: AtomicBool,
+    free_requests: Mutex<VecDeque<FreeRequest>>,
+    sealed: Mutex<VecDeque<Segment>>,
+    poison: OnceLock<Arc<Poison>>,
+    pub(crate) doorbell: Doorbell,
+    on_event: OnEvent,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        last_lsn: Lsn,
+        sealed: VecDeque<Segment>,
+        staged_bytes_max: usize,
+        doorbell: Doorbell,
+        on_event: OnEvent,
+    ) -> Self {
+        Self {
+            staging: CachePadded::new(Mutex::new(Staging::new(last_lsn + 1))),
+            next_lsn: CachePadded::new(AtomicU64::new(last_lsn + 1)),
+            staged_bytes: CachePadded::new(AtomicUsize::new(0)),
+            staged_bytes_max,
+            written: CachePadded::new(AtomicU64::new(last_lsn)),
+            durable: AtomicU64::new(last_lsn),
+            log_bytes: AtomicU64::new(0),
+            sync_wanted: AtomicU64::new(0),
+            is_closing: AtomicBool::new(false),
+            is_disk_full: AtomicBool::new(false),
+            free_requests: Mutex::new(VecDeque::new()),
+            sealed: Mutex::new(sealed),
+            poison: OnceLock::new(),
+            doorbell,
+            on_event,
+        }
+    }
+
+    // For the handles.
+
+    pub(crate) fn stage(&self, records: &mut Records) -> Staged {
+        if records.is_empty() {
+            let next = self.next_lsn();
+            return Staged { first: next, last: next - 1 };
+        }
+        let (staged, bytes) = {
+            let mut staging = self.staging.lock();
+            let first = staging.stage(records);
+            let next = staging.next_lsn();
+            self.next_lsn.store(next, Release);
+            // In total order with the doorbell's threshold: either the writer sees the bytes before it sleeps,
+            // or its bell is heard to be on.
+            self.staged_bytes.store(staging.bytes(), SeqCst);
+            (Staged { first, last: next - 1 }, staging.bytes())
+        };
+        self.doorbell.ring_for(bytes);
+        records.clear();
+        staged
+    }
+
+    pub(crate) fn want_sync(&self, lsn: Lsn) {
+        // What is not staged yet cannot be wanted, or the writer would sync for ever.
+        self.sync_wanted.fetch_max(lsn.min(self.next_lsn() - 1), SeqCst);
+        self.doorbell.ring();
+    }
+
+    pub(crate) fn want_free(&self, request: FreeRequest) {
+        self.free_requests.lock().push_back(request);
+        self.want_sync(request.rewritten_through);
+    }
+
+    pub(crate) fn want_close(&self) {
+        self.is_closing.store(true, SeqCst);
+        self.doorbell.ring();
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.staged_bytes.load(Acquire) < self.staged_bytes_max
+    }
+
+    pub(crate) fn next_lsn(&self) -> Lsn {
+        self.next_lsn.load(Acquire)
+    }
+
+    pub(crate) fn written(&self) -> Lsn {
+        self.written.load(Acquire)
+    }
+
+    pub(crate) fn durable(&self) -> Lsn {
+        self.durable.load(Acquire)
+    }
+
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.log_bytes.load(Acquire)
+    }
+
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.is_disk_full.load(Acquire)
+    }
+
+    pub(crate) fn poisoned(&self) -> Option<Arc<Poison>> {
+        self.poison.get().cloned()
+    }
+
+    pub(crate) fn sealed(&self) -> Vec<Segment> {
+        self.sealed.lock().iter().copied().collect()
+    }
+
+    pub(crate) fn oldest_sealed(&self) -> Option<Segment> {
+        self.sealed.lock().front().copied()
+    }
+
+    // For the writer.
+
+    pub(crate) fn staged_bytes(&self) -> usize {
+        self.staged_bytes.load(SeqCst)
+    }
+
+    /// Swaps what is staged for an empty buffer.
+    pub(crate) fn take_staged(&self, empty: &mut Buffer) {
+        {
+            let mut staging = self.staging.lock();
+            staging.swap(empty);
+            self.staged_bytes.store(0, SeqCst);
+        }
+        if empty.len() >= self.staged_bytes_max {
+            self.tell(LogEvent::Room);
+        }
+    }
+
+    /// Ends staging if nothing is staged.
+    pub(crate) fn stop_if_drained(&self) -> bool {
+        let mut staging = self.staging.lock();
+        let is_drained = staging.bytes() == 0;
+        if is_drained {
+            staging.stop();
+        }
+        is_drained
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.is_closing.load(SeqCst)
+    }
+
+    pub(crate) fn sync_is_wanted(&self) -> bool {
+        self.sync_wanted.load(SeqCst) > self.durable()
+    }
+
+    /// Whether there is a wish to free segments that can be granted.
+    pub(crate) fn can_free(&self) -> bool {
+        let durable = self.durable();
+        self.free_requests.lock().front().is_some_and(|request| request.rewritten_through <= durable)
+    }
+
+    pub(crate) fn take_free_request(&self) -> Option<FreeRequest> {
+        let durable = self.durable();
+        self.free_requests.lock().pop_front_if(|request| request.rewritten_through <= durable)
+    }
+
+    pub(crate) fn push_sealed(&self, segment: Segment) {
+        self.sealed.lock().push_back(segment);
+    }
+
+    pub(crate) fn pop_sealed(&self) {
+        self.sealed.lock().pop_front();
+    }
+
+    pub(crate) fn set_log_bytes(&self, bytes: u64) {
+        self.log_bytes.store(bytes, Release);
+    }
+
+    pub(crate) fn set_written(&self, lsn: Lsn) {
+        self.written.store(lsn, Release);
+        self.tell(LogEvent::Written(lsn));
+    }
+
+    pub(crate) fn set_durable(&self, lsn: Lsn) {
+        self.durable.store(lsn, Release);
+        self.tell(LogEvent::Durable(lsn));
+    }
+
+    pub(crate) fn set_disk_full(&self, is_full: bool) {
+        if self.is_disk_full.swap(is_full, AcqRel) != is_full {
+            self.tell(if is_full { LogEvent::DiskFull } else { LogEvent::DiskFreed });
+        }
+    }
+
+    /// Stops the log. Staging ends before anyone is told, so that nobody waits for room in vain.
+    pub(crate) fn set_poison(&self, poison: Poison) {
+        let poison = self.poison.get_or_init(|| Arc::new(poison));
+        {
+            let mut staging = self.staging.lock();
+            staging.stop();
+            self.staged_bytes.store(0, SeqCst);
+        }
+        self.tell(LogEvent::Poisoned(Arc::clone(poison)));
+    }
+
+    pub(crate) fn tell(&self, event: LogEvent) {
+        (self.on_event)(event);
+    }
+}
