@@ -45,3 +45,6 @@ pub use segment::Segment;
 
 /// The number of a record: the first is 1, each next one is one more, over the whole life of a log.
 pub type Lsn = u64;
+
+#[cfg(test)]
+mod tests;

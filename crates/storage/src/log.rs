@@ -71,6 +71,8 @@ impl Log {
         let keep_bytes = config.staged_bytes_max;
         let last_lsn = opened.recovered.last_lsn;
         let shared = Arc::new(Shared::new(last_lsn, opened.sealed, keep_bytes, doorbell, on_event));
+        let sealed_bytes: u64 = shared.sealed().iter().map(|segment| segment.bytes).sum();
+        shared.set_log_bytes(sealed_bytes + opened.active.segment().bytes);
         let writer = Writer {
             shared: Arc::clone(&shared),
             parker,

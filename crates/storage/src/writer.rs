@@ -63,7 +63,6 @@ impl Writer {
     fn write_until_closed(&mut self) -> Result<(), Poison> {
         let sealed_bytes = self.shared.sealed().iter().map(|segment| segment.bytes).sum();
         let mut turn = Turn { batch: Buffer::new(), unsynced_since: None, ask_disk_at: None, sealed_bytes };
-        self.publish_bytes(&turn);
         loop {
             self.wait(&turn);
             self.shared.take_staged(&mut turn.batch);

@@ -1,0 +1,15 @@
+//! The log's tests: on real files where the file system matters, on a simulated disk where it has to fail.
+
+mod commit;
+mod corruption;
+mod crash;
+mod directory;
+mod disk_full;
+mod fixture;
+mod harness;
+mod poison;
+mod reclaim;
+mod records;
+mod recovery;
+mod simulated_disk;
+mod verdict;
