@@ -1,1 +1,26 @@
-//! The end-to-end tests.
+//! The end-to-end tests: one binary, so that it is linked once.
+//!
+//! Each module is one part of the contract in `docs/PROTOCOL.md`, told as scripts against the real process.
+
+mod blocking;
+mod catalogue;
+mod claims;
+mod clients;
+mod connections;
+mod crash;
+mod dedupe;
+mod errors;
+mod framing;
+mod idle;
+mod keys;
+mod limits;
+mod listing;
+mod operators;
+mod producers;
+mod reports;
+mod roots;
+mod settings;
+mod shutdown;
+mod sync;
+mod transactions;
+mod wrong_input;

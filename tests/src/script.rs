@@ -14,7 +14,7 @@
 //! `>` sends a command on the connection `main`, `w>` on the connection `w`, which is opened when it is first
 //! named; without `=>` anything but an error is expected. `w!` sends without reading, `w<` reads. `?` asks again
 //! until the reply is as expected. `~ n blocked` waits until the server says that n clients are blocked. `$name`
-//! in a command stands for what a reply has set. An expectation may go on in the lines below it;
+//! in a command stands for what a reply has set. An expectation may begin or go on in the lines below it;
 //! its notation is the table in `pattern.rs`.
 
 use std::collections::HashMap;
@@ -189,9 +189,16 @@ fn parse(script: &str) -> Vec<Action<'_>> {
             };
             actions.push(Action { line: index + 1, connection, kind, command, expected });
         } else {
-            let last = actions.last_mut().and_then(|action| action.expected.as_mut());
-            let expected =
-                last.unwrap_or_else(|| panic!("line {} of the script is no action: {text}", index + 1));
+            let last =
+                actions.last_mut().unwrap_or_else(|| panic!("line {} is no action: {text}", index + 1));
+            let expected = match (text.strip_prefix("=>"), &mut last.expected) {
+                (Some(start), None) => {
+                    last.expected = Some(start.trim().to_owned());
+                    continue;
+                }
+                (_, Some(expected)) => expected,
+                (None, None) => panic!("line {} continues no expectation: {text}", index + 1),
+            };
             expected.push(' ');
             expected.push_str(text);
         }
@@ -221,10 +228,11 @@ mod tests {
 
     #[test]
     fn a_script_is_read_as_it_looks() {
-        let actions =
-            parse("\n# note\n> PING => +PONG\nw! QCLAIM q\nw< => [a,\n   b]\n~ 1 blocked\n? QLEN q => 0\n");
+        let actions = parse(
+            "\n# note\n> PING\n  => +PONG\nw! QCLAIM q\nw< => [a,\n   b]\n~ 1 blocked\n? QLEN q => 0\n",
+        );
         let lines: Vec<usize> = actions.iter().map(|action| action.line).collect();
-        assert_eq!(lines, [3, 4, 5, 7, 8]);
+        assert_eq!(lines, [3, 5, 6, 8, 9]);
         assert_eq!(actions[0].expected.as_deref(), Some("+PONG"));
         assert!(
             actions[1].kind == Kind::Send && actions[1].connection == "w" && actions[1].expected.is_none()

@@ -1,0 +1,100 @@
+//! `always` means a sync before the reply, and a sync that fails is the end: both seen from outside, by strace.
+
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, kill_process};
+use stanchion_tests::{Connection, Options, Server};
+
+/// The calls that make a file durable.
+const SYNC_CALLS: &str = "fsync,fdatasync,sync_file_range,msync,sync";
+
+#[test]
+fn every_depth_1_push_is_synced_before_its_reply() {
+    let options = Options::new();
+    let trace = options.file("trace", "");
+    let trace_name = trace.to_str().expect("UTF-8");
+    let server = options
+        .wrapper(&[
+            "strace",
+            "-f",
+            "--seccomp-bpf",
+            "-qq",
+            "-o",
+            trace_name,
+            "-e",
+            &format!("trace={SYNC_CALLS}"),
+        ])
+        .start();
+    let mut connection = server.connect();
+    let before = syncs(&trace);
+    for _ in 0..100 {
+        connection.call(&["QPUSH", "q", "x"]);
+    }
+    // Each reply was held until its sync had returned, which strace has written by then.
+    let synced = syncs(&trace) - before;
+    assert!(synced >= 100, "100 pushes one after the other were acknowledged with {synced} syncs");
+    finish(server, &mut connection);
+}
+
+#[test]
+fn nothing_is_acknowledged_after_a_failed_sync() {
+    let options = Options::new();
+    let failing = options.clone().wrapper(&[
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        &format!("trace={SYNC_CALLS}"),
+        "-e",
+        "inject=fsync,fdatasync,sync_file_range,msync:error=EIO:when=40+",
+    ]);
+    let server = failing.start();
+    let mut acknowledged = Vec::new();
+    let mut connection = server.connect();
+    let mut bystander = server.connect();
+    for i in 0..1_000 {
+        match connection.try_call(&["QPUSH", "q", &format!("{i}")]) {
+            Ok(reply) if reply.is_error("MISCONF") => break,
+            Ok(reply) => acknowledged.push(reply.text()),
+            Err(_) => break,
+        }
+    }
+    assert!(acknowledged.len() < 40, "{} pushes were acknowledged with 39 good syncs", acknowledged.len());
+    assert!(!acknowledged.is_empty(), "the syncs of the start alone were 40");
+    // On this connection and on any other.
+    for connection in [&mut connection, &mut bystander] {
+        if let Ok(reply) = connection.try_call(&["QPUSH", "q", "after"]) {
+            assert!(reply.is_error("MISCONF"), "{reply}");
+        }
+    }
+    let mut process = server.into_process();
+    let status = process.wait();
+    assert!(!status.success(), "{status}");
+    let said = process.output();
+    assert!(said.contains("Input/output error") || said.contains("os error 5"), "{said}");
+
+    let server = options.start();
+    let mut connection = server.connect();
+    for id in acknowledged {
+        assert!(
+            connection.call(&["QJOB", "q", &id]).field("payload").is_some(),
+            "the acknowledged {id} was lost"
+        );
+    }
+}
+
+fn syncs(trace: &Path) -> usize {
+    let text = std::fs::read_to_string(trace).expect("strace writes its trace");
+    text.lines().filter(|line| line.contains("sync") && line.contains("= 0")).count()
+}
+
+/// Stops the server itself: killed alone, strace would leave it behind.
+fn finish(server: Server, connection: &mut Connection) {
+    let info = connection.call(&["INFO", "server"]).text();
+    let id = info.lines().find_map(|line| line.strip_prefix("process_id:")).expect("INFO names the process");
+    let id = Pid::from_raw(id.trim().parse().expect("a number")).expect("a process");
+    kill_process(id, Signal::KILL).expect("the server can be killed");
+    server.into_process().wait();
+}
