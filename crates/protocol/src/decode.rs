@@ -203,6 +203,7 @@ impl Decoder {
             let count = match short_number(buf, self.at + 1) {
                 Some((count, next)) => {
                     self.at = next;
+                    self.searched = 0;
                     i64::from(count)
                 }
                 None => match self.header(buf, FramingError::MultibulkLine)? {
@@ -270,6 +271,7 @@ impl Decoder {
             && (self.authenticated || len as usize <= limits::UNAUTHENTICATED_BULK_BYTES_MAX)
         {
             self.at = next;
+            self.searched = 0;
             return Ok(Some(len as usize));
         }
         self.bulk_header_slow(buf)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::usage::usage;
+use super::usage::{option_usage, usage};
 use crate::error::ErrorCode;
 use crate::limits;
 use crate::table::{COMMANDS, CommandSpec, Group, Keys};
@@ -101,7 +101,10 @@ fn entry(page: &mut String, name: &str, spec: &CommandSpec) {
     if !spec.options.is_empty() {
         line(page, format_args!("\n| option | meaning |\n|---|---|"));
         for option in spec.options {
-            line(page, format_args!("| `{}` | {} |", option.word, option.summary));
+            line(
+                page,
+                format_args!("| `{}` | {} |", option_usage(option).replace('|', "\\|"), option.summary),
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A command's words as a tree, from which both its line of help and its COMMAND DOCS are written.
 
-use crate::table::{Argument, CommandSpec, Keys, Opt, OptionSpec, Times, ValueKind, WordKind};
+use crate::table::{Argument, CommandSpec, Opt, OptionSpec, Times, ValueKind, WordKind};
 
 /// One word of a command, or several that belong together.
 pub(super) struct Node {
@@ -31,6 +31,13 @@ pub fn usage(name: &str, spec: &CommandSpec) -> String {
         write(&node, &mut line);
     }
     line
+}
+
+/// How one option is written, such as `GROUP group`.
+pub(super) fn option_usage(option: &OptionSpec) -> String {
+    let mut text = String::new();
+    write(&Node { multiple: false, ..option_node(option) }, &mut text);
+    text
 }
 
 /// The words of a command.
@@ -70,7 +77,7 @@ fn options(spec: &CommandSpec, nodes: &mut Vec<Node>) {
             .collect();
         shown.extend(together.iter().map(|option| option.opt));
         // QMCLAIM's source is the one choice that must be made.
-        let optional = spec.keys != Keys::Counted("QUEUES") || !option.excludes.has(Opt::Queues);
+        let optional = !together.iter().any(|option| option.opt == Opt::Queues);
         let mut alternatives: Vec<Node> = together.into_iter().map(option_node).collect();
         nodes.push(match alternatives.len() {
             1 => Node { optional, ..alternatives.remove(0) },

@@ -205,6 +205,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         name: "qconfig",
         arity: -2,
         flags: Flags::NONE,
+        categories: Categories::SLOW.and(Categories::QUEUE).and(Categories::OPERATE),
         keys: Keys::None,
         errors: &[],
         summary: "Live, durable settings of one queue",
