@@ -8,13 +8,41 @@
 //! This crate must not know I/O, clocks, randomness, threads or bytes on the wire: `now` and entropy come
 //! from the caller, events go to a byte buffer, replies are plain data.
 
+mod apply;
+mod check;
+mod consumers;
+mod event;
+mod group;
+mod heap;
+mod histogram;
+mod hold;
+mod job;
+pub mod limits;
+mod operators;
+mod producers;
+mod queue;
+mod reclaim;
 mod reply;
+mod root;
 mod settings;
 mod shard;
+mod slab;
+mod timers;
+mod views;
+mod waiters;
 
+#[cfg(test)]
+mod tests;
+
+pub use operators::Purge;
 pub use reply::*;
 pub use settings::{Durability, Order, Rate, Settings, SettingsError, SettingsPatch};
-pub use shard::{Now, Shard, ShardConfig, Step};
+pub use shard::{FileSettings, Now, Shard, ShardConfig, Step};
 
 /// A log sequence number, as the server hands it in; the engine only compares them.
 pub type Lsn = u64;
+
+/// A part of the log that can't be read.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Damaged(pub String);

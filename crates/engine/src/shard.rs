@@ -1,15 +1,24 @@
 //! The engine's face: a shard owns queues.
+//!
+//! Commands come here by queue name; the queue decides, and afterwards the shard brings its own books up to
+//! date: the heap of deadlines, the turn between queues, and the queues whose waiters may now be served.
 
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use stanchion_protocol::command::{
-    Count, Nack, NewJob, Pause, RootTag, Selection, State, Take, Which,
-};
-use stanchion_protocol::id::{JobId, Receipt};
+use hashbrown::HashTable;
+use stanchion_protocol::command::{Nack, NewJob, RootTag, Take};
+use stanchion_protocol::id::{COUNTER_BITS, JobId, Receipt};
 
+use crate::consumers::Claimer;
+use crate::event::{Decoded, Event, Part, events, put_boot, split_part};
+use crate::heap::Heap;
+use crate::queue::{At, Queue};
+use crate::slab::{NONE, Slab};
+use crate::waiters::{Waiters, wanted};
 use crate::{
-    Claimed, Counts, Durability, Grant, JobRef, JobView, Lsn, Nacked, Pushed, QueueLine, ReadyLine, Refusal,
-    SettingsPatch, Source, Stats, WaitFor, WaiterId,
+    Claimed, Damaged, Grant, JobRef, Lsn, Nacked, Pushed, Refusal, SettingsPatch, WaitFor, WaiterId, limits,
 };
 
 /// The instant of a command.
@@ -21,16 +30,20 @@ pub struct Now {
     pub entropy: u64,
 }
 
+/// Reads what the configuration file says about a queue of this name.
+pub type FileSettings = Arc<dyn Fn(&[u8]) -> SettingsPatch + Send + Sync>;
+
 /// What a shard must know at its start.
+#[derive(Clone)]
 pub struct ShardConfig {
     /// Which shard this is.
     pub index: u16,
     /// How many there are.
     pub count: u16,
-    /// This run's boot number.
+    /// This run's boot number; [`Shard::set_boot`] sets one that is known only after recovery.
     pub boot: u32,
-    /// What the configuration file says about a queue of this name; asked when a queue is made.
-    pub file: Arc<dyn Fn(&[u8]) -> SettingsPatch + Send + Sync>,
+    /// Asked when a queue is made.
+    pub file: FileSettings,
 }
 
 /// How far a bounded piece of work got.
@@ -43,4 +56,617 @@ pub enum Step<T> {
 }
 
 /// One owner of its queues.
-pub struct Shard {}
+pub struct Shard {
+    index: u16,
+    count: u16,
+    boot: u32,
+    pub(crate) file: FileSettings,
+    hasher: foldhash::fast::FixedState,
+    pub(crate) queues: Slab<Queue>,
+    names: HashTable<u32>,
+    /// A lower bound of the lsn of this hold's records.
+    base: Lsn,
+    /// Ids issued in this run.
+    issued: u64,
+    last_now: u64,
+    last_id: u64,
+    /// Queues by their next deadline.
+    deadlines: Heap,
+    waiters: Waiters,
+    /// Queues that may have something for their waiters.
+    attention: VecDeque<u32>,
+    /// Queues with ready jobs, in turn, for claims over several.
+    turn: VecDeque<u32>,
+    /// Queues with superseded jobs to drop.
+    stale: VecDeque<u32>,
+    /// Deleted queues whose memory is freed in bounded steps.
+    doomed: Vec<Queue>,
+    /// Where reclaiming goes on.
+    pub(crate) reclaim_at: u32,
+}
+
+impl Shard {
+    /// A shard without queues.
+    pub fn new(config: ShardConfig) -> Shard {
+        assert!(config.index < config.count, "shard {} of {}", config.index, config.count);
+        Shard {
+            index: config.index,
+            count: config.count,
+            boot: config.boot,
+            file: config.file,
+            hasher: foldhash::fast::FixedState::default(),
+            queues: Slab::default(),
+            names: HashTable::new(),
+            base: 0,
+            issued: 0,
+            last_now: 0,
+            last_id: 0,
+            deadlines: Heap::default(),
+            waiters: Waiters::default(),
+            attention: VecDeque::new(),
+            turn: VecDeque::new(),
+            stale: VecDeque::new(),
+            doomed: Vec::new(),
+            reclaim_at: 0,
+        }
+    }
+
+    /// Sets this run's boot number, before the first command.
+    pub fn set_boot(&mut self, boot: u32) {
+        (self.boot, self.issued) = (boot, 0);
+    }
+
+    /// Starts a hold of the shard: `base` is a lower bound of the lsn of every record of this hold.
+    pub fn begin(&mut self, base: Lsn) {
+        self.base = self.base.max(base);
+    }
+
+    // --- producers
+
+    /// QPUSH, QMPUSH: all or nothing; one outcome for each job.
+    ///
+    /// # Errors
+    /// Refused when pushes are paused or a limit would be passed; then nothing has changed.
+    pub fn push(
+        &mut self,
+        now: Now,
+        queue: &[u8],
+        jobs: &[NewJob<'_>],
+        log: &mut Vec<u8>,
+        out: &mut Vec<Pushed>,
+    ) -> Result<(), Refusal> {
+        let at = self.at(now);
+        let ix = match self.find(queue) {
+            Some(ix) => {
+                self.queues[ix].admits(at.now, jobs)?;
+                ix
+            }
+            None => {
+                let fresh = Queue::new(queue, (self.file)(queue), at.now);
+                fresh.admits(at.now, jobs)?;
+                self.adopt(fresh)
+            }
+        };
+        let ids = Ids { boot: self.boot, index: self.index, count: self.count };
+        let mut part = Part::new(log, at.now);
+        for job in jobs {
+            let issued = &mut self.issued;
+            let next_id = || {
+                *issued += 1;
+                ids.nth(*issued)
+            };
+            out.push(self.queues[ix].decide_push(at, &mut part, job, next_id));
+        }
+        self.after(at, ix, part);
+        Ok(())
+    }
+
+    /// QROOT: whether it is now the newest or equal to it.
+    pub fn root(
+        &mut self,
+        now: Now,
+        queue: &[u8],
+        group: &[u8],
+        root: RootTag<'_>,
+        log: &mut Vec<u8>,
+    ) -> bool {
+        let at = self.at(now);
+        let ix = self.find_or_make(queue, at.now);
+        let mut part = Part::new(log, at.now);
+        let newest = self.queues[ix].decide_root(at, &mut part, group, &root);
+        self.after(at, ix, part);
+        newest
+    }
+
+    // --- consumers
+
+    /// Claims up to `take.count` jobs of a queue now; blocking is the caller's matter.
+    pub fn claim(&mut self, now: Now, queue: &[u8], take: &Take<'_>, log: &mut Vec<u8>, out: &mut Claimed) {
+        let at = self.at(now);
+        let Some(ix) = self.find(queue) else { return };
+        let mut claimer = self.claimer(take);
+        let mut part = Part::new(log, at.now);
+        self.fire(at, ix, &mut part);
+        let before = out.len();
+        while out.len() - before < take.count as usize {
+            let Some(job) = self.queues[ix].decide_claim(at, &mut part, &mut claimer) else { break };
+            self.hand_out(ix, job, out);
+        }
+        if out.len() == before {
+            self.neglect(ix);
+        }
+        self.after(at, ix, part);
+    }
+
+    /// Claims job by job in turns over the queues that match.
+    pub fn claim_matching(
+        &mut self,
+        now: Now,
+        globs: &[&[u8]],
+        except: &[&[u8]],
+        take: &Take<'_>,
+        log: &mut Vec<u8>,
+        out: &mut Claimed,
+    ) {
+        let at = self.at(now);
+        let mut claimer = self.claimer(take);
+        let before = out.len();
+        let mut missed = 0;
+        while missed < self.turn.len() && out.len() - before < take.count as usize {
+            let ix = self.turn.pop_front().expect("the turn is longer than what was missed");
+            let name = &self.queues[ix].name;
+            if !wanted(name, globs.iter().copied(), except.iter().copied()) {
+                self.turn.push_back(ix);
+                missed += 1;
+                continue;
+            }
+            let mut part = Part::new(log, at.now);
+            self.fire(at, ix, &mut part);
+            let job = self.queues[ix].decide_claim(at, &mut part, &mut claimer);
+            self.queues[ix].in_turn = false;
+            self.after(at, ix, part);
+            match job {
+                Some(job) => {
+                    self.hand_out(ix, job, out);
+                    missed = 0;
+                }
+                None => missed += usize::from(self.queues[ix].in_turn),
+            }
+        }
+    }
+
+    /// QACK: how many were acked now.
+    pub fn ack(&mut self, now: Now, queue: &[u8], receipts: &[Receipt], log: &mut Vec<u8>) -> u64 {
+        self.each(now, queue, receipts, log, |queue, at, part, receipt| queue.decide_ack(at, part, receipt))
+    }
+
+    /// QNACK.
+    pub fn nack(&mut self, now: Now, nack: &Nack<'_>, log: &mut Vec<u8>) -> Nacked {
+        let at = self.at(now);
+        let Some(ix) = self.find(nack.queue) else { return Nacked::Stale };
+        let mut part = Part::new(log, at.now);
+        let nacked = self.queues[ix].decide_nack(now, at, &mut part, nack);
+        self.after(at, ix, part);
+        nacked
+    }
+
+    /// QRELEASE: how many were given back.
+    pub fn release(
+        &mut self,
+        now: Now,
+        queue: &[u8],
+        delay_ms: Option<u64>,
+        receipts: &[Receipt],
+        log: &mut Vec<u8>,
+    ) -> u64 {
+        self.each(now, queue, receipts, log, |queue, at, part, receipt| {
+            queue.decide_release(at, part, receipt, delay_ms)
+        })
+    }
+
+    /// QEXTEND: how many leases were extended.
+    pub fn extend(
+        &mut self,
+        now: Now,
+        queue: &[u8],
+        lease_ms: u64,
+        receipts: &[Receipt],
+        log: &mut Vec<u8>,
+    ) -> u64 {
+        self.each(now, queue, receipts, log, |queue, at, part, receipt| {
+            queue.decide_extend(at, part, receipt, lease_ms)
+        })
+    }
+
+    /// BOUND: the connection is gone, and these leases end now as if they lapsed.
+    pub fn lapse(&mut self, now: Now, queue: &[u8], receipts: &[Receipt], log: &mut Vec<u8>) -> u64 {
+        self.each(now, queue, receipts, log, |queue, at, part, receipt| queue.decide_lapse(at, part, receipt))
+    }
+
+    fn each(
+        &mut self,
+        now: Now,
+        queue: &[u8],
+        receipts: &[Receipt],
+        log: &mut Vec<u8>,
+        mut decide: impl FnMut(&mut Queue, At, &mut Part<'_>, Receipt) -> bool,
+    ) -> u64 {
+        let at = self.at(now);
+        let Some(ix) = self.find(queue) else { return 0 };
+        let mut part = Part::new(log, at.now);
+        let queue = &mut self.queues[ix];
+        let done = receipts.iter().filter(|&&receipt| decide(queue, at, &mut part, receipt)).count();
+        self.after(at, ix, part);
+        done as u64
+    }
+
+    fn claimer<'a>(&self, take: &'a Take<'a>) -> Claimer<'a> {
+        let epoch_floor = u64::from(self.boot) << 32;
+        Claimer { take, epoch_floor, drops_left: limits::CLAIM_DROPS_MAX, bytes_left: None }
+    }
+
+    fn hand_out(&self, queue: u32, job: u32, out: &mut Claimed) {
+        let jobs = &self.queues[queue].jobs;
+        out.newest_base = out.newest_base.max(jobs.base(job));
+        out.jobs.push(JobRef { queue, job });
+    }
+
+    // --- blocked claims
+
+    /// A claim waits; one waiter may wait for several queues. Nothing of it is logged.
+    pub fn park(&mut self, waiter: WaiterId, on: WaitFor<'_>, group: Option<&[u8]>) {
+        self.waiters.park(waiter, on, group);
+        match on {
+            WaitFor::Queue(queue) => {
+                if let Some(ix) = self.find(queue) {
+                    self.queues[ix].waiters += 1;
+                    self.book_deadline(ix);
+                }
+            }
+            WaitFor::Match { .. } => {
+                // A token that nobody waited for until now has no timer yet.
+                for place in 0..self.turn.len() {
+                    let ix = self.turn[place];
+                    if self.queues[ix].settings.rate.is_some() {
+                        self.book_deadline(ix);
+                    }
+                }
+            }
+        }
+    }
+
+    /// It waits no longer.
+    pub fn unpark(&mut self, waiter: WaiterId) {
+        for queue in self.waiters.unpark(waiter) {
+            if let Some(ix) = self.find(&queue) {
+                self.queues[ix].waiters -= 1;
+            }
+        }
+    }
+
+    /// Who can be served now. The caller claims for that waiter from that queue and unparks it, or, when the
+    /// waiter was served elsewhere, only unparks it; a claim that comes back empty leaves it parked. Then it
+    /// asks again, until there is nobody.
+    pub fn next_grant(&mut self, now: Now) -> Option<Grant> {
+        while let Some(&ix) = self.attention.front() {
+            let queue = &mut self.queues[ix];
+            let name = queue.name.clone();
+            if let Some(waiter) = self.waiters.first(&name, |group| queue.claimable(now.ms, group)) {
+                return Some(Grant { waiter, queue: name });
+            }
+            self.neglect(ix);
+        }
+        None
+    }
+
+    /// Nobody can be served from this queue until it changes again.
+    fn neglect(&mut self, ix: u32) {
+        if std::mem::take(&mut self.queues[ix].attention) {
+            self.attention.retain(|&other| other != ix);
+        }
+    }
+
+    // --- time
+
+    /// Fires what is due, about a thousand jobs at most, in one record; true when there is more.
+    pub fn tick(&mut self, now: Now, log: &mut Vec<u8>) -> bool {
+        let at = self.at(now);
+        let Some((_, ix)) = self.deadlines.first().filter(|&((deadline, _), _)| deadline <= at.now) else {
+            return false;
+        };
+        let mut part = Part::new(log, at.now);
+        self.queues[ix].decide_due(at, &mut part);
+        if self.queues[ix].end_at().is_some_and(|end| end <= at.now) {
+            part.add(&self.queues[ix].name, &Event::QueueGone);
+            drop(part);
+            self.remove_queue(ix);
+        } else {
+            self.notice(ix);
+            self.after(at, ix, part);
+        }
+        self.deadlines.first().is_some_and(|((deadline, _), _)| deadline <= at.now)
+    }
+
+    /// When the next timer fires, in Unix milliseconds.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.deadlines.first().map(|((deadline, _), _)| deadline)
+    }
+
+    /// One bounded step of the work that nobody waits for: superseded jobs are dropped, deleted queues are
+    /// taken apart. True when there is more.
+    pub fn background(&mut self, now: Now, log: &mut Vec<u8>) -> bool {
+        let at = self.at(now);
+        if let Some(queue) = self.doomed.last_mut() {
+            if queue.dismantle(limits::SWEEP_JOBS_MAX) {
+                self.doomed.pop();
+            }
+        } else if let Some(&ix) = self.stale.front() {
+            let mut part = Part::new(log, at.now);
+            let mut left = limits::SWEEP_JOBS_MAX;
+            let more = self.queues[ix].sweep(at, &mut part, &mut left);
+            if !more {
+                self.stale.pop_front();
+                self.queues[ix].in_stale = false;
+            }
+            self.after(at, ix, part);
+        }
+        self.has_background()
+    }
+
+    /// Whether [`Shard::background`] has something to do.
+    pub fn has_background(&self) -> bool {
+        !self.doomed.is_empty() || !self.stale.is_empty()
+    }
+
+    /// What is due in one queue, before a claim of it.
+    fn fire(&mut self, at: At, ix: u32, part: &mut Part<'_>) {
+        let queue = &mut self.queues[ix];
+        if queue.next_deadline(at.now, false).is_some_and(|deadline| deadline <= at.now) {
+            queue.decide_due(at, part);
+        }
+    }
+
+    // --- storage and recovery
+
+    /// About what a full snapshot of this shard would take in the log.
+    pub fn live_bytes(&self) -> u64 {
+        self.queues.iter().map(|(_, queue)| queue.snapshot_bytes).sum()
+    }
+
+    /// Writes again what is based below `below`, about `bytes` of it in one record.
+    pub fn reclaim(&mut self, now: Now, below: Lsn, bytes: usize, log: &mut Vec<u8>) -> Step<usize> {
+        let at = self.at(now);
+        let start = log.len();
+        while self.reclaim_at < self.queues.slots() {
+            let ix = self.reclaim_at;
+            if self.queues.get(ix).is_some() {
+                let base = self.queues.base(ix);
+                let queue = &mut self.queues[ix];
+                let mut part = Part::new(log, at.now);
+                let done = queue.reclaim(at, &mut part, below, base, start + bytes);
+                let wrote = !part.is_empty();
+                drop(part);
+                if !done {
+                    return Step::More(log.len() - start);
+                }
+                if wrote || base < below {
+                    self.queues.rebase(ix, at.base);
+                }
+            }
+            self.reclaim_at += 1;
+        }
+        self.reclaim_at = 0;
+        Step::Done(log.len() - start)
+    }
+
+    /// Splits a record's body into parts: the queue whose shard each goes to (`None`: every shard), and the
+    /// bytes for [`Shard::replay`].
+    pub fn parts(body: &[u8]) -> impl Iterator<Item = Result<(Option<&[u8]>, &[u8]), Damaged>> {
+        let mut left = body;
+        std::iter::from_fn(move || {
+            if left.is_empty() {
+                return None;
+            }
+            let split = split_part(left);
+            left = split.as_ref().map_or(&[][..], |&(_, _, rest)| rest);
+            Some(split.map(|(part, whole, _)| match part {
+                Decoded::Queue { queue, .. } => (Some(queue), whole),
+                Decoded::Boot { .. } => (None, whole),
+            }))
+        })
+    }
+
+    /// Applies a part of a record.
+    ///
+    /// # Errors
+    /// The part can't be read: it was written by another version, or it is damaged.
+    pub fn replay(&mut self, lsn: Lsn, part: &[u8]) -> Result<(), Damaged> {
+        let (part, _, _) = split_part(part)?;
+        self.begin(lsn);
+        match part {
+            Decoded::Boot { now, grace_ms } => {
+                self.last_now = self.last_now.max(now);
+                let queues: Vec<u32> = self.queues.iter().map(|(ix, _)| ix).collect();
+                for ix in queues {
+                    self.queues[ix].grant_grace(now.saturating_add(grace_ms));
+                    self.book_deadline(ix);
+                }
+            }
+            Decoded::Queue { queue, now, events: bytes } => {
+                self.last_now = self.last_now.max(now);
+                self.replay_events(queue, At { base: lsn, now }, bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn replay_events(&mut self, name: &[u8], at: At, bytes: &[u8]) -> Result<(), Damaged> {
+        let mut known = self.find(name);
+        for event in events(bytes) {
+            let event = event?;
+            if event == Event::QueueGone {
+                if let Some(ix) = known.take() {
+                    self.remove_queue(ix);
+                }
+                continue;
+            }
+            let ix = match known {
+                Some(ix) => ix,
+                None if event.makes_queue() => self.find_or_make(name, at.now),
+                None => continue,
+            };
+            known = Some(ix);
+            if let Event::Push { id, .. } | Event::Job(crate::event::JobSnapshot { id, .. }) = event {
+                self.last_id = self.last_id.max(id);
+            }
+            if matches!(event, Event::Queue { .. }) {
+                self.queues.rebase(ix, at.base);
+            }
+            self.queues[ix].replay(at, &event)?;
+        }
+        if let Some(ix) = known {
+            self.settle(ix);
+        }
+        Ok(())
+    }
+
+    /// Encodes the event of a restart: a lease that would end sooner ends `lease_grace_ms` from now. The
+    /// server stages it as the run's first record and replays it into each shard.
+    pub fn boot_event(now: Now, lease_grace_ms: u64, log: &mut Vec<u8>) {
+        put_boot(log, now.ms, lease_grace_ms);
+    }
+
+    /// The newest instant of any event.
+    pub fn last_now(&self) -> u64 {
+        self.last_now
+    }
+
+    /// The newest id issued, in this run or an earlier one.
+    pub fn newest_id(&self) -> JobId {
+        let ids = Ids { boot: self.boot, index: self.index, count: self.count };
+        let issued = if self.issued == 0 { 0 } else { ids.nth(self.issued) };
+        JobId(self.last_id.max(issued))
+    }
+
+    // --- books
+
+    pub(crate) fn at(&mut self, now: Now) -> At {
+        self.last_now = self.last_now.max(now.ms);
+        At { base: self.base, now: self.last_now }
+    }
+
+    pub(crate) fn find(&self, queue: &[u8]) -> Option<u32> {
+        self.names.find(self.hasher.hash_one(queue), |&ix| *self.queues[ix].name == *queue).copied()
+    }
+
+    pub(crate) fn find_or_make(&mut self, queue: &[u8], now: u64) -> u32 {
+        match self.find(queue) {
+            Some(ix) => ix,
+            None => self.adopt(Queue::new(queue, (self.file)(queue), now)),
+        }
+    }
+
+    fn adopt(&mut self, mut queue: Queue) -> u32 {
+        queue.waiters = self.waiters.count(&queue.name) as u32;
+        let hash = self.hasher.hash_one(&*queue.name);
+        let ix = self.queues.insert(self.base, queue);
+        let (queues, hasher) = (&self.queues, &self.hasher);
+        self.names.insert_unique(hash, ix, |&ix| hasher.hash_one(&*queues[ix].name));
+        ix
+    }
+
+    /// A queue is gone at once; its memory is freed in the background.
+    pub(crate) fn remove_queue(&mut self, ix: u32) {
+        let hash = self.hasher.hash_one(&*self.queues[ix].name);
+        let entry = self.names.find_entry(hash, |&other| other == ix);
+        entry.expect("a queue is found by its name").remove();
+        self.neglect(ix);
+        let queue = &self.queues[ix];
+        if queue.in_turn {
+            self.turn.retain(|&other| other != ix);
+        }
+        if queue.in_stale {
+            self.stale.retain(|&other| other != ix);
+        }
+        if queue.deadline != NONE {
+            let (place, queues) = (self.queues[ix].deadline, &mut self.queues);
+            self.deadlines.remove(place, |ix, place| queues[ix].deadline = place);
+        }
+        self.doomed.push(self.queues.remove(ix));
+    }
+
+    /// After a command: the books follow what changed.
+    pub(crate) fn after(&mut self, at: At, ix: u32, part: Part<'_>) {
+        if !part.is_empty() {
+            drop(part);
+            self.queues[ix].idle_since = at.now;
+            self.notice(ix);
+        }
+        self.settle(ix);
+    }
+
+    /// The queue's waiters may have something.
+    fn notice(&mut self, ix: u32) {
+        let queue = &mut self.queues[ix];
+        let awaited = queue.waiters > 0 || self.waiters.has_matching();
+        if awaited && !std::mem::replace(&mut queue.attention, true) {
+            self.attention.push_back(ix);
+        }
+    }
+
+    fn settle(&mut self, ix: u32) {
+        let queue = &mut self.queues[ix];
+        if queue.counts[0] > 0 && !std::mem::replace(&mut queue.in_turn, true) {
+            self.turn.push_back(ix);
+        }
+        if !queue.stale_roots.is_empty() && !std::mem::replace(&mut queue.in_stale, true) {
+            self.stale.push_back(ix);
+        }
+        self.book_deadline(ix);
+    }
+
+    fn book_deadline(&mut self, ix: u32) {
+        let queue = &self.queues[ix];
+        let awaited = queue.waiters > 0 || self.waiters.has_matching();
+        let (place, name_order) = (queue.deadline, u64::from(ix));
+        let deadline = match (queue.next_deadline(self.last_now, awaited), queue.end_at()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let queues = &mut self.queues;
+        let mut moved = |ix: u32, place: u32| queues[ix].deadline = place;
+        match (place, deadline) {
+            (NONE, None) => {}
+            (NONE, Some(at)) => self.deadlines.insert((at, name_order), ix, moved),
+            (place, Some(at)) if self.deadlines.at(place).0 != at => {
+                self.deadlines.reschedule(place, (at, name_order), moved);
+            }
+            (_, Some(_)) => {}
+            (place, None) => {
+                self.deadlines.remove(place, &mut moved);
+                self.queues[ix].deadline = NONE;
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn books(&self) -> (&Heap, &VecDeque<u32>, &VecDeque<u32>, &Waiters) {
+        (&self.deadlines, &self.turn, &self.stale, &self.waiters)
+    }
+}
+
+/// How a shard's ids come about: a counter that is the shard's index modulo the number of shards.
+#[derive(Clone, Copy)]
+struct Ids {
+    boot: u32,
+    index: u16,
+    count: u16,
+}
+
+impl Ids {
+    fn nth(self, n: u64) -> u64 {
+        let counter = n * u64::from(self.count) + u64::from(self.index);
+        assert!(counter < 1 << COUNTER_BITS, "one run issues at most 2^{COUNTER_BITS} ids");
+        u64::from(self.boot) << COUNTER_BITS | counter
+    }
+}

@@ -1,0 +1,485 @@
+//! What each event does to a queue: the one way in which state changes.
+//!
+//! Live, a decision encodes an event and calls its method here with the job at hand; replay decodes the event,
+//! finds the job and calls the same method. Nothing here can fail, reads a clock or depends on a setting.
+//! After reclaiming, the log may speak of jobs whose records are gone: their events do nothing, and the
+//! snapshot that replaced those records comes later in the log.
+
+use stanchion_protocol::command::{State, Until};
+
+use crate::event::{Event, Gone, JobSnapshot, Spot, Terms};
+use crate::heap::Moment;
+use crate::job::{Job, Stand};
+use crate::queue::{At, Queue};
+use crate::slab::NONE;
+use crate::{Damaged, Settings};
+
+impl Queue {
+    /// Applies an event of the log.
+    pub(crate) fn replay(&mut self, at: At, event: &Event<'_>) -> Result<(), Damaged> {
+        self.idle_since = at.now;
+        if let Some(id) = job_of(event) {
+            if let Some(ix) = self.find(id) {
+                self.replay_on(at, ix, event);
+            }
+            return Ok(());
+        }
+        match *event {
+            Event::Push { id, ref terms } => {
+                self.push(at, id, terms);
+            }
+            Event::Root { group, signature, timestamp } => self.root(at, group, signature, timestamp),
+            Event::Due { through } => self.due(through),
+            Event::Lapses { through, attempts_max } => self.lapses(at, through, attempts_max),
+            Event::Expiries { through } => self.expire(at, through),
+            Event::Buried { through } => self.bury(at, through),
+            Event::WindowsOver { through } => self.windows_over(through),
+            Event::RootOver { group, signature } => self.root_over(group, signature),
+            Event::Pause { push_until, claim_until } => self.pause(push_until, claim_until),
+            Event::Set { name, words } => self.set(name, words)?,
+            Event::Unset { name } => self.unset(name)?,
+            Event::Windowless => self.drop_windows(),
+            Event::Job(ref job) => self.restore_job(at, job),
+            Event::Window { group, key, holder, window_until } => {
+                let group = self.group(group);
+                self.add_hold(at.base, group, key, holder, window_until);
+            }
+            Event::RootKept { group, signature, timestamp, registered_at } => {
+                let group = self.group(group);
+                self.register(at.base, group, signature, timestamp, registered_at);
+            }
+            Event::Queue { push_until, claim_until, rate_at, idle_since, totals } => {
+                self.pause(push_until, claim_until);
+                (self.rate_at, self.idle_since, self.totals) = (rate_at, idle_since, totals);
+                self.own = crate::SettingsPatch::default();
+                self.settings = Settings::resolve(&self.own, &self.file);
+            }
+            Event::QueueGone => unreachable!("the shard forgets queues"),
+            _ => unreachable!("events of a job were handled above"),
+        }
+        Ok(())
+    }
+
+    fn replay_on(&mut self, at: At, ix: u32, event: &Event<'_>) {
+        let claimed = self.jobs[ix].stand == Stand::Claimed;
+        match *event {
+            Event::Replace { ref terms, .. } => self.replace(at, ix, terms),
+            Event::Reroot { timestamp, .. } => self.reroot(ix, timestamp),
+            Event::Claim { epoch, lease_until, rate_at, worker, .. } => {
+                self.claim(at, ix, &Claiming { epoch, lease_until, rate_at, worker });
+            }
+            Event::Ack { .. } if claimed => self.ack(at, ix),
+            Event::Nack { ready_at, error, .. } if claimed => self.nack(at, ix, ready_at, error),
+            Event::Die { error, .. } if claimed => self.die(at, ix, error),
+            Event::Release { delayed_until, .. } if claimed => self.release(ix, delayed_until),
+            Event::Extend { lease_until, .. } if claimed => self.extend(ix, lease_until),
+            Event::Lapse { attempts_max, .. } if claimed => self.lapse(at, ix, attempts_max),
+            Event::Gone { why, .. } => self.gone(at, ix, why),
+            Event::Requeue { takes_key, .. } => self.requeue(at, ix, takes_key),
+            _ => {}
+        }
+    }
+
+    // --- producers
+
+    pub(crate) fn push(&mut self, at: At, id: u64, terms: &Terms<'_>) -> u32 {
+        self.totals.pushed += 1;
+        let group = self.group(terms.group);
+        let ix = self.admit(at.base, new_job(id, group, at.now, terms));
+        self.take_terms(at, ix, terms);
+        self.enter_waiting(ix, terms.delayed);
+        ix
+    }
+
+    /// The holder takes the content of a push with its key.
+    pub(crate) fn replace(&mut self, at: At, ix: u32, terms: &Terms<'_>) {
+        self.totals.replaced += 1;
+        let keeps_place = self.jobs[ix].state() == State::Ready && !terms.delayed;
+        self.leave(ix);
+        self.untag(ix);
+        self.jobs.rebase(ix, at.base);
+        self.set_payload(ix, terms.payload);
+        let job = &mut self.jobs[ix];
+        job.priority = terms.priority;
+        (job.attempts, job.failures) = (0, 0);
+        if !keeps_place {
+            job.ready_at = terms.ready_at;
+        }
+        let extras = job.extras();
+        (extras.attempts_max, extras.expires_at) = (None, 0);
+        extras.last_error = None;
+        self.take_terms(at, ix, terms);
+        self.enter_waiting(ix, terms.delayed);
+    }
+
+    pub(crate) fn root(&mut self, at: At, group: &[u8], signature: &[u8], timestamp: u64) {
+        let group = self.group(group);
+        self.register(at.base, group, signature, timestamp, at.now);
+    }
+
+    /// A duplicate raises its holder's root, which was registered before.
+    pub(crate) fn reroot(&mut self, ix: u32, timestamp: u64) {
+        self.move_in_root(ix, timestamp);
+    }
+
+    /// What a push and a replace have in common.
+    fn take_terms(&mut self, at: At, ix: u32, terms: &Terms<'_>) {
+        if terms.attempts_max.is_some() || terms.expires_at > 0 {
+            let extras = self.jobs[ix].extras();
+            (extras.attempts_max, extras.expires_at) = (terms.attempts_max, terms.expires_at);
+        }
+        if let Some(key) = &terms.key {
+            self.take_key(at.base, ix, key, true);
+        }
+        if let Some((signature, timestamp)) = terms.root {
+            let group = self.jobs[ix].group;
+            let root = self.register(at.base, group, signature, timestamp, at.now);
+            self.tag(ix, root, timestamp);
+        }
+    }
+
+    fn enter_waiting(&mut self, ix: u32, delayed: bool) {
+        if delayed { self.enter_delayed(ix) } else { self.enter_ready(ix) }
+    }
+
+    // --- consumers
+
+    pub(crate) fn claim(&mut self, at: At, ix: u32, claiming: &Claiming<'_>) {
+        self.totals.claims += 1;
+        self.rate_at = claiming.rate_at;
+        self.leave(ix);
+        let job = &mut self.jobs[ix];
+        let waited = at.now.saturating_sub(job.ready_at);
+        job.attempts = job.attempts.saturating_add(1);
+        (job.epoch, job.claimed_at) = (claiming.epoch, at.now);
+        if !claiming.worker.is_empty() {
+            job.extras().worker = Some(claiming.worker.into());
+        }
+        if job.extras.as_ref().is_some_and(|extras| extras.until == Until::Claim) {
+            self.end_hold(ix, at.now);
+        }
+        self.enter_claimed(ix, claiming.lease_until);
+        self.end_turn(self.jobs[ix].group);
+        self.latencies.get_or_insert_default().wait.record(waited);
+    }
+
+    pub(crate) fn ack(&mut self, at: At, ix: u32) {
+        self.totals.acked += 1;
+        self.end_run(at, ix);
+        self.leave_hold(ix, at.now, false);
+        self.untag_any(ix);
+        self.dismiss(ix);
+    }
+
+    pub(crate) fn nack(&mut self, at: At, ix: u32, ready_at: u64, error: Option<&[u8]>) {
+        self.totals.nacked += 1;
+        self.end_run(at, ix);
+        self.fail(ix, error);
+        self.jobs[ix].ready_at = ready_at;
+        self.enter_waiting(ix, ready_at > at.now);
+    }
+
+    pub(crate) fn die(&mut self, at: At, ix: u32, error: Option<&[u8]>) {
+        self.totals.nacked += 1;
+        self.end_run(at, ix);
+        self.fail(ix, error);
+        self.dead(at, ix);
+    }
+
+    pub(crate) fn release(&mut self, ix: u32, delayed_until: Option<u64>) {
+        self.totals.released += 1;
+        self.leave(ix);
+        let job = &mut self.jobs[ix];
+        job.attempts = job.attempts.saturating_sub(1);
+        forget_worker(job);
+        if let Some(until) = delayed_until {
+            job.ready_at = until;
+        }
+        self.enter_waiting(ix, delayed_until.is_some());
+    }
+
+    pub(crate) fn extend(&mut self, ix: u32, lease_until: u64) {
+        let jobs = &mut self.jobs;
+        let (place, moment) = (jobs[ix].link_a, (lease_until, jobs[ix].id));
+        self.leases.reschedule(place, moment, |ix, place| jobs[ix].link_a = place);
+    }
+
+    /// A lease ended by itself.
+    pub(crate) fn lapse(&mut self, at: At, ix: u32, attempts_max: u32) {
+        self.totals.lapsed += 1;
+        if self.superseded(ix) {
+            return self.gone(at, ix, Gone::Superseded);
+        }
+        let extras = self.jobs[ix].extras();
+        if extras.last_error.is_none() {
+            let worker = extras.worker.as_deref();
+            let reason = match worker {
+                Some(worker) => [b"lapsed, worker ", worker].concat(),
+                None => b"lapsed".to_vec(),
+            };
+            extras.last_error = Some(reason.into());
+        }
+        self.end_run(at, ix);
+        self.fail(ix, None);
+        if self.jobs[ix].may_retry(attempts_max) {
+            self.enter_ready(ix);
+        } else {
+            self.dead(at, ix);
+        }
+    }
+
+    /// An attempt is over, however it ended.
+    fn end_run(&mut self, at: At, ix: u32) {
+        let ran = at.now.saturating_sub(self.jobs[ix].claimed_at);
+        self.leave(ix);
+        self.latencies.get_or_insert_default().run.record(ran);
+    }
+
+    fn fail(&mut self, ix: u32, error: Option<&[u8]>) {
+        let job = &mut self.jobs[ix];
+        job.failures = job.failures.saturating_add(1);
+        forget_worker(job);
+        if let Some(error) = error {
+            job.extras().last_error = Some(error.into());
+        }
+    }
+
+    fn dead(&mut self, at: At, ix: u32) {
+        self.totals.died += 1;
+        self.end_hold(ix, at.now);
+        self.enter_dead(ix, at.now);
+    }
+
+    // --- leaving
+
+    pub(crate) fn gone(&mut self, at: At, ix: u32, why: Gone) {
+        match why {
+            Gone::Superseded => self.totals.superseded += 1,
+            Gone::Expired => self.totals.expired += 1,
+            Gone::Deleted => {}
+        }
+        self.leave(ix);
+        self.leave_hold(ix, at.now, why != Gone::Expired);
+        self.untag_any(ix);
+        self.dismiss(ix);
+    }
+
+    pub(crate) fn requeue(&mut self, at: At, ix: u32, takes_key: bool) {
+        let was_dead = self.jobs[ix].stand == Stand::Dead;
+        self.leave(ix);
+        let job = &mut self.jobs[ix];
+        job.ready_at = at.now;
+        if was_dead {
+            (job.attempts, job.failures) = (0, 0);
+        }
+        if takes_key && let Some(key) = job.extras().key.take() {
+            let until = job.extras().until;
+            let terms = crate::event::KeyTerms { key: &key, until, window_until: 0 };
+            self.take_key(at.base, ix, &terms, true);
+        }
+        self.enter_ready(ix);
+    }
+
+    // --- timers: everything up to a moment
+
+    pub(crate) fn due(&mut self, through: Moment) {
+        while let Some((_, ix)) = self.delayed.first().filter(|&(moment, _)| moment <= through) {
+            self.leave(ix);
+            self.enter_ready(ix);
+        }
+    }
+
+    pub(crate) fn lapses(&mut self, at: At, through: Moment, attempts_max: u32) {
+        while let Some((_, ix)) = self.leases.first().filter(|&(moment, _)| moment <= through) {
+            self.lapse(at, ix, attempts_max);
+        }
+    }
+
+    pub(crate) fn expire(&mut self, at: At, through: Moment) {
+        while let Some((_, ix)) = self.expiries.first().filter(|&(moment, _)| moment <= through) {
+            self.gone(at, ix, Gone::Expired);
+        }
+    }
+
+    pub(crate) fn bury(&mut self, at: At, through: Moment) {
+        while let Some((_, ix)) = self.dead.first().filter(|&(moment, _)| moment <= through) {
+            self.leave(ix);
+            self.leave_hold(ix, at.now, false);
+            self.untag_any(ix);
+            self.dismiss(ix);
+        }
+    }
+
+    pub(crate) fn windows_over(&mut self, through: Moment) {
+        while let Some((_, ix)) = self.windows.first().filter(|&(moment, _)| moment <= through) {
+            if self.holds[ix].held {
+                let (place, holds) = (self.holds[ix].window, &mut self.holds);
+                self.windows.remove(place, |ix, place| holds[ix].window = place);
+                (self.holds[ix].window, self.holds[ix].window_until) = (NONE, 0);
+            } else {
+                self.drop_hold(ix);
+            }
+        }
+    }
+
+    fn root_over(&mut self, group: &[u8], signature: &[u8]) {
+        let root = self.find_group(group).and_then(|group| self.find_root(group, signature));
+        // A root whose jobs' records were reclaimed has none yet; one with jobs can't have been over.
+        if let Some(root) = root.filter(|&root| self.roots[root].jobs == 0) {
+            self.drop_root(root);
+        }
+    }
+
+    // --- the queue itself
+
+    pub(crate) fn pause(&mut self, push_until: u64, claim_until: u64) {
+        (self.push_paused_until, self.claim_paused_until) = (push_until, claim_until);
+    }
+
+    pub(crate) fn set(&mut self, name: &str, words: &str) -> Result<(), Damaged> {
+        self.own.set(name, words).map_err(|error| Damaged(format!("a setting of the log: {error}")))?;
+        self.resettle();
+        Ok(())
+    }
+
+    pub(crate) fn unset(&mut self, name: &str) -> Result<(), Damaged> {
+        self.own.unset(name).map_err(|error| Damaged(format!("a setting of the log: {error}")))?;
+        self.resettle();
+        Ok(())
+    }
+
+    fn resettle(&mut self) {
+        self.settings = Settings::resolve(&self.own, &self.file);
+        while self.capped.front != NONE {
+            self.bring_back(self.capped.front);
+        }
+    }
+
+    /// Frees the keys of windows whose jobs are gone.
+    pub(crate) fn drop_windows(&mut self) {
+        let ownerless: Vec<u32> =
+            self.holds.iter().filter(|(_, hold)| hold.owner == NONE).map(|(ix, _)| ix).collect();
+        ownerless.into_iter().for_each(|ix| self.drop_hold(ix));
+    }
+
+    /// After a restart: a lease ends no sooner than this.
+    pub(crate) fn grant_grace(&mut self, until: u64) {
+        while let Some((_, ix)) = self.leases.first().filter(|&((at, _), _)| at < until) {
+            self.extend(ix, until);
+        }
+    }
+
+    // --- snapshots
+
+    fn restore_job(&mut self, at: At, snapshot: &JobSnapshot<'_>) {
+        if let Some(old) = self.find(snapshot.id) {
+            self.leave(old);
+            self.leave_hold(old, at.now, true);
+            self.untag_any(old);
+            self.dismiss(old);
+        }
+        let terms = &snapshot.terms;
+        let group = self.group(terms.group);
+        let ix = self.admit(at.base, new_job(snapshot.id, group, snapshot.pushed_at, terms));
+        let job = &mut self.jobs[ix];
+        (job.attempts, job.failures, job.epoch) = (snapshot.attempts, snapshot.failures, snapshot.epoch);
+        if terms.attempts_max.is_some()
+            || terms.expires_at > 0
+            || snapshot.worker.is_some()
+            || snapshot.last_error.is_some()
+        {
+            let extras = job.extras();
+            (extras.attempts_max, extras.expires_at) = (terms.attempts_max, terms.expires_at);
+            extras.worker = snapshot.worker.map(Into::into);
+            extras.last_error = snapshot.last_error.map(Into::into);
+        }
+        if let Some(key) = &terms.key {
+            if snapshot.owns_key {
+                self.take_key(at.base, ix, key, snapshot.held);
+            } else {
+                let extras = self.jobs[ix].extras();
+                (extras.key, extras.until) = (Some(key.key.into()), key.until);
+            }
+        }
+        if let Some((signature, timestamp)) = terms.root {
+            let root = match self.find_root(group, signature) {
+                Some(root) if self.roots[root].newest >= timestamp => root,
+                _ => self.register(at.base, group, signature, timestamp, snapshot.pushed_at),
+            };
+            self.tag(ix, root, timestamp);
+        }
+        match snapshot.spot {
+            Spot::Ready => self.enter_ready(ix),
+            Spot::Delayed => self.enter_delayed(ix),
+            Spot::Claimed { lease_until, claimed_at } => {
+                self.jobs[ix].claimed_at = claimed_at;
+                self.enter_claimed(ix, lease_until);
+            }
+            Spot::Dead { died_at } => self.enter_dead(ix, died_at),
+        }
+    }
+
+    fn untag_any(&mut self, ix: u32) {
+        if self.jobs[ix].extras.is_some() {
+            self.untag(ix);
+        }
+    }
+
+    fn set_payload(&mut self, ix: u32, payload: &[u8]) {
+        let old = std::mem::replace(&mut self.jobs[ix].payload, payload.into());
+        self.bytes = self.bytes + payload.len() as u64 - old.len() as u64;
+        self.snapshot_bytes = self.snapshot_bytes + payload.len() as u64 - old.len() as u64;
+    }
+}
+
+/// What a claim decided.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claiming<'a> {
+    pub(crate) epoch: u64,
+    pub(crate) lease_until: u64,
+    pub(crate) rate_at: u64,
+    pub(crate) worker: &'a [u8],
+}
+
+fn new_job(id: u64, group: u32, pushed_at: u64, terms: &Terms<'_>) -> Job {
+    Job {
+        id,
+        payload: terms.payload.into(),
+        pushed_at,
+        ready_at: terms.ready_at,
+        claimed_at: 0,
+        epoch: 0,
+        group,
+        link_a: NONE,
+        link_b: NONE,
+        attempts: 0,
+        failures: 0,
+        stand: Stand::Nowhere,
+        priority: terms.priority,
+        extras: None,
+    }
+}
+
+fn forget_worker(job: &mut Job) {
+    if let Some(extras) = &mut job.extras {
+        extras.worker = None;
+    }
+}
+
+/// The job that an event is about, for those that need it to be there.
+fn job_of(event: &Event<'_>) -> Option<u64> {
+    match *event {
+        Event::Replace { id, .. }
+        | Event::Reroot { id, .. }
+        | Event::Claim { id, .. }
+        | Event::Ack { id }
+        | Event::Nack { id, .. }
+        | Event::Die { id, .. }
+        | Event::Release { id, .. }
+        | Event::Extend { id, .. }
+        | Event::Lapse { id, .. }
+        | Event::Gone { id, .. }
+        | Event::Requeue { id, .. } => Some(id),
+        _ => None,
+    }
+}

@@ -1,0 +1,197 @@
+//! The invariants of a shard, checked from scratch; and everything durable of it as text, to compare what ran
+//! with what was replayed.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
+
+use crate::group::Turn;
+use crate::heap::Heap;
+use crate::job::{InRoot, Stand};
+use crate::queue::Queue;
+use crate::slab::NONE;
+use crate::Shard;
+
+impl Shard {
+    /// Checks every invariant; costs a walk over everything.
+    ///
+    /// # Errors
+    /// Says which invariant does not hold, and where.
+    pub fn check(&self) -> Result<(), String> {
+        for (ix, queue) in self.queues.iter() {
+            let fault = |fault: String| format!("queue '{}': {fault}", queue.printable_name());
+            queue.check().map_err(fault)?;
+            ensure(self.find(&queue.name) == Some(ix), || fault("not found by its name".into()))?;
+            ensure(queue.counts[0] == 0 || queue.in_turn, || fault("ready jobs, but no turn".into()))?;
+            ensure(queue.stale_roots.is_empty() || queue.in_stale, || fault("not swept".into()))?;
+            let due = queue.next_deadline(self.last_now(), false).into_iter().chain(queue.end_at()).min();
+            let booked = queue.deadline != NONE;
+            ensure(due.is_none() || booked, || fault("its deadline is not booked".into()))?;
+        }
+        Ok(())
+    }
+
+    /// Everything durable, in an order that does not depend on how it came about. What a crash may lose is
+    /// left out: latencies, counts of dropped pushes and stale receipts, and the turn between groups.
+    pub fn dump(&self) -> String {
+        let mut queues: Vec<String> = self.queues.iter().map(|(_, queue)| queue.dump()).collect();
+        queues.sort();
+        queues.concat()
+    }
+}
+
+impl Queue {
+    fn check(&self) -> Result<(), String> {
+        let mut counts = [0u64; 4];
+        let (mut bytes, mut bytes_dead) = (0, 0);
+        let mut by_group: HashMap<u32, (u32, [u32; 4])> = HashMap::new();
+        let mut by_root: HashMap<u32, u32> = HashMap::new();
+        for (ix, job) in self.jobs.iter() {
+            ensure(job.stand != Stand::Nowhere, || format!("job {:016x} stands nowhere", job.id))?;
+            let column = crate::queue::column(job.state());
+            counts[column] += 1;
+            bytes += job.payload.len() as u64;
+            bytes_dead += if job.stand == Stand::Dead { job.payload.len() as u64 } else { 0 };
+            let group = by_group.entry(job.group).or_default();
+            group.0 += 1;
+            group.1[column] += 1;
+            ensure(self.find(job.id) == Some(ix), || format!("job {:016x} is not found by its id", job.id))?;
+            self.check_job(ix, &mut by_root).map_err(|fault| format!("job {:016x}: {fault}", job.id))?;
+        }
+        ensure(counts == self.counts, || format!("counts {:?}, but jobs are {counts:?}", self.counts))?;
+        ensure((bytes, bytes_dead) == (self.bytes, self.bytes_dead), || "bytes are wrong".into())?;
+        ensure(self.delayed.len() as u64 == counts[1], || "the delayed heap has other jobs".into())?;
+        ensure(self.leases.len() as u64 == counts[2], || "the lease heap has other jobs".into())?;
+        ensure(self.dead.len() as u64 == counts[3], || "the heap of the dead has other jobs".into())?;
+        self.check_groups(&by_group)?;
+        self.check_holds()?;
+        self.check_roots(&by_root)
+    }
+
+    fn check_job(&self, ix: u32, by_root: &mut HashMap<u32, u32>) -> Result<(), String> {
+        let job = &self.jobs[ix];
+        let heap = |heap: &Heap, place: u32| heap.in_order().any(|(moment, owner)| {
+            owner == ix && moment == heap.at(place)
+        });
+        let placed = match job.stand {
+            Stand::Delayed => self.delayed.at(job.link_a) == (job.ready_at, job.id),
+            Stand::Claimed => heap(&self.leases, job.link_a),
+            Stand::Dead => heap(&self.dead, job.link_a),
+            _ => true,
+        };
+        ensure(placed, || "its heap has it elsewhere".into())?;
+        let Some(extras) = job.extras.as_deref() else { return Ok(()) };
+        let waits = self.is_waiting(ix);
+        ensure((extras.expiry != NONE) == (waits && extras.expires_at > 0), || "its expiry is wrong".into())?;
+        if extras.expiry != NONE {
+            let at = self.expiries.at(extras.expiry);
+            ensure(at == (extras.expires_at, job.id), || "the heap of expiries has it elsewhere".into())?;
+        }
+        if extras.hold != NONE {
+            ensure(self.holds[extras.hold].owner == ix, || "its hold is another's".into())?;
+            ensure(extras.key.is_none(), || "its key is kept twice".into())?;
+        }
+        ensure((extras.in_root != InRoot::No) == (waits && extras.root != NONE), || "its root is wrong".into())?;
+        if extras.root != NONE {
+            *by_root.entry(extras.root).or_default() += 1;
+            let root = &self.roots[extras.root];
+            ensure(extras.root_timestamp <= root.newest, || "it is newer than its root".into())?;
+            ensure(root.group == job.group, || "its root is of another group".into())?;
+        }
+        Ok(())
+    }
+
+    fn check_groups(&self, by_group: &HashMap<u32, (u32, [u32; 4])>) -> Result<(), String> {
+        let mut pins: HashMap<u32, u32> = HashMap::new();
+        self.holds.iter().for_each(|(_, hold)| *pins.entry(hold.group).or_default() += 1);
+        self.roots.iter().for_each(|(_, root)| *pins.entry(root.group).or_default() += 1);
+        let waiting: HashSet<u32> = self.ring.iter(&self.groups).collect();
+        let capped: HashSet<u32> = self.capped.iter(&self.groups).collect();
+        for (ix, group) in self.groups.iter() {
+            let fault = |fault: &str| format!("group '{}': {fault}", group.name.escape_ascii());
+            let (jobs, counts) = by_group.get(&ix).copied().unwrap_or_default();
+            ensure((group.jobs, group.counts) == (jobs, counts), || fault("its counts are wrong"))?;
+            ensure(group.pins == pins.get(&ix).copied().unwrap_or(0), || fault("its pins are wrong"))?;
+            ensure(group.jobs + group.pins > 0, || fault("it should be gone"))?;
+            ensure(group.has_ready() == (counts[0] > 0), || fault("its levels are wrong"))?;
+            let turn = match (waiting.contains(&ix), capped.contains(&ix)) {
+                (true, false) => Turn::Waiting,
+                (false, true) => Turn::Capped,
+                (false, false) => Turn::Out,
+                (true, true) => return Err(fault("it stands in both rings")),
+            };
+            ensure(group.turn == turn, || fault("its turn is wrong"))?;
+            ensure(group.has_ready() == (turn != Turn::Out), || fault("its turn does not fit its jobs"))?;
+            let order: Vec<u32> = group.in_order(&self.jobs, crate::settings::Order::Fifo).collect();
+            ensure(order.len() as u32 == counts[0], || fault("its ready jobs are not all in order"))?;
+            let place = |ix: u32| (9 - self.jobs[ix].priority, self.jobs[ix].ready_at, self.jobs[ix].id);
+            ensure(order.is_sorted_by_key(|&ix| place(ix)), || fault("its ready jobs are out of order"))?;
+        }
+        ensure(self.groups_with_jobs == by_group.len() as u64, || "groups are miscounted".into())
+    }
+
+    fn check_holds(&self) -> Result<(), String> {
+        for (ix, hold) in self.holds.iter() {
+            let fault = |fault: &str| format!("key '{}': {fault}", hold.key.escape_ascii());
+            ensure(self.find_hold(hold.group, &hold.key) == Some(ix), || fault("not found"))?;
+            ensure(hold.held || hold.window_until > 0, || fault("nobody holds it"))?;
+            ensure((hold.window != NONE) == (hold.window_until > 0), || fault("its window is wrong"))?;
+            if hold.owner != NONE {
+                let extras = self.jobs[hold.owner].extras.as_deref();
+                ensure(extras.is_some_and(|extras| extras.hold == ix), || fault("its owner has another"))?;
+                ensure(self.jobs[hold.owner].id == hold.holder, || fault("its holder is not its owner"))?;
+            } else {
+                ensure(!hold.held, || fault("it is held by nobody"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_roots(&self, by_root: &HashMap<u32, u32>) -> Result<(), String> {
+        for (ix, root) in self.roots.iter() {
+            let fault = |fault: &str| format!("root '{}': {fault}", root.signature.escape_ascii());
+            ensure(self.find_root(root.group, &root.signature) == Some(ix), || fault("not found"))?;
+            ensure(root.jobs == by_root.get(&ix).copied().unwrap_or(0), || fault("its jobs are miscounted"))?;
+            ensure((root.idle != NONE) == (root.jobs == 0), || fault("its retention is wrong"))?;
+            let stale: Vec<u32> = root.stale(&self.jobs).collect();
+            ensure(stale.iter().all(|&job| self.superseded(job)), || fault("a fresh job among the stale"))?;
+            ensure(stale.is_empty() || root.to_sweep, || fault("not to be swept"))?;
+            let waiting = self.jobs.iter().filter(|&(job, _)| self.is_waiting(job) && self.superseded(job));
+            let of_it = waiting.filter(|(_, job)| job.extras.as_deref().is_some_and(|extras| extras.root == ix));
+            ensure(of_it.count() == stale.len(), || fault("a superseded job is not among the stale"))?;
+        }
+        Ok(())
+    }
+
+    fn dump(&self) -> String {
+        let mut lines: Vec<String> = self.jobs.iter().map(|(ix, _)| self.dump_job(ix)).collect();
+        for (_, hold) in self.holds.iter() {
+            let group = self.groups[hold.group].name.escape_ascii();
+            let (key, holder, until) = (hold.key.escape_ascii(), hold.holder, hold.window_until);
+            lines.push(format!("  key {group}/{key} by {holder:016x} held {} until {until}\n", hold.held));
+        }
+        for (_, root) in self.roots.iter() {
+            let group = self.groups[root.group].name.escape_ascii();
+            let (signature, at) = (root.signature.escape_ascii(), root.registered_at);
+            lines.push(format!("  root {group}/{signature} newest {} at {at}\n", root.newest));
+        }
+        lines.sort();
+        let mut totals = self.totals;
+        (totals.duplicates, totals.stale_acks) = (0, 0);
+        let mut dump = format!("queue {} {totals:?} settings {:?}", self.printable_name(), self.own);
+        let pauses = (self.push_paused_until, self.claim_paused_until);
+        writeln!(dump, " pauses {pauses:?} rate {}", self.rate_at).expect("a string can be written to");
+        dump + &lines.concat()
+    }
+
+    fn dump_job(&self, ix: u32) -> String {
+        let (job, view) = (&self.jobs[ix], self.view(ix));
+        let claimed_at = if job.stand == Stand::Claimed { job.claimed_at } else { 0 };
+        let died_at = if job.stand == Stand::Dead { self.dead.at(job.link_a).0 } else { 0 };
+        let until = job.extras.as_deref().filter(|_| view.dedupe.is_some()).map(|extras| extras.until);
+        format!("  job {view:?} claimed {claimed_at} died {died_at} {until:?}\n")
+    }
+}
+
+fn ensure(holds: bool, fault: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(fault()) }
+}

@@ -1,0 +1,226 @@
+//! Decisions of QCLAIM, QACK, QNACK, QRELEASE and QEXTEND.
+
+use stanchion_protocol::command::{Nack, Retry, Take};
+use stanchion_protocol::id::Receipt;
+
+use crate::apply::Claiming;
+use crate::event::{Event, Gone, Part};
+use crate::job::Stand;
+use crate::queue::{At, Queue, rate_us};
+use crate::slab::NONE;
+use crate::{Nacked, Now, limits};
+
+/// What limits one claim.
+pub(crate) struct Claimer<'a> {
+    pub(crate) take: &'a Take<'a>,
+    /// Epochs are above the boot number's.
+    pub(crate) epoch_floor: u64,
+    /// Superseded and expired jobs that it may still step over.
+    pub(crate) drops_left: usize,
+    /// Payload that still fits the reply; `None` before the first job, which always does.
+    pub(crate) bytes_left: Option<u64>,
+}
+
+impl Queue {
+    /// Whether a claim could be served now, as far as can be told without stepping over superseded jobs.
+    pub(crate) fn claimable(&mut self, now: u64, group: Option<&[u8]>) -> bool {
+        self.may_claim(now) && self.next_group(group).is_some()
+    }
+
+    /// Neither paused nor at its concurrency nor out of tokens.
+    fn may_claim(&self, now: u64) -> bool {
+        let concurrency = self.settings.concurrency;
+        self.claim_paused_until <= now
+            && (concurrency == 0 || (self.leases.len() as u64) < concurrency)
+            && self.token_at().is_none_or(|at| at <= now)
+    }
+
+    /// The group whose turn it is, or the one asked for; those at their cap are set aside on the way.
+    fn next_group(&mut self, wanted: Option<&[u8]>) -> Option<u32> {
+        if let Some(name) = wanted {
+            let group = self.find_group(name)?;
+            return (self.groups[group].has_ready() && !self.at_cap(group)).then_some(group);
+        }
+        loop {
+            let group = self.ring.front;
+            if group == NONE {
+                return None;
+            }
+            if !self.at_cap(group) {
+                return Some(group);
+            }
+            self.set_aside(group);
+        }
+    }
+
+    /// Claims the next job, stepping over those that are superseded or expired.
+    pub(crate) fn decide_claim(
+        &mut self,
+        at: At,
+        part: &mut Part<'_>,
+        claimer: &mut Claimer<'_>,
+    ) -> Option<u32> {
+        if !self.may_claim(at.now) {
+            return None;
+        }
+        loop {
+            let group = self.next_group(claimer.take.group)?;
+            let first = self.groups[group].first(&self.jobs, self.settings.order);
+            let ix = first.expect("a group in the turn has a ready job");
+            let expires_at = self.jobs[ix].expires_at();
+            let why = if self.superseded(ix) {
+                Gone::Superseded
+            } else if expires_at != 0 && expires_at <= at.now {
+                Gone::Expired
+            } else {
+                let bytes = self.jobs[ix].payload.len() as u64;
+                claimer.bytes_left = Some(match claimer.bytes_left {
+                    Some(left) => left.checked_sub(bytes)?,
+                    None => limits::CLAIM_BYTES_MAX.saturating_sub(bytes),
+                });
+                self.claim_this(at, part, claimer, ix);
+                return Some(ix);
+            };
+            claimer.drops_left = claimer.drops_left.checked_sub(1)?;
+            self.decide_gone(at, part, ix, why);
+        }
+    }
+
+    fn claim_this(&mut self, at: At, part: &mut Part<'_>, claimer: &Claimer<'_>, ix: u32) {
+        let job = &self.jobs[ix];
+        let epoch = job.epoch.max(claimer.epoch_floor) + 1;
+        let lease_ms = claimer.take.lease_ms.unwrap_or(self.settings.lease_ms);
+        let lease_until = self.cap_lease(at.now, at.now.saturating_add(lease_ms));
+        let rate_at = self.settings.rate.map_or(0, |rate| {
+            let (interval_us, _) = rate_us(rate);
+            self.rate_at.max(at.now * 1_000) + interval_us
+        });
+        let worker = claimer.take.worker.unwrap_or(b"");
+        part.add(&self.name, &Event::Claim { id: job.id, epoch, lease_until, rate_at, worker });
+        self.claim(at, ix, &Claiming { epoch, lease_until, rate_at, worker });
+    }
+
+    /// A lease ends at most `run-max` after its claim.
+    fn cap_lease(&self, claimed_at: u64, until: u64) -> u64 {
+        match self.settings.run_ms_max {
+            0 => until,
+            run_ms_max => until.min(claimed_at.saturating_add(run_ms_max)),
+        }
+    }
+
+    /// The job of a live claim.
+    fn live(&self, receipt: Receipt) -> Option<u32> {
+        let ix = self.find(receipt.id.0)?;
+        let job = &self.jobs[ix];
+        (job.stand == Stand::Claimed && job.epoch == receipt.epoch.0).then_some(ix)
+    }
+
+    pub(crate) fn decide_ack(&mut self, at: At, part: &mut Part<'_>, receipt: Receipt) -> bool {
+        let Some(ix) = self.live(receipt) else {
+            self.totals.stale_acks += 1;
+            return false;
+        };
+        part.add(&self.name, &Event::Ack { id: receipt.id.0 });
+        self.ack(at, ix);
+        true
+    }
+
+    pub(crate) fn decide_nack(&mut self, now: Now, at: At, part: &mut Part<'_>, nack: &Nack<'_>) -> Nacked {
+        let Some(ix) = self.live(nack.receipt) else {
+            self.totals.stale_acks += 1;
+            return Nacked::Stale;
+        };
+        if self.superseded(ix) {
+            self.decide_gone(at, part, ix, Gone::Superseded);
+            return Nacked::Superseded;
+        }
+        let (id, error) = (nack.receipt.id.0, nack.error);
+        let delay_ms = match nack.retry {
+            Retry::Dead => None,
+            _ if !self.jobs[ix].may_retry(self.settings.attempts) => None,
+            Retry::Delay(ms) => Some(ms),
+            Retry::Backoff => Some(self.backoff_ms(self.jobs[ix].failures, now.entropy)),
+        };
+        if let Some(delay_ms) = delay_ms {
+            let ready_at = at.now.saturating_add(delay_ms);
+            part.add(&self.name, &Event::Nack { id, ready_at, error });
+            self.nack(at, ix, ready_at, error);
+            Nacked::Retry
+        } else {
+            part.add(&self.name, &Event::Die { id, error });
+            self.die(at, ix, error);
+            self.decide_burial(at, part);
+            Nacked::Dead
+        }
+    }
+
+    /// The delay before the next attempt, after `failures` earlier ones and this one.
+    fn backoff_ms(&self, failures: u32, entropy: u64) -> u64 {
+        let settings = &self.settings;
+        let factor = settings.backoff_factor_milli as f64 / 1e3;
+        let delay = settings.backoff_ms as f64 * factor.powi(failures.min(1_000) as i32);
+        let delay = delay.min(settings.backoff_ms_max as f64);
+        let jitter = settings.backoff_jitter_milli as f64 / 1e3;
+        let drawn = (entropy >> 11) as f64 / (1u64 << 53) as f64; // in 0..1, as 53 bits make an f64
+        (delay * (1.0 + jitter * (2.0 * drawn - 1.0))) as u64
+    }
+
+    pub(crate) fn decide_release(
+        &mut self,
+        at: At,
+        part: &mut Part<'_>,
+        receipt: Receipt,
+        delay_ms: Option<u64>,
+    ) -> bool {
+        let Some(ix) = self.live(receipt) else { return false };
+        if self.superseded(ix) {
+            self.decide_gone(at, part, ix, Gone::Superseded);
+            return true;
+        }
+        let delayed_until = delay_ms.filter(|&ms| ms > 0).map(|ms| at.now.saturating_add(ms));
+        part.add(&self.name, &Event::Release { id: receipt.id.0, delayed_until });
+        self.release(ix, delayed_until);
+        true
+    }
+
+    pub(crate) fn decide_extend(
+        &mut self,
+        at: At,
+        part: &mut Part<'_>,
+        receipt: Receipt,
+        lease_ms: u64,
+    ) -> bool {
+        let Some(ix) = self.live(receipt) else { return false };
+        let lease_until = self.cap_lease(self.jobs[ix].claimed_at, at.now.saturating_add(lease_ms));
+        part.add(&self.name, &Event::Extend { id: receipt.id.0, lease_until });
+        self.extend(ix, lease_until);
+        true
+    }
+
+    /// The lease ends with its connection.
+    pub(crate) fn decide_lapse(&mut self, at: At, part: &mut Part<'_>, receipt: Receipt) -> bool {
+        let Some(ix) = self.live(receipt) else { return false };
+        let attempts_max = self.settings.attempts;
+        part.add(&self.name, &Event::Lapse { id: receipt.id.0, attempts_max });
+        self.lapse(at, ix, attempts_max);
+        self.decide_burial(at, part);
+        true
+    }
+
+    pub(crate) fn decide_gone(&mut self, at: At, part: &mut Part<'_>, ix: u32, why: Gone) {
+        part.add(&self.name, &Event::Gone { id: self.jobs[ix].id, why });
+        self.gone(at, ix, why);
+    }
+
+    /// No more dead jobs are kept than the queue's limit: the oldest go.
+    pub(crate) fn decide_burial(&mut self, at: At, part: &mut Part<'_>) {
+        let dead_max = self.settings.dead_max;
+        while self.dead.len() as u64 > dead_max {
+            let surplus = (self.dead.len() as u64 - dead_max) as usize;
+            let last = self.dead.in_order().nth(surplus.min(limits::SWEEP_JOBS_MAX) - 1);
+            let (through, _) = last.expect("there are as many dead jobs");
+            part.add(&self.name, &Event::Buried { through });
+            self.bury(at, through);
+        }
+    }
+}

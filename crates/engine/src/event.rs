@@ -1,0 +1,653 @@
+//! Events: the only thing that is logged, and the only thing that changes a queue.
+//!
+//! A record's body is a row of parts; a part names its queue and instant and holds that queue's events, so
+//! that replay finds each part's shard by the queue's name, whatever the shard count was when it was written.
+//! Events say what was decided, with absolute times and drawn jitter, never why: applying one reads no
+//! settings, no clock and no randomness. All integers are little-endian.
+//!
+//! | part | bytes |
+//! |---|---|
+//! | queue | `1`, name length u8, name, now u64, length of the events u32, events |
+//! | boot | `2`, now u64, lease grace u64: to every shard |
+//!
+//! A new kind of event gets a new number; a number is never used again.
+
+use stanchion_protocol::command::Until;
+
+use crate::heap::Moment;
+use crate::{Damaged, Totals};
+
+const PART_QUEUE: u8 = 1;
+const PART_BOOT: u8 = 2;
+
+/// What a push says of a job, with its times made absolute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) payload: &'a [u8],
+    pub(crate) group: &'a [u8],
+    pub(crate) priority: u8,
+    pub(crate) delayed: bool,
+    pub(crate) ready_at: u64,
+    /// 0: never.
+    pub(crate) expires_at: u64,
+    pub(crate) attempts_max: Option<u32>,
+    pub(crate) key: Option<KeyTerms<'a>>,
+    pub(crate) root: Option<(&'a [u8], u64)>,
+}
+
+/// A dedupe key that the job takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct KeyTerms<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) until: Until,
+    /// 0: no window.
+    pub(crate) window_until: u64,
+}
+
+/// Where a snapshot puts a job.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Spot {
+    Ready,
+    Delayed,
+    /// Until the end of the lease, since the claim.
+    Claimed {
+        lease_until: u64,
+        claimed_at: u64,
+    },
+    /// Since it died.
+    Dead {
+        died_at: u64,
+    },
+}
+
+/// Everything of a job, for a log whose older records of it are about to go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct JobSnapshot<'a> {
+    pub(crate) id: u64,
+    pub(crate) terms: Terms<'a>,
+    pub(crate) spot: Spot,
+    /// The job holds its key beyond any window.
+    pub(crate) held: bool,
+    /// The key is this job's, by holding it or by its window.
+    pub(crate) owns_key: bool,
+    pub(crate) attempts: u32,
+    pub(crate) failures: u32,
+    pub(crate) epoch: u64,
+    pub(crate) pushed_at: u64,
+    pub(crate) worker: Option<&'a [u8]>,
+    pub(crate) last_error: Option<&'a [u8]>,
+}
+
+/// A job left for this reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Gone {
+    Superseded,
+    Expired,
+    Deleted,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Event<'a> {
+    Push { id: u64, terms: Terms<'a> },
+    Replace { id: u64, terms: Terms<'a> },
+    /// The newest timestamp of a root.
+    Root { group: &'a [u8], signature: &'a [u8], timestamp: u64 },
+    /// A duplicate raised its holder's root.
+    Reroot { id: u64, timestamp: u64 },
+    /// `rate_at`: state of the rate limit after this claim, 0 when there is none.
+    Claim { id: u64, epoch: u64, lease_until: u64, rate_at: u64, worker: &'a [u8] },
+    Ack { id: u64 },
+    /// It becomes ready at an instant; `now` or earlier is at once.
+    Nack { id: u64, ready_at: u64, error: Option<&'a [u8]> },
+    /// A nack that was its last.
+    Die { id: u64, error: Option<&'a [u8]> },
+    /// Back to its place, or delayed until an instant.
+    Release { id: u64, delayed_until: Option<u64> },
+    Extend { id: u64, lease_until: u64 },
+    /// Its lease ended with its connection; `attempts_max` is the queue's limit.
+    Lapse { id: u64, attempts_max: u32 },
+    Gone { id: u64, why: Gone },
+    /// A dead or delayed job is ready; it takes its key back if `takes_key`.
+    Requeue { id: u64, takes_key: bool },
+    /// Everything up to a moment, in the order of the timers.
+    Due { through: Moment },
+    Lapses { through: Moment, attempts_max: u32 },
+    Expiries { through: Moment },
+    /// Dead jobs that were kept long enough, or are too many.
+    Buried { through: Moment },
+    WindowsOver { through: Moment },
+    RootOver { group: &'a [u8], signature: &'a [u8] },
+    /// 0: no pause; `u64::MAX`: until resumed.
+    Pause { push_until: u64, claim_until: u64 },
+    Set { name: &'a str, words: &'a str },
+    Unset { name: &'a str },
+    Windowless,
+    QueueGone,
+    Job(JobSnapshot<'a>),
+    /// A dedupe window whose job is gone.
+    Window { group: &'a [u8], key: &'a [u8], holder: u64, window_until: u64 },
+    /// A root with its instant of registration.
+    RootKept { group: &'a [u8], signature: &'a [u8], timestamp: u64, registered_at: u64 },
+    /// What a queue is beside its jobs, windows and roots; settings follow as `Set`.
+    Queue { push_until: u64, claim_until: u64, rate_at: u64, idle_since: u64, totals: Totals },
+}
+
+/// The part of a record that is being written for one queue at one instant. Nothing is written before its
+/// first event, so a command that changes nothing leaves no record.
+pub(crate) struct Part<'l> {
+    log: &'l mut Vec<u8>,
+    now: u64,
+    /// Where the length stands and the events begin, once there is one.
+    opened: Option<usize>,
+}
+
+impl<'l> Part<'l> {
+    pub(crate) fn new(log: &'l mut Vec<u8>, now: u64) -> Part<'l> {
+        Part { log, now, opened: None }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.opened.is_none()
+    }
+
+    /// Bytes of the record so far.
+    pub(crate) fn bytes(&self) -> usize {
+        self.log.len()
+    }
+
+    pub(crate) fn add(&mut self, queue: &[u8], event: &Event<'_>) {
+        if self.opened.is_none() {
+            self.log.push(PART_QUEUE);
+            self.log.push(u8::try_from(queue.len()).expect("a queue's name is at most 255 bytes"));
+            self.log.extend_from_slice(queue);
+            self.log.extend_from_slice(&self.now.to_le_bytes());
+            self.log.extend_from_slice(&[0; 4]);
+            self.opened = Some(self.log.len());
+        }
+        event.encode(self.log);
+    }
+}
+
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        if let Some(start) = self.opened {
+            let length = u32::try_from(self.log.len() - start).expect("a record is far below 4 GiB");
+            self.log[start - 4..start].copy_from_slice(&length.to_le_bytes());
+        }
+    }
+}
+
+/// A part as replay reads it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Decoded<'a> {
+    Queue { queue: &'a [u8], now: u64, events: &'a [u8] },
+    Boot { now: u64, grace_ms: u64 },
+}
+
+pub(crate) fn put_boot(log: &mut Vec<u8>, now: u64, grace_ms: u64) {
+    log.push(PART_BOOT);
+    put_u64(log, now);
+    put_u64(log, grace_ms);
+}
+
+/// Splits the first part off; the rest follows it.
+pub(crate) fn split_part(body: &[u8]) -> Result<(Decoded<'_>, &[u8], &[u8]), Damaged> {
+    let mut reader = Reader { bytes: body };
+    let part = match reader.u8()? {
+        PART_QUEUE => {
+            let length = reader.u8()?;
+            let queue = reader.take(usize::from(length))?;
+            let now = reader.u64()?;
+            let length = reader.u32()?;
+            Decoded::Queue { queue, now, events: reader.take(length as usize)? }
+        }
+        PART_BOOT => Decoded::Boot { now: reader.u64()?, grace_ms: reader.u64()? },
+        kind => return Err(Damaged(format!("a part of unknown kind {kind}"))),
+    };
+    let (whole, rest) = body.split_at(body.len() - reader.bytes.len());
+    Ok((part, whole, rest))
+}
+
+impl<'a> Event<'a> {
+    /// Whether it makes its queue when there is none, rather than speak of something that is gone.
+    pub(crate) fn makes_queue(&self) -> bool {
+        matches!(
+            self,
+            Event::Push { .. }
+                | Event::Root { .. }
+                | Event::Pause { .. }
+                | Event::Set { .. }
+                | Event::Job(_)
+                | Event::Window { .. }
+                | Event::RootKept { .. }
+                | Event::Queue { .. }
+        )
+    }
+
+    pub(crate) fn encode(&self, log: &mut Vec<u8>) {
+        match *self {
+            Event::Push { id, ref terms } => {
+                put_head(log, 1, id);
+                terms.encode(log);
+            }
+            Event::Replace { id, ref terms } => {
+                put_head(log, 2, id);
+                terms.encode(log);
+            }
+            Event::Root { group, signature, timestamp } => {
+                put_head(log, 3, timestamp);
+                put_short(log, group);
+                put_short(log, signature);
+            }
+            Event::Reroot { id, timestamp } => {
+                put_head(log, 4, id);
+                put_u64(log, timestamp);
+            }
+            Event::Claim { id, epoch, lease_until, rate_at, worker } => {
+                put_head(log, 5, id);
+                put_u64(log, epoch);
+                put_u64(log, lease_until);
+                put_u64(log, rate_at);
+                put_short(log, worker);
+            }
+            Event::Ack { id } => put_head(log, 6, id),
+            Event::Nack { id, ready_at, error } => {
+                put_head(log, 7, id);
+                put_u64(log, ready_at);
+                put_optional(log, error);
+            }
+            Event::Die { id, error } => {
+                put_head(log, 8, id);
+                put_optional(log, error);
+            }
+            Event::Release { id, delayed_until } => {
+                put_head(log, 9, id);
+                put_u64(log, delayed_until.unwrap_or(0));
+            }
+            Event::Extend { id, lease_until } => {
+                put_head(log, 10, id);
+                put_u64(log, lease_until);
+            }
+            Event::Lapse { id, attempts_max } => {
+                put_head(log, 11, id);
+                put_u32(log, attempts_max);
+            }
+            Event::Gone { id, why } => {
+                put_head(log, 12, id);
+                log.push(match why {
+                    Gone::Superseded => 0,
+                    Gone::Expired => 1,
+                    Gone::Deleted => 2,
+                });
+            }
+            Event::Requeue { id, takes_key } => {
+                put_head(log, 13, id);
+                log.push(u8::from(takes_key));
+            }
+            Event::Due { through } => put_through(log, 14, through),
+            Event::Lapses { through, attempts_max } => {
+                put_through(log, 15, through);
+                put_u32(log, attempts_max);
+            }
+            Event::Expiries { through } => put_through(log, 16, through),
+            Event::Buried { through } => put_through(log, 17, through),
+            Event::WindowsOver { through } => put_through(log, 18, through),
+            Event::RootOver { group, signature } => {
+                log.push(19);
+                put_short(log, group);
+                put_short(log, signature);
+            }
+            Event::Pause { push_until, claim_until } => {
+                put_head(log, 20, push_until);
+                put_u64(log, claim_until);
+            }
+            Event::Set { name, words } => {
+                log.push(21);
+                put_short(log, name.as_bytes());
+                put_short(log, words.as_bytes());
+            }
+            Event::Unset { name } => {
+                log.push(22);
+                put_short(log, name.as_bytes());
+            }
+            Event::Windowless => log.push(23),
+            Event::QueueGone => log.push(24),
+            Event::Job(ref job) => {
+                put_head(log, 25, job.id);
+                job.encode(log);
+            }
+            Event::Window { group, key, holder, window_until } => {
+                put_head(log, 26, holder);
+                put_u64(log, window_until);
+                put_short(log, group);
+                put_short(log, key);
+            }
+            Event::RootKept { group, signature, timestamp, registered_at } => {
+                put_head(log, 27, timestamp);
+                put_u64(log, registered_at);
+                put_short(log, group);
+                put_short(log, signature);
+            }
+            Event::Queue { push_until, claim_until, rate_at, idle_since, ref totals } => {
+                put_head(log, 28, push_until);
+                put_u64(log, claim_until);
+                put_u64(log, rate_at);
+                put_u64(log, idle_since);
+                for total in totals_words(totals) {
+                    put_u64(log, total);
+                }
+            }
+        }
+    }
+
+    fn decode(reader: &mut Reader<'a>) -> Result<Event<'a>, Damaged> {
+        Ok(match reader.u8()? {
+            1 => Event::Push { id: reader.u64()?, terms: Terms::decode(reader)? },
+            2 => Event::Replace { id: reader.u64()?, terms: Terms::decode(reader)? },
+            3 => {
+                let timestamp = reader.u64()?;
+                Event::Root { group: reader.short()?, signature: reader.short()?, timestamp }
+            }
+            4 => Event::Reroot { id: reader.u64()?, timestamp: reader.u64()? },
+            5 => Event::Claim {
+                id: reader.u64()?,
+                epoch: reader.u64()?,
+                lease_until: reader.u64()?,
+                rate_at: reader.u64()?,
+                worker: reader.short()?,
+            },
+            6 => Event::Ack { id: reader.u64()? },
+            7 => Event::Nack { id: reader.u64()?, ready_at: reader.u64()?, error: reader.optional()? },
+            8 => Event::Die { id: reader.u64()?, error: reader.optional()? },
+            9 => {
+                let id = reader.u64()?;
+                let until = reader.u64()?;
+                Event::Release { id, delayed_until: (until != 0).then_some(until) }
+            }
+            10 => Event::Extend { id: reader.u64()?, lease_until: reader.u64()? },
+            11 => Event::Lapse { id: reader.u64()?, attempts_max: reader.u32()? },
+            12 => Event::Gone {
+                id: reader.u64()?,
+                why: match reader.u8()? {
+                    0 => Gone::Superseded,
+                    1 => Gone::Expired,
+                    2 => Gone::Deleted,
+                    why => return Err(Damaged(format!("a job gone for the unknown reason {why}"))),
+                },
+            },
+            13 => Event::Requeue { id: reader.u64()?, takes_key: reader.u8()? != 0 },
+            14 => Event::Due { through: reader.moment()? },
+            15 => Event::Lapses { through: reader.moment()?, attempts_max: reader.u32()? },
+            16 => Event::Expiries { through: reader.moment()? },
+            17 => Event::Buried { through: reader.moment()? },
+            18 => Event::WindowsOver { through: reader.moment()? },
+            19 => Event::RootOver { group: reader.short()?, signature: reader.short()? },
+            20 => Event::Pause { push_until: reader.u64()?, claim_until: reader.u64()? },
+            21 => Event::Set { name: reader.text()?, words: reader.text()? },
+            22 => Event::Unset { name: reader.text()? },
+            23 => Event::Windowless,
+            24 => Event::QueueGone,
+            25 => Event::Job(JobSnapshot::decode(reader)?),
+            26 => {
+                let (holder, window_until) = (reader.u64()?, reader.u64()?);
+                Event::Window { group: reader.short()?, key: reader.short()?, holder, window_until }
+            }
+            27 => {
+                let (timestamp, registered_at) = (reader.u64()?, reader.u64()?);
+                Event::RootKept { group: reader.short()?, signature: reader.short()?, timestamp, registered_at }
+            }
+            28 => Event::Queue {
+                push_until: reader.u64()?,
+                claim_until: reader.u64()?,
+                rate_at: reader.u64()?,
+                idle_since: reader.u64()?,
+                totals: reader.totals()?,
+            },
+            kind => return Err(Damaged(format!("an event of unknown kind {kind}"))),
+        })
+    }
+}
+
+/// The events of a part, in order.
+pub(crate) fn events(bytes: &[u8]) -> impl Iterator<Item = Result<Event<'_>, Damaged>> {
+    let mut reader = Reader { bytes };
+    std::iter::from_fn(move || {
+        if reader.bytes.is_empty() {
+            return None;
+        }
+        let event = Event::decode(&mut reader);
+        if event.is_err() {
+            reader.bytes = &[];
+        }
+        Some(event)
+    })
+}
+
+const HAS_EXPIRY: u8 = 1;
+const HAS_ATTEMPTS: u8 = 2;
+const HAS_KEY: u8 = 4;
+const HAS_ROOT: u8 = 8;
+const HAS_GROUP: u8 = 16;
+const UNTIL_DONE: u8 = 32;
+const IS_DELAYED: u8 = 64;
+
+impl<'a> Terms<'a> {
+    fn encode(&self, log: &mut Vec<u8>) {
+        let flags = flag(HAS_EXPIRY, self.expires_at != 0)
+            | flag(HAS_ATTEMPTS, self.attempts_max.is_some())
+            | flag(HAS_KEY, self.key.is_some())
+            | flag(HAS_ROOT, self.root.is_some())
+            | flag(HAS_GROUP, !self.group.is_empty())
+            | flag(UNTIL_DONE, self.key.is_some_and(|key| key.until == Until::Done))
+            | flag(IS_DELAYED, self.delayed);
+        log.push(flags);
+        log.push(self.priority);
+        put_u64(log, self.ready_at);
+        if self.expires_at != 0 {
+            put_u64(log, self.expires_at);
+        }
+        if let Some(attempts) = self.attempts_max {
+            put_u32(log, attempts);
+        }
+        if !self.group.is_empty() {
+            put_short(log, self.group);
+        }
+        if let Some(key) = self.key {
+            put_short(log, key.key);
+            put_u64(log, key.window_until);
+        }
+        if let Some((signature, timestamp)) = self.root {
+            put_short(log, signature);
+            put_u64(log, timestamp);
+        }
+        put_long(log, self.payload);
+    }
+
+    fn decode(reader: &mut Reader<'a>) -> Result<Terms<'a>, Damaged> {
+        let flags = reader.u8()?;
+        let has = |bit| flags & bit != 0;
+        let priority = reader.u8()?;
+        if priority > 9 {
+            return Err(Damaged(format!("a job of priority {priority}")));
+        }
+        let ready_at = reader.u64()?;
+        let expires_at = if has(HAS_EXPIRY) { reader.u64()? } else { 0 };
+        let attempts_max = if has(HAS_ATTEMPTS) { Some(reader.u32()?) } else { None };
+        let group = if has(HAS_GROUP) { reader.short()? } else { b"" };
+        let until = if has(UNTIL_DONE) { Until::Done } else { Until::Claim };
+        let key = if has(HAS_KEY) {
+            Some(KeyTerms { key: reader.short()?, until, window_until: reader.u64()? })
+        } else {
+            None
+        };
+        let root = if has(HAS_ROOT) { Some((reader.short()?, reader.u64()?)) } else { None };
+        let delayed = has(IS_DELAYED);
+        let payload = reader.long()?;
+        Ok(Terms { payload, group, priority, delayed, ready_at, expires_at, attempts_max, key, root })
+    }
+}
+
+impl<'a> JobSnapshot<'a> {
+    fn encode(&self, log: &mut Vec<u8>) {
+        let (spot, first, second) = match self.spot {
+            Spot::Ready => (0, 0, 0),
+            Spot::Delayed => (1, 0, 0),
+            Spot::Claimed { lease_until, claimed_at } => (2, lease_until, claimed_at),
+            Spot::Dead { died_at } => (3, died_at, 0),
+        };
+        log.push(spot);
+        put_u64(log, first);
+        put_u64(log, second);
+        log.push(flag(1, self.held) | flag(2, self.owns_key));
+        put_u32(log, self.attempts);
+        put_u32(log, self.failures);
+        put_u64(log, self.epoch);
+        put_u64(log, self.pushed_at);
+        put_short(log, self.worker.unwrap_or(b""));
+        put_optional(log, self.last_error);
+        self.terms.encode(log);
+    }
+
+    fn decode(reader: &mut Reader<'a>) -> Result<JobSnapshot<'a>, Damaged> {
+        let id = reader.u64()?;
+        let (spot, first, second) = (reader.u8()?, reader.u64()?, reader.u64()?);
+        let spot = match spot {
+            0 => Spot::Ready,
+            1 => Spot::Delayed,
+            2 => Spot::Claimed { lease_until: first, claimed_at: second },
+            3 => Spot::Dead { died_at: first },
+            other => return Err(Damaged(format!("a job in the unknown state {other}"))),
+        };
+        let flags = reader.u8()?;
+        Ok(JobSnapshot {
+            id,
+            spot,
+            held: flags & 1 != 0,
+            owns_key: flags & 2 != 0,
+            attempts: reader.u32()?,
+            failures: reader.u32()?,
+            epoch: reader.u64()?,
+            pushed_at: reader.u64()?,
+            worker: Some(reader.short()?).filter(|worker| !worker.is_empty()),
+            last_error: reader.optional()?,
+            terms: Terms::decode(reader)?,
+        })
+    }
+}
+
+fn totals_words(totals: &Totals) -> [u64; 12] {
+    let t = totals;
+    [
+        t.pushed, t.duplicates, t.replaced, t.superseded, t.expired, t.claims, t.acked, t.nacked, t.released, t.lapsed,
+        t.died, t.stale_acks,
+    ]
+}
+
+fn flag(bit: u8, set: bool) -> u8 {
+    if set { bit } else { 0 }
+}
+
+fn put_head(log: &mut Vec<u8>, kind: u8, word: u64) {
+    let mut head = [kind; 9];
+    head[1..].copy_from_slice(&word.to_le_bytes());
+    log.extend_from_slice(&head);
+}
+
+fn put_through(log: &mut Vec<u8>, kind: u8, (at, id): Moment) {
+    put_head(log, kind, at);
+    put_u64(log, id);
+}
+
+fn put_u32(log: &mut Vec<u8>, value: u32) {
+    log.extend_from_slice(&value.to_le_bytes());
+}
+
+fn put_u64(log: &mut Vec<u8>, value: u64) {
+    log.extend_from_slice(&value.to_le_bytes());
+}
+
+/// At most 255 bytes: a name, a key or a signature.
+fn put_short(log: &mut Vec<u8>, bytes: &[u8]) {
+    log.push(u8::try_from(bytes.len()).expect("names, keys and signatures are at most 255 bytes"));
+    log.extend_from_slice(bytes);
+}
+
+fn put_long(log: &mut Vec<u8>, bytes: &[u8]) {
+    put_u32(log, u32::try_from(bytes.len()).expect("a payload is far below 4 GiB"));
+    log.extend_from_slice(bytes);
+}
+
+fn put_optional(log: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    log.push(u8::from(bytes.is_some()));
+    if let Some(bytes) = bytes {
+        put_long(log, bytes);
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Damaged> {
+        let (taken, rest) =
+            self.bytes.split_at_checked(count).ok_or_else(|| Damaged("an event is cut short".to_owned()))?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Damaged> {
+        Ok(self.take(N)?.try_into().expect("a slice of the length that was asked for"))
+    }
+
+    fn u8(&mut self) -> Result<u8, Damaged> {
+        Ok(u8::from_le_bytes(self.array()?))
+    }
+
+    fn u32(&mut self) -> Result<u32, Damaged> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    fn u64(&mut self) -> Result<u64, Damaged> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    fn moment(&mut self) -> Result<Moment, Damaged> {
+        Ok((self.u64()?, self.u64()?))
+    }
+
+    fn short(&mut self) -> Result<&'a [u8], Damaged> {
+        let length = self.u8()?;
+        self.take(usize::from(length))
+    }
+
+    fn long(&mut self) -> Result<&'a [u8], Damaged> {
+        let length = self.u32()?;
+        self.take(length as usize)
+    }
+
+    fn optional(&mut self) -> Result<Option<&'a [u8]>, Damaged> {
+        if self.u8()? == 0 { Ok(None) } else { self.long().map(Some) }
+    }
+
+    fn text(&mut self) -> Result<&'a str, Damaged> {
+        std::str::from_utf8(self.short()?).map_err(|_| Damaged("a setting that is not text".to_owned()))
+    }
+
+    fn totals(&mut self) -> Result<Totals, Damaged> {
+        Ok(Totals {
+            pushed: self.u64()?,
+            duplicates: self.u64()?,
+            replaced: self.u64()?,
+            superseded: self.u64()?,
+            expired: self.u64()?,
+            claims: self.u64()?,
+            acked: self.u64()?,
+            nacked: self.u64()?,
+            released: self.u64()?,
+            lapsed: self.u64()?,
+            died: self.u64()?,
+            stale_acks: self.u64()?,
+        })
+    }
+}

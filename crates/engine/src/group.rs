@@ -1,0 +1,260 @@
+//! A group, its ready jobs in order, and the turn between groups.
+//!
+//! Ready jobs of one priority stand in an intrusive list in order of (ready-at, id). A push appends; a job
+//! that comes back belongs before all that became ready later, so where neither end of the list fits, it goes
+//! to a small tree beside the list, and the first of both is the first. Groups with ready jobs stand in a
+//! ring; a claim takes from the front group, which then goes to the back: O(1) however many groups there are.
+
+use std::collections::BTreeSet;
+
+use crate::job::{Job, Stand};
+use crate::settings::Order;
+use crate::slab::{NONE, Slab};
+
+/// Which ring a group stands in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turn {
+    /// In none: it has no ready job.
+    Out,
+    /// It waits for its turn.
+    Waiting,
+    /// It has ready jobs and as many claimed ones as its cap allows.
+    Capped,
+}
+
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) name: Box<[u8]>,
+    /// Jobs by state: ready, delayed, claimed, dead.
+    pub(crate) counts: [u32; 4],
+    /// Jobs in any state, also in the middle of a step.
+    pub(crate) jobs: u32,
+    /// Holds and roots, which keep the group's name too.
+    pub(crate) pins: u32,
+    pub(crate) before: u32,
+    pub(crate) after: u32,
+    pub(crate) turn: Turn,
+    /// Priorities in use, highest first.
+    levels: Vec<Level>,
+}
+
+#[derive(Debug)]
+struct Level {
+    priority: u8,
+    head: u32,
+    tail: u32,
+    /// (ready-at, id, job) of those out of order.
+    #[expect(clippy::box_collection, reason = "mostly absent, and a level should stay small")]
+    returned: Option<Box<BTreeSet<(u64, u64, u32)>>>,
+}
+
+impl Group {
+    pub(crate) fn new(name: &[u8]) -> Group {
+        Group {
+            name: name.into(),
+            counts: [0; 4],
+            jobs: 0,
+            pins: 0,
+            before: NONE,
+            after: NONE,
+            turn: Turn::Out,
+            levels: Vec::new(),
+        }
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.levels.is_empty()
+    }
+
+    /// Puts a job at its place.
+    pub(crate) fn insert(&mut self, jobs: &mut Slab<Job>, ix: u32) {
+        let job = &jobs[ix];
+        let (priority, key) = (job.priority, (job.ready_at, job.id));
+        let at = self.levels.partition_point(|level| level.priority > priority);
+        if self.levels.get(at).is_none_or(|level| level.priority != priority) {
+            if self.levels.capacity() == 0 {
+                self.levels.reserve_exact(1);
+            }
+            self.levels.insert(at, Level { priority, head: NONE, tail: NONE, returned: None });
+        }
+        self.levels[at].insert(jobs, ix, key);
+    }
+
+    pub(crate) fn remove(&mut self, jobs: &mut Slab<Job>, ix: u32) {
+        let priority = jobs[ix].priority;
+        let at = self.levels.iter().position(|level| level.priority == priority);
+        let at = at.expect("a ready job's priority is in use in its group");
+        self.levels[at].remove(jobs, ix);
+        if self.levels[at].is_empty() {
+            self.levels.remove(at);
+        }
+    }
+
+    /// The job to be claimed next.
+    pub(crate) fn first(&self, jobs: &Slab<Job>, order: Order) -> Option<u32> {
+        self.levels.first().map(|level| level.first(jobs, order))
+    }
+
+    /// When its oldest ready job became ready.
+    pub(crate) fn oldest_ready_at(&self, jobs: &Slab<Job>) -> Option<u64> {
+        self.levels.iter().map(|level| jobs[level.first(jobs, Order::Fifo)].ready_at).min()
+    }
+
+    /// Ready jobs, next to be claimed first.
+    pub(crate) fn in_order<'a>(
+        &'a self,
+        jobs: &'a Slab<Job>,
+        order: Order,
+    ) -> impl Iterator<Item = u32> + 'a {
+        self.levels.iter().flat_map(move |level| level.in_order(jobs, order))
+    }
+}
+
+impl Level {
+    fn is_empty(&self) -> bool {
+        self.head == NONE && self.returned.is_none()
+    }
+
+    fn insert(&mut self, jobs: &mut Slab<Job>, ix: u32, key: (u64, u64)) {
+        let place = |ix: u32| (jobs[ix].ready_at, jobs[ix].id);
+        let (before, after) = if self.tail == NONE || place(self.tail) < key {
+            (self.tail, NONE)
+        } else if key < place(self.head) {
+            (NONE, self.head)
+        } else {
+            self.returned.get_or_insert_default().insert((key.0, key.1, ix));
+            jobs[ix].stand = Stand::Tree;
+            return;
+        };
+        self.relink(jobs, before, ix);
+        self.relink(jobs, ix, after);
+        jobs[ix].stand = Stand::List;
+    }
+
+    fn remove(&mut self, jobs: &mut Slab<Job>, ix: u32) {
+        if jobs[ix].stand == Stand::Tree {
+            let key = (jobs[ix].ready_at, jobs[ix].id, ix);
+            let returned = self.returned.as_mut().expect("a job in the tree has a tree");
+            assert!(returned.remove(&key), "a job in the tree is found there");
+            if returned.is_empty() {
+                self.returned = None;
+            }
+        } else {
+            let (before, after) = (jobs[ix].link_a, jobs[ix].link_b);
+            self.relink(jobs, before, after);
+        }
+        jobs[ix].stand = Stand::Nowhere;
+    }
+
+    /// Makes two neighbours know each other; `NONE` is the list's end.
+    fn relink(&mut self, jobs: &mut Slab<Job>, before: u32, after: u32) {
+        if before == NONE {
+            self.head = after;
+        } else {
+            jobs[before].link_b = after;
+        }
+        if after == NONE {
+            self.tail = before;
+        } else {
+            jobs[after].link_a = before;
+        }
+    }
+
+    fn first(&self, jobs: &Slab<Job>, order: Order) -> u32 {
+        let (listed, returned) = match order {
+            Order::Fifo => (self.head, self.returned.as_ref().and_then(|tree| tree.first())),
+            Order::Lifo => (self.tail, self.returned.as_ref().and_then(|tree| tree.last())),
+        };
+        match returned {
+            None => listed,
+            Some(&(_, _, returned)) if listed == NONE => returned,
+            Some(&(ready_at, id, returned)) => {
+                let listed_first = (jobs[listed].ready_at, jobs[listed].id) < (ready_at, id);
+                if listed_first == (order == Order::Fifo) { listed } else { returned }
+            }
+        }
+    }
+
+    fn in_order<'a>(&'a self, jobs: &'a Slab<Job>, order: Order) -> impl Iterator<Item = u32> + 'a {
+        let mut listed = match order {
+            Order::Fifo => self.head,
+            Order::Lifo => self.tail,
+        };
+        let mut returned = self.returned.iter().flat_map(|tree| tree.iter()).copied();
+        let mut take_returned = move || match order {
+            Order::Fifo => returned.next(),
+            Order::Lifo => returned.next_back(),
+        };
+        let mut waiting = take_returned();
+        std::iter::from_fn(move || {
+            let listed_first = match waiting {
+                None => true,
+                Some(_) if listed == NONE => false,
+                Some((ready_at, id, _)) => {
+                    ((jobs[listed].ready_at, jobs[listed].id) < (ready_at, id)) == (order == Order::Fifo)
+                }
+            };
+            if !listed_first {
+                return std::mem::replace(&mut waiting, take_returned()).map(|(_, _, ix)| ix);
+            }
+            (listed != NONE).then(|| {
+                let next = match order {
+                    Order::Fifo => jobs[listed].link_b,
+                    Order::Lifo => jobs[listed].link_a,
+                };
+                std::mem::replace(&mut listed, next)
+            })
+        })
+    }
+}
+
+/// A ring of groups: a list through `before` and `after` with both ends known.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    pub(crate) front: u32,
+    back: u32,
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Ring { front: NONE, back: NONE }
+    }
+}
+
+impl Ring {
+    pub(crate) fn push_back(&mut self, groups: &mut Slab<Group>, ix: u32) {
+        groups[ix].before = self.back;
+        groups[ix].after = NONE;
+        if self.back == NONE {
+            self.front = ix;
+        } else {
+            let back = self.back;
+            groups[back].after = ix;
+        }
+        self.back = ix;
+    }
+
+    pub(crate) fn remove(&mut self, groups: &mut Slab<Group>, ix: u32) {
+        let (before, after) = (groups[ix].before, groups[ix].after);
+        if before == NONE {
+            self.front = after;
+        } else {
+            groups[before].after = after;
+        }
+        if after == NONE {
+            self.back = before;
+        } else {
+            groups[after].before = before;
+        }
+    }
+
+    pub(crate) fn iter<'a>(&self, groups: &'a Slab<Group>) -> impl Iterator<Item = u32> + 'a {
+        let mut at = self.front;
+        std::iter::from_fn(move || {
+            (at != NONE).then(|| {
+                let next = groups[at].after;
+                std::mem::replace(&mut at, next)
+            })
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! A job as the engine keeps it: a slot of fixed size, its payload, and a box for what most jobs lack.
+
+use stanchion_protocol::command::{State, Until};
+
+use crate::slab::NONE;
+
+/// Which structure of its queue a job stands in; a job stands in exactly one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stand {
+    /// In none: only within one step.
+    Nowhere,
+    /// In its group's list of ready jobs, between `link_a` and `link_b`.
+    List,
+    /// In its group's tree of ready jobs that came back out of order.
+    Tree,
+    /// In the heap of delayed jobs, at place `link_a`.
+    Delayed,
+    /// In the heap of leases, at place `link_a`.
+    Claimed,
+    /// In the heap of dead jobs, at place `link_a`.
+    Dead,
+}
+
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) id: u64,
+    pub(crate) payload: Box<[u8]>,
+    pub(crate) pushed_at: u64,
+    /// When it became or becomes ready; with priority and id this is its place in its group.
+    pub(crate) ready_at: u64,
+    /// When it was claimed last.
+    pub(crate) claimed_at: u64,
+    pub(crate) epoch: u64,
+    pub(crate) group: u32,
+    pub(crate) link_a: u32,
+    pub(crate) link_b: u32,
+    pub(crate) attempts: u32,
+    pub(crate) failures: u32,
+    pub(crate) stand: Stand,
+    pub(crate) priority: u8,
+    pub(crate) extras: Option<Box<Extras>>,
+}
+
+/// What a plain job does without.
+#[derive(Debug)]
+pub(crate) struct Extras {
+    /// Overrides the queue's limit on attempts.
+    pub(crate) attempts_max: Option<u32>,
+    /// 0: never.
+    pub(crate) expires_at: u64,
+    /// Place in the heap of expiries.
+    pub(crate) expiry: u32,
+    /// The dedupe key while no hold carries it for this job.
+    pub(crate) key: Option<Box<[u8]>>,
+    pub(crate) until: Until,
+    /// The hold of its dedupe key, while this job owns it.
+    pub(crate) hold: u32,
+    /// Its root.
+    pub(crate) root: u32,
+    pub(crate) root_timestamp: u64,
+    /// Neighbours among the jobs of its root; which list, by `in_root`.
+    pub(crate) root_before: u32,
+    pub(crate) root_after: u32,
+    pub(crate) in_root: InRoot,
+    pub(crate) worker: Option<Box<[u8]>>,
+    pub(crate) last_error: Option<Box<[u8]>>,
+}
+
+/// Which list of its root a job stands in: those that are delayed or ready are in one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum InRoot {
+    No,
+    /// As new as the root.
+    Fresh,
+    /// Superseded; the sweep will drop it.
+    Stale,
+}
+
+impl Default for Extras {
+    fn default() -> Self {
+        Extras {
+            attempts_max: None,
+            expires_at: 0,
+            expiry: NONE,
+            key: None,
+            until: Until::Claim,
+            hold: NONE,
+            root: NONE,
+            root_timestamp: 0,
+            root_before: NONE,
+            root_after: NONE,
+            in_root: InRoot::No,
+            worker: None,
+            last_error: None,
+        }
+    }
+}
+
+impl Job {
+    pub(crate) fn state(&self) -> State {
+        match self.stand {
+            Stand::List | Stand::Tree => State::Ready,
+            Stand::Delayed => State::Delayed,
+            Stand::Claimed => State::Claimed,
+            Stand::Dead => State::Dead,
+            Stand::Nowhere => unreachable!("a job stands nowhere only within a step"),
+        }
+    }
+
+    pub(crate) fn extras(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    pub(crate) fn expires_at(&self) -> u64 {
+        self.extras.as_ref().map_or(0, |extras| extras.expires_at)
+    }
+
+    pub(crate) fn attempts_max(&self, queue: u32) -> u32 {
+        self.extras.as_ref().and_then(|extras| extras.attempts_max).unwrap_or(queue)
+    }
+
+    /// Whether another attempt is allowed after those made.
+    pub(crate) fn may_retry(&self, attempts_max_queue: u32) -> bool {
+        let most = self.attempts_max(attempts_max_queue);
+        most == 0 || self.attempts < most
+    }
+}

@@ -1,0 +1,29 @@
+//! The engine's own limits; those on words and sizes are `stanchion_protocol::limits`.
+
+/// Most jobs that one timer event moves, so that a hold stays short: about 1 µs each.
+pub const TIMER_JOBS_MAX: usize = 1_000;
+
+/// Most superseded or expired jobs that one claim steps over before it answers that there is none; the sweep
+/// goes on behind it. About 0.3 µs each, so 3 ms.
+pub const CLAIM_DROPS_MAX: usize = 10_000;
+
+/// Most bytes of payload that one claim hands out, unless its first job alone has more.
+pub const CLAIM_BYTES_MAX: u64 = stanchion_protocol::limits::CLAIM_BYTES_MAX as u64;
+
+/// Most jobs that one step of a sweep or purge removes.
+pub const SWEEP_JOBS_MAX: usize = 1_000;
+
+/// Most slots that one step of a scan or purge looks at.
+pub const SCAN_SLOTS_MAX: usize = 4_096;
+
+/// Most jobs that QPEEK with GROUP looks at outside the ready ones, which alone are kept by group.
+pub const PEEK_JOBS_MAX: usize = 100_000;
+
+/// A queue that holds nothing is forgotten after so long.
+pub const QUEUE_IDLE_MS: u64 = 60 * 60 * 1_000;
+
+/// Bytes that an entry's snapshot takes in the log beside its payload and words, rounded up.
+pub const SNAPSHOT_OVERHEAD_BYTES: u64 = 128;
+
+const _: () = assert!(TIMER_JOBS_MAX <= SCAN_SLOTS_MAX, "a step of a scan may fire as many jobs as it looks at");
+const _: () = assert!(SWEEP_JOBS_MAX <= CLAIM_DROPS_MAX, "a claim may do at least one sweep step's work");

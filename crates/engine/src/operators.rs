@@ -1,0 +1,300 @@
+//! Decisions of the operators' commands.
+
+use stanchion_protocol::command::{Pause, State};
+use stanchion_protocol::id::JobId;
+
+use crate::event::{Event, Gone, Part};
+use crate::job::Stand;
+use crate::queue::{At, Queue, column};
+use crate::slab::NONE;
+use crate::{Durability, Now, Refusal, SettingsPatch, Shard, Source, Step, limits, settings};
+
+/// How far a purge got, and what was there when it began.
+#[derive(Clone, Debug)]
+pub struct Purge {
+    next: u32,
+    through: JobId,
+}
+
+impl Purge {
+    /// A purge of what is there now.
+    pub fn begin(shard: &Shard) -> Purge {
+        Purge { next: 0, through: shard.newest_id() }
+    }
+}
+
+impl Shard {
+    /// QREQUEUE of ids: dead or delayed jobs are ready now; how many.
+    pub fn requeue(&mut self, now: Now, queue: &[u8], ids: &[JobId], log: &mut Vec<u8>) -> u64 {
+        self.change(now, queue, log, |queue, at, part| {
+            let jobs = ids.iter().filter(|&&id| {
+                let job = queue.find(id.0);
+                job.is_some_and(|ix| queue.decide_requeue(at, part, ix))
+            });
+            jobs.count() as u64
+        })
+    }
+
+    /// One step of QREQUEUE DEAD: of the jobs issued up to `through`, at most `limit`.
+    pub fn requeue_dead(
+        &mut self,
+        now: Now,
+        queue: &[u8],
+        group: Option<&[u8]>,
+        limit: u64,
+        through: JobId,
+        log: &mut Vec<u8>,
+    ) -> Step<u64> {
+        let most = limit.min(limits::SWEEP_JOBS_MAX as u64) as usize;
+        let requeued = self.change(now, queue, log, |queue, at, part| {
+            let wanted = |ix: &u32| {
+                queue.jobs[*ix].id <= through.0
+                    && group.is_none_or(|group| *queue.groups[queue.jobs[*ix].group].name == *group)
+            };
+            let dead: Vec<u32> = queue.dead.in_order().map(|(_, ix)| ix).filter(wanted).take(most).collect();
+            dead.into_iter().filter(|&ix| queue.decide_requeue(at, part, ix)).count() as u64
+        });
+        if requeued < most as u64 || requeued == limit { Step::Done(requeued) } else { Step::More(requeued) }
+    }
+
+    /// QDEL of ids, in any state; how many.
+    pub fn delete(&mut self, now: Now, queue: &[u8], ids: &[JobId], log: &mut Vec<u8>) -> u64 {
+        self.change(now, queue, log, |queue, at, part| {
+            let jobs = ids.iter().filter(|&&id| match queue.find(id.0) {
+                Some(ix) => {
+                    queue.decide_gone(at, part, ix, Gone::Deleted);
+                    true
+                }
+                None => false,
+            });
+            jobs.count() as u64
+        })
+    }
+
+    /// QDEL of the job that holds a dedupe key.
+    pub fn delete_key(&mut self, now: Now, queue: &[u8], group: &[u8], key: &[u8], log: &mut Vec<u8>) -> u64 {
+        self.change(now, queue, log, |queue, at, part| match queue.find_by_key(group, key) {
+            Some(ix) => {
+                queue.decide_gone(at, part, ix, Gone::Deleted);
+                1
+            }
+            None => 0,
+        })
+    }
+
+    /// One step of QPURGE: how many were deleted in it.
+    pub fn purge(
+        &mut self,
+        now: Now,
+        queue: &[u8],
+        state: Option<State>,
+        group: Option<&[u8]>,
+        purge: &mut Purge,
+        log: &mut Vec<u8>,
+    ) -> Step<u64> {
+        let mut done = true;
+        let deleted = self.change(now, queue, log, |queue, at, part| {
+            let mut deleted = 0;
+            let end = queue.jobs.slots();
+            let stop = end.min(purge.next.saturating_add(limits::SCAN_SLOTS_MAX as u32));
+            while purge.next < stop && deleted < limits::SWEEP_JOBS_MAX as u64 {
+                let ix = purge.next;
+                purge.next += 1;
+                if queue.matches(ix, state, group) && queue.jobs[ix].id <= purge.through.0 {
+                    queue.decide_gone(at, part, ix, Gone::Deleted);
+                    deleted += 1;
+                }
+            }
+            done = purge.next >= end;
+            if done && state.is_none() && group.is_none() && queue.has_windows() {
+                part.add(&queue.name, &Event::Windowless);
+                queue.drop_windows();
+            }
+            deleted
+        });
+        if done { Step::Done(deleted) } else { Step::More(deleted) }
+    }
+
+    /// DEL: the queue is gone at once, in one record; its memory is freed in the background.
+    pub fn delete_queue(&mut self, now: Now, queue: &[u8], log: &mut Vec<u8>) -> bool {
+        let at = self.at(now);
+        let Some(ix) = self.find(queue) else { return false };
+        Part::new(log, at.now).add(queue, &Event::QueueGone);
+        self.remove_queue(ix);
+        true
+    }
+
+    /// QPAUSE; pauses add up.
+    pub fn pause(&mut self, now: Now, queue: &[u8], what: Pause, for_ms: Option<u64>, log: &mut Vec<u8>) {
+        self.change_or_make(now, queue, log, |queue, at, part| {
+            let until = for_ms.map_or(u64::MAX, |ms| at.now.saturating_add(ms));
+            let raised = |now: u64, wanted: bool| if wanted { now.max(until) } else { now };
+            let push_until = raised(queue.push_paused_until, what != Pause::Claim);
+            let claim_until = raised(queue.claim_paused_until, what != Pause::Push);
+            part.add(&queue.name, &Event::Pause { push_until, claim_until });
+            queue.pause(push_until, claim_until);
+        });
+    }
+
+    /// QRESUME: all pauses end.
+    pub fn resume(&mut self, now: Now, queue: &[u8], log: &mut Vec<u8>) {
+        self.change(now, queue, log, |queue, _, part| {
+            if (queue.push_paused_until, queue.claim_paused_until) != (0, 0) {
+                part.add(&queue.name, &Event::Pause { push_until: 0, claim_until: 0 });
+                queue.pause(0, 0);
+            }
+            0
+        });
+    }
+
+    /// QCONFIG SET, all pairs or none.
+    ///
+    /// # Errors
+    /// Names the setting or the value at fault; then nothing has changed.
+    pub fn config_set(
+        &mut self,
+        now: Now,
+        queue: &[u8],
+        pairs: &[(&[u8], &[u8])],
+        log: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let mut checked = SettingsPatch::default();
+        for &(name, words) in pairs {
+            checked.set(text(name)?, text(words)?).map_err(|error| Refusal::Setting(error.to_string()))?;
+        }
+        self.change_or_make(now, queue, log, |queue, at, part| {
+            for (name, words) in checked.iter() {
+                part.add(&queue.name, &Event::Set { name, words });
+                queue.set(name, words).expect("the setting was checked");
+            }
+            queue.decide_burial(at, part);
+        });
+        Ok(())
+    }
+
+    /// QCONFIG UNSET.
+    ///
+    /// # Errors
+    /// Names an unknown setting; then nothing has changed.
+    pub fn config_unset(
+        &mut self,
+        now: Now,
+        queue: &[u8],
+        keys: &[&[u8]],
+        log: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let names = settings::names_of(&keys.iter().map(|key| text(key)).collect::<Result<Vec<_>, _>>()?)
+            .map_err(|error| Refusal::Setting(error.to_string()))?;
+        self.change(now, queue, log, |queue, at, part| {
+            for name in names {
+                if queue.own.get(name).is_some() {
+                    part.add(&queue.name, &Event::Unset { name });
+                    queue.unset(name).expect("the setting is in the table");
+                }
+            }
+            queue.decide_burial(at, part);
+            0
+        });
+        Ok(())
+    }
+
+    /// QCONFIG GET: each setting's name, value and source.
+    ///
+    /// # Errors
+    /// Names an unknown setting.
+    pub fn config_get(
+        &self,
+        queue: &[u8],
+        key: Option<&[u8]>,
+    ) -> Result<Vec<(&'static str, String, Source)>, Refusal> {
+        let key = key.map(text).transpose()?;
+        let shown = match self.find(queue) {
+            Some(ix) => settings::show(&self.queues[ix].own, &self.queues[ix].file, key),
+            None => settings::show(&SettingsPatch::default(), &self.file_settings(queue), key),
+        };
+        shown.map_err(|error| Refusal::Setting(error.to_string()))
+    }
+
+    /// The queue's durability; `Lane` unless it or the file sets one.
+    pub fn durability(&self, queue: &[u8]) -> Durability {
+        self.find(queue).map_or(Durability::Lane, |ix| self.queues[ix].settings.durability)
+    }
+
+    /// Changes a queue, if it is there.
+    fn change(
+        &mut self,
+        now: Now,
+        queue: &[u8],
+        log: &mut Vec<u8>,
+        change: impl FnOnce(&mut Queue, At, &mut Part<'_>) -> u64,
+    ) -> u64 {
+        let at = self.at(now);
+        let Some(ix) = self.find(queue) else { return 0 };
+        let mut part = Part::new(log, at.now);
+        let count = change(&mut self.queues[ix], at, &mut part);
+        self.after(at, ix, part);
+        count
+    }
+
+    /// Changes a queue, which is made if need be.
+    fn change_or_make(
+        &mut self,
+        now: Now,
+        queue: &[u8],
+        log: &mut Vec<u8>,
+        change: impl FnOnce(&mut Queue, At, &mut Part<'_>),
+    ) {
+        let at = self.at(now);
+        let ix = self.find_or_make(queue, at.now);
+        let mut part = Part::new(log, at.now);
+        change(&mut self.queues[ix], at, &mut part);
+        self.after(at, ix, part);
+    }
+}
+
+impl Queue {
+    /// Makes a dead or delayed job ready; false for one in another state.
+    fn decide_requeue(&mut self, at: At, part: &mut Part<'_>, ix: u32) -> bool {
+        let job = &self.jobs[ix];
+        if !matches!(job.stand, Stand::Dead | Stand::Delayed) {
+            return false;
+        }
+        let key = job.extras.as_deref().and_then(|extras| extras.key.as_deref());
+        let takes_key = key.is_some_and(|key| {
+            let hold = self.find_hold(job.group, key);
+            hold.is_none_or(|hold| !self.in_force(hold, at.now))
+        });
+        part.add(&self.name, &Event::Requeue { id: job.id, takes_key });
+        self.requeue(at, ix, takes_key);
+        true
+    }
+
+    /// The job that holds a dedupe key, by itself or by its window.
+    pub(crate) fn find_by_key(&self, group: &[u8], key: &[u8]) -> Option<u32> {
+        let hold = self.find_hold(self.find_group(group)?, key)?;
+        Some(self.holds[hold].owner).filter(|&owner| owner != NONE)
+    }
+
+    pub(crate) fn matches(&self, ix: u32, state: Option<State>, group: Option<&[u8]>) -> bool {
+        self.jobs.get(ix).is_some_and(|job| {
+            state.is_none_or(|state| job.state() == state)
+                && group.is_none_or(|group| *self.groups[job.group].name == *group)
+        })
+    }
+
+    fn has_windows(&self) -> bool {
+        self.windows.len() > 0
+    }
+
+    pub(crate) fn count_in(&self, state: State, group: Option<&[u8]>) -> u64 {
+        match group {
+            None => self.counts[column(state)],
+            Some(name) => self.find_group(name).map_or(0, |ix| u64::from(self.groups[ix].counts[column(state)])),
+        }
+    }
+}
+
+fn text(word: &[u8]) -> Result<&str, Refusal> {
+    std::str::from_utf8(word)
+        .map_err(|_| Refusal::Setting(format!("'{}' is neither a setting nor a value", word.escape_ascii())))
+}

@@ -1,0 +1,158 @@
+//! Decisions of QPUSH, QMPUSH and QROOT.
+
+use std::collections::{HashMap, HashSet};
+
+use stanchion_protocol::command::{Dedupe, NewJob, RootTag, State, When};
+use stanchion_protocol::id::JobId;
+
+use crate::event::{Event, KeyTerms, Part, Terms};
+use crate::job::Extras;
+use crate::queue::{At, Queue, column};
+use crate::slab::NONE;
+use crate::{Pushed, Refusal};
+
+impl Queue {
+    /// Whether these pushes are let in, all of them: the checks that come before and after each push's own.
+    pub(crate) fn admits(&self, now: u64, jobs: &[NewJob<'_>]) -> Result<(), Refusal> {
+        if self.push_paused_until > now {
+            return Err(Refusal::Paused { queue: self.printable_name() });
+        }
+        let (jobs_max, bytes_max) = (self.settings.jobs_max, self.settings.bytes_max);
+        if jobs_max == 0 && bytes_max == 0 {
+            return Ok(());
+        }
+        let added = self.would_add(now, jobs);
+        let count = self.jobs.len() as u64 - self.counts[column(State::Dead)];
+        if jobs_max > 0 && !added.is_empty() && count + added.len() as u64 > jobs_max {
+            return Err(Refusal::FullJobs { queue: self.printable_name(), limit: jobs_max });
+        }
+        let bytes: u64 = added.iter().map(|job| job.payload.len() as u64).sum();
+        if bytes_max > 0 && !added.is_empty() && self.bytes - self.bytes_dead + bytes > bytes_max {
+            return Err(Refusal::FullBytes { queue: self.printable_name(), limit: bytes_max });
+        }
+        Ok(())
+    }
+
+    /// The jobs that would be added, were they pushed in order: neither superseded nor duplicates, of what is
+    /// here or of each other.
+    fn would_add<'a, 'j>(&self, now: u64, jobs: &'a [NewJob<'j>]) -> Vec<&'a NewJob<'j>> {
+        let mut keys = HashSet::new();
+        let mut roots: HashMap<(&[u8], &[u8]), u64> = HashMap::new();
+        let mut adds = |job: &&'a NewJob<'j>| {
+            let group = self.find_group(job.group);
+            if let Some(root) = &job.root {
+                let newest = roots.entry((job.group, root.signature)).or_default();
+                if self.is_older(group, root) || root.timestamp < *newest {
+                    return false;
+                }
+                *newest = root.timestamp;
+            }
+            let Some(dedupe) = &job.dedupe else { return true };
+            let held = self.holder(now, group, dedupe).is_some();
+            keys.insert((job.group, dedupe.key)) && !held
+        };
+        jobs.iter().filter(|job| adds(job)).collect()
+    }
+
+    /// Decides one push; `next_id` is used when it is added.
+    pub(crate) fn decide_push(
+        &mut self,
+        at: At,
+        part: &mut Part<'_>,
+        job: &NewJob<'_>,
+        next_id: impl FnOnce() -> u64,
+    ) -> Pushed {
+        let group = self.find_group(job.group);
+        if job.root.is_some_and(|root| self.is_older(group, &root)) {
+            self.superseded_pushes += 1;
+            return Pushed::Superseded;
+        }
+        let terms = terms(at.now, job);
+        let hold = job.dedupe.and_then(|dedupe| self.holder(at.now, group, &dedupe));
+        if let Some(hold) = hold {
+            let (owner, holder) = (self.holds[hold].owner, self.holds[hold].holder);
+            if owner != NONE && self.is_waiting(owner) && job.dedupe.is_some_and(|dedupe| dedupe.replace) {
+                part.add(&self.name, &Event::Replace { id: holder, terms });
+                self.replace(at, owner, &terms);
+                return Pushed::Replaced(JobId(holder));
+            }
+            if let Some(root) = &job.root {
+                self.decide_root(at, part, job.group, root);
+                self.raise_root(part, owner, root);
+            }
+            self.totals.duplicates += 1;
+            return Pushed::Duplicate(JobId(holder));
+        }
+        let id = next_id();
+        part.add(&self.name, &Event::Push { id, terms });
+        self.push(at, id, &terms);
+        if terms.delayed { Pushed::Delayed(JobId(id)) } else { Pushed::Ready(JobId(id)) }
+    }
+
+    /// Registers a root; false when a newer one is registered.
+    pub(crate) fn decide_root(&mut self, at: At, part: &mut Part<'_>, group: &[u8], root: &RootTag<'_>) -> bool {
+        let known = self.find_group(group).and_then(|group| self.find_root(group, root.signature));
+        match known.map(|known| self.roots[known].newest.cmp(&root.timestamp)) {
+            Some(std::cmp::Ordering::Greater) => return false,
+            Some(std::cmp::Ordering::Equal) => return true,
+            Some(std::cmp::Ordering::Less) | None => {}
+        }
+        let RootTag { signature, timestamp } = *root;
+        part.add(&self.name, &Event::Root { group, signature, timestamp });
+        self.root(at, group, signature, timestamp);
+        true
+    }
+
+    /// A duplicate lends its newer root to the job that it duplicates, so that dedupe and superseding
+    /// together never lose the last word.
+    fn raise_root(&mut self, part: &mut Part<'_>, owner: u32, root: &RootTag<'_>) {
+        if owner == NONE || self.jobs[owner].state() == State::Dead {
+            return;
+        }
+        let Some(&Extras { root: own, root_timestamp, .. }) = self.jobs[owner].extras.as_deref() else { return };
+        if own != NONE && *self.roots[own].signature == *root.signature && root_timestamp < root.timestamp {
+            let (id, timestamp) = (self.jobs[owner].id, root.timestamp);
+            part.add(&self.name, &Event::Reroot { id, timestamp });
+            self.reroot(owner, timestamp);
+        }
+    }
+
+    /// A newer timestamp than this is registered.
+    fn is_older(&self, group: Option<u32>, root: &RootTag<'_>) -> bool {
+        let known = group.and_then(|group| self.find_root(group, root.signature));
+        known.is_some_and(|known| self.roots[known].newest > root.timestamp)
+    }
+
+    /// The hold that makes a push with this key a duplicate.
+    fn holder(&self, now: u64, group: Option<u32>, dedupe: &Dedupe<'_>) -> Option<u32> {
+        self.find_hold(group?, dedupe.key).filter(|&hold| self.in_force(hold, now))
+    }
+
+    pub(crate) fn printable_name(&self) -> String {
+        self.name.escape_ascii().to_string()
+    }
+}
+
+/// Makes a push's times absolute.
+fn terms<'a>(now: u64, job: &NewJob<'a>) -> Terms<'a> {
+    let ready_at = match job.when {
+        When::Now => now,
+        When::Delay(ms) => now.saturating_add(ms),
+        When::At(at) => at.max(now),
+    };
+    Terms {
+        payload: job.payload,
+        group: job.group,
+        priority: job.priority,
+        delayed: ready_at > now,
+        ready_at,
+        expires_at: job.ttl_ms.map_or(0, |ttl| ready_at.saturating_add(ttl)),
+        attempts_max: job.attempts_max,
+        key: job.dedupe.map(|dedupe| KeyTerms {
+            key: dedupe.key,
+            until: dedupe.until,
+            window_until: if dedupe.window_ms > 0 { now.saturating_add(dedupe.window_ms) } else { 0 },
+        }),
+        root: job.root.map(|root| (root.signature, root.timestamp)),
+    }
+}

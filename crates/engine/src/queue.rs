@@ -1,0 +1,499 @@
+//! A queue: its jobs and everything that finds, orders or limits them.
+//!
+//! This file holds the structures and keeps them in step: a job enters and leaves a state here and nowhere
+//! else, so counts, bytes, timers, keys and roots can't disagree with it. `apply.rs` says what each event
+//! does; the `decide` modules say which events a command leads to.
+//!
+//! INVARIANT Q-1: every job stands in exactly one of: a ready list or tree of its group, the delayed heap,
+//! the lease heap, the heap of the dead.
+//! INVARIANT Q-2: a group is in the ring (or among the capped) exactly while it has ready jobs.
+//! INVARIANT Q-3: a hold is the job's that its `owner` names; that job's `hold` names it.
+//! INVARIANT Q-4: a root's fresh list holds its delayed and ready jobs with the newest timestamp, its stale
+//! list those with an older one; its `jobs` counts all jobs that carry it.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher};
+
+use hashbrown::HashTable;
+use stanchion_protocol::command::State;
+
+use crate::group::{Group, Ring, Turn};
+use crate::heap::Heap;
+use crate::histogram::Histogram;
+use crate::hold::Hold;
+use crate::job::{InRoot, Job, Stand};
+use crate::root::Root;
+use crate::slab::{NONE, Slab};
+use crate::{Counts, Lsn, Settings, SettingsPatch, Totals, limits};
+
+/// When and where an event is applied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    /// A lower bound of the record's lsn.
+    pub(crate) base: Lsn,
+    pub(crate) now: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) name: Box<[u8]>,
+    hasher: foldhash::fast::FixedState,
+    pub(crate) jobs: Slab<Job>,
+    ids: HashTable<u32>,
+    pub(crate) groups: Slab<Group>,
+    pub(crate) groups_with_jobs: u64,
+    group_names: HashTable<u32>,
+    pub(crate) holds: Slab<Hold>,
+    pub(crate) keys: HashTable<u32>,
+    pub(crate) roots: Slab<Root>,
+    pub(crate) signatures: HashTable<u32>,
+
+    /// Groups with ready jobs whose turn comes.
+    pub(crate) ring: Ring,
+    /// Groups with ready jobs that are at their cap.
+    pub(crate) capped: Ring,
+
+    pub(crate) delayed: Heap,
+    pub(crate) leases: Heap,
+    pub(crate) dead: Heap,
+    pub(crate) expiries: Heap,
+    pub(crate) windows: Heap,
+    /// Roots without jobs, by when they were registered.
+    pub(crate) idle_roots: Heap,
+    /// Roots with superseded jobs that wait for the sweep.
+    pub(crate) stale_roots: VecDeque<u32>,
+
+    /// Jobs by state: ready, delayed, claimed, dead.
+    pub(crate) counts: [u64; 4],
+    /// Payload bytes of all jobs, and of the dead ones.
+    pub(crate) bytes: u64,
+    pub(crate) bytes_dead: u64,
+    /// About what snapshots of everything here would take in the log.
+    pub(crate) snapshot_bytes: u64,
+    pub(crate) totals: Totals,
+    pub(crate) latencies: Option<Box<Latencies>>,
+    /// Pushes dropped by a newer root: like duplicates they change nothing, so no event tells of them.
+    pub(crate) superseded_pushes: u64,
+
+    pub(crate) own: SettingsPatch,
+    pub(crate) file: SettingsPatch,
+    pub(crate) settings: Settings,
+    /// 0: not paused; `u64::MAX`: until resumed.
+    pub(crate) push_paused_until: u64,
+    pub(crate) claim_paused_until: u64,
+    /// When the rate's bucket would be full again, in microseconds.
+    pub(crate) rate_at: u64,
+    /// When its last event happened.
+    pub(crate) idle_since: u64,
+    /// Entries of it were written again in the reclaiming that is under way, so it itself must be, after them.
+    pub(crate) rewritten: bool,
+
+    /// Blocked claims that wait for this queue by name.
+    pub(crate) waiters: u32,
+    /// It is in the shard's list of queues whose waiters may be served.
+    pub(crate) attention: bool,
+    /// It is in the shard's turn between queues.
+    pub(crate) in_turn: bool,
+    /// It is in the shard's list of queues to sweep.
+    pub(crate) in_stale: bool,
+    /// Its place in the shard's heap of deadlines.
+    pub(crate) deadline: u32,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Latencies {
+    pub(crate) wait: Histogram,
+    pub(crate) run: Histogram,
+}
+
+impl Queue {
+    pub(crate) fn new(name: &[u8], file: SettingsPatch, now: u64) -> Queue {
+        let own = SettingsPatch::default();
+        Queue {
+            name: name.into(),
+            hasher: foldhash::fast::FixedState::default(),
+            jobs: Slab::default(),
+            ids: HashTable::new(),
+            groups: Slab::default(),
+            groups_with_jobs: 0,
+            group_names: HashTable::new(),
+            holds: Slab::default(),
+            keys: HashTable::new(),
+            roots: Slab::default(),
+            signatures: HashTable::new(),
+            ring: Ring::default(),
+            capped: Ring::default(),
+            delayed: Heap::default(),
+            leases: Heap::default(),
+            dead: Heap::default(),
+            expiries: Heap::default(),
+            windows: Heap::default(),
+            idle_roots: Heap::default(),
+            stale_roots: VecDeque::new(),
+            counts: [0; 4],
+            bytes: 0,
+            bytes_dead: 0,
+            snapshot_bytes: limits::SNAPSHOT_OVERHEAD_BYTES + name.len() as u64,
+            totals: Totals::default(),
+            latencies: None,
+            superseded_pushes: 0,
+            settings: Settings::resolve(&own, &file),
+            own,
+            file,
+            push_paused_until: 0,
+            claim_paused_until: 0,
+            rate_at: 0,
+            idle_since: now,
+            rewritten: false,
+            waiters: 0,
+            attention: false,
+            in_turn: false,
+            in_stale: false,
+            deadline: NONE,
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let [ready, delayed, claimed, dead] = self.counts;
+        Counts { ready, delayed, claimed, dead }
+    }
+
+    // --- finding
+
+    pub(crate) fn find(&self, id: u64) -> Option<u32> {
+        self.ids.find(self.hasher.hash_one(id), |&ix| self.jobs[ix].id == id).copied()
+    }
+
+    pub(crate) fn find_group(&self, name: &[u8]) -> Option<u32> {
+        self.group_names.find(self.hash_bytes(0, name), |&ix| *self.groups[ix].name == *name).copied()
+    }
+
+    /// A hash of bytes within an owner: a group for keys and signatures.
+    pub(crate) fn hash_bytes(&self, owner: u32, bytes: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u32(owner);
+        hasher.write(bytes);
+        hasher.finish()
+    }
+
+    /// The group of this name, made if need be. One that gets neither job nor pin must be let go again by
+    /// [`Queue::release_group`].
+    pub(crate) fn group(&mut self, name: &[u8]) -> u32 {
+        if let Some(ix) = self.find_group(name) {
+            return ix;
+        }
+        let ix = self.groups.insert(0, Group::new(name));
+        let hash = self.hash_bytes(0, name);
+        let (groups, hasher) = (&self.groups, &self.hasher);
+        self.group_names.insert_unique(hash, ix, |&ix| {
+            let mut state = hasher.build_hasher();
+            state.write_u32(0);
+            state.write(&groups[ix].name);
+            state.finish()
+        });
+        ix
+    }
+
+    /// Forgets a group that has neither jobs nor pins.
+    pub(crate) fn release_group(&mut self, ix: u32) {
+        let group = &self.groups[ix];
+        if group.pins > 0 || group.jobs > 0 {
+            return;
+        }
+        let hash = self.hash_bytes(0, &group.name);
+        let entry = self.group_names.find_entry(hash, |&other| other == ix);
+        entry.expect("a group is found by its name").remove();
+        self.groups.remove(ix);
+    }
+
+    // --- a job's life: admit, then enter and leave states, then dismiss
+
+    /// Takes a new job in; it stands nowhere yet.
+    pub(crate) fn admit(&mut self, base: Lsn, job: Job) -> u32 {
+        debug_assert_eq!(job.stand, Stand::Nowhere);
+        let (id, group) = (job.id, job.group);
+        if self.groups[group].jobs == 0 {
+            self.groups_with_jobs += 1;
+        }
+        self.groups[group].jobs += 1;
+        self.bytes += job.payload.len() as u64;
+        self.snapshot_bytes += limits::SNAPSHOT_OVERHEAD_BYTES + job.payload.len() as u64;
+        let ix = self.jobs.insert(base, job);
+        let (jobs, hasher) = (&self.jobs, &self.hasher);
+        self.ids.insert_unique(hasher.hash_one(id), ix, |&ix| hasher.hash_one(jobs[ix].id));
+        ix
+    }
+
+    /// Forgets a job that stands nowhere and has neither hold nor root.
+    pub(crate) fn dismiss(&mut self, ix: u32) -> Job {
+        let job = self.jobs.remove(ix);
+        assert_eq!(job.stand, Stand::Nowhere, "a job leaves its state before it leaves");
+        let entry = self.ids.find_entry(self.hasher.hash_one(job.id), |&other| other == ix);
+        entry.expect("a job is found by its id").remove();
+        self.bytes -= job.payload.len() as u64;
+        self.snapshot_bytes -= limits::SNAPSHOT_OVERHEAD_BYTES + job.payload.len() as u64;
+        self.groups[job.group].jobs -= 1;
+        if self.groups[job.group].jobs == 0 {
+            self.groups_with_jobs -= 1;
+        }
+        self.release_group(job.group);
+        job
+    }
+
+    pub(crate) fn enter_ready(&mut self, ix: u32) {
+        let group = self.jobs[ix].group;
+        let was_out = !self.groups[group].has_ready();
+        self.groups[group].insert(&mut self.jobs, ix);
+        if was_out {
+            self.groups[group].turn = Turn::Waiting;
+            self.ring.push_back(&mut self.groups, group);
+        }
+        self.watch_expiry(ix);
+        self.enter_root(ix);
+        self.count(group, State::Ready, 1);
+    }
+
+    pub(crate) fn enter_delayed(&mut self, ix: u32) {
+        let moment = (self.jobs[ix].ready_at, self.jobs[ix].id);
+        let jobs = &mut self.jobs;
+        jobs[ix].stand = Stand::Delayed;
+        self.delayed.insert(moment, ix, |ix, place| jobs[ix].link_a = place);
+        self.watch_expiry(ix);
+        self.enter_root(ix);
+        self.count(self.jobs[ix].group, State::Delayed, 1);
+    }
+
+    pub(crate) fn enter_claimed(&mut self, ix: u32, lease_until: u64) {
+        let jobs = &mut self.jobs;
+        jobs[ix].stand = Stand::Claimed;
+        let moment = (lease_until, jobs[ix].id);
+        self.leases.insert(moment, ix, |ix, place| jobs[ix].link_a = place);
+        self.count(self.jobs[ix].group, State::Claimed, 1);
+    }
+
+    pub(crate) fn enter_dead(&mut self, ix: u32, died_at: u64) {
+        let jobs = &mut self.jobs;
+        jobs[ix].stand = Stand::Dead;
+        let moment = (died_at, jobs[ix].id);
+        self.dead.insert(moment, ix, |ix, place| jobs[ix].link_a = place);
+        self.bytes_dead += self.jobs[ix].payload.len() as u64;
+        self.count(self.jobs[ix].group, State::Dead, 1);
+    }
+
+    /// Takes a job out of whatever state it is in.
+    pub(crate) fn leave(&mut self, ix: u32) {
+        let Job { group, stand, link_a: place, .. } = self.jobs[ix];
+        let jobs = &mut self.jobs;
+        let state = match stand {
+            Stand::List | Stand::Tree => {
+                self.groups[group].remove(jobs, ix);
+                if !self.groups[group].has_ready() {
+                    self.leave_turn(group);
+                }
+                State::Ready
+            }
+            Stand::Delayed => {
+                self.delayed.remove(place, |ix, place| jobs[ix].link_a = place);
+                State::Delayed
+            }
+            Stand::Claimed => {
+                self.leases.remove(place, |ix, place| jobs[ix].link_a = place);
+                self.bring_back(group);
+                State::Claimed
+            }
+            Stand::Dead => {
+                self.dead.remove(place, |ix, place| jobs[ix].link_a = place);
+                self.bytes_dead -= jobs[ix].payload.len() as u64;
+                State::Dead
+            }
+            Stand::Nowhere => return,
+        };
+        self.jobs[ix].stand = Stand::Nowhere;
+        if self.jobs[ix].extras.is_some() {
+            self.unwatch_expiry(ix);
+            self.leave_root(ix);
+        }
+        self.count(group, state, -1);
+    }
+
+    fn count(&mut self, group: u32, state: State, change: i32) {
+        let column = column(state);
+        self.counts[column] = self.counts[column].wrapping_add_signed(i64::from(change));
+        let of_group = &mut self.groups[group].counts[column];
+        *of_group = of_group.wrapping_add_signed(change);
+    }
+
+    // --- turns between groups
+
+    fn leave_turn(&mut self, group: u32) {
+        match self.groups[group].turn {
+            Turn::Waiting => self.ring.remove(&mut self.groups, group),
+            Turn::Capped => self.capped.remove(&mut self.groups, group),
+            Turn::Out => unreachable!("a group with ready jobs has a turn"),
+        }
+        self.groups[group].turn = Turn::Out;
+    }
+
+    /// The group's turn is over; the next one is at the back.
+    pub(crate) fn end_turn(&mut self, group: u32) {
+        if self.groups[group].turn == Turn::Waiting && self.ring.front == group {
+            self.ring.remove(&mut self.groups, group);
+            self.ring.push_back(&mut self.groups, group);
+        }
+    }
+
+    pub(crate) fn set_aside(&mut self, group: u32) {
+        self.ring.remove(&mut self.groups, group);
+        self.groups[group].turn = Turn::Capped;
+        self.capped.push_back(&mut self.groups, group);
+    }
+
+    /// A capped group may claim again: it joins the end of the turn.
+    pub(crate) fn bring_back(&mut self, group: u32) {
+        if self.groups[group].turn == Turn::Capped {
+            self.capped.remove(&mut self.groups, group);
+            self.groups[group].turn = Turn::Waiting;
+            self.ring.push_back(&mut self.groups, group);
+        }
+    }
+
+    pub(crate) fn at_cap(&self, group: u32) -> bool {
+        let cap = self.settings.group_concurrency;
+        cap > 0 && u64::from(self.groups[group].counts[column(State::Claimed)]) >= cap
+    }
+
+    // --- expiry: watched while delayed or ready, since a claimed job never expires
+
+    fn watch_expiry(&mut self, ix: u32) {
+        let jobs = &mut self.jobs;
+        let id = jobs[ix].id;
+        let Some(extras) = jobs[ix].extras.as_deref().filter(|extras| extras.expires_at > 0) else { return };
+        let moment = (extras.expires_at, id);
+        self.expiries.insert(moment, ix, |ix, place| jobs[ix].extras().expiry = place);
+    }
+
+    fn unwatch_expiry(&mut self, ix: u32) {
+        let jobs = &mut self.jobs;
+        let place = std::mem::replace(&mut jobs[ix].extras().expiry, NONE);
+        if place != NONE {
+            self.expiries.remove(place, |ix, place| jobs[ix].extras().expiry = place);
+        }
+    }
+
+    // --- roots: delayed and ready jobs stand in a list of theirs, so that a newer one finds them
+
+    fn enter_root(&mut self, ix: u32) {
+        let Some(extras) = self.jobs[ix].extras.as_deref().filter(|extras| extras.root != NONE) else { return };
+        let (root, fresh) = (extras.root, extras.root_timestamp == self.roots[extras.root].newest);
+        let list = if fresh { InRoot::Fresh } else { InRoot::Stale };
+        self.roots[root].link(&mut self.jobs, ix, list);
+        if list == InRoot::Stale {
+            self.sweep_later(root);
+        }
+    }
+
+    fn leave_root(&mut self, ix: u32) {
+        let extras = self.jobs[ix].extras();
+        if extras.in_root != InRoot::No {
+            let root = extras.root;
+            self.roots[root].unlink(&mut self.jobs, ix);
+        }
+    }
+
+    /// The job is tagged with another timestamp of the same root.
+    pub(crate) fn move_in_root(&mut self, ix: u32, timestamp: u64) {
+        if self.jobs[ix].extras().root == NONE {
+            return;
+        }
+        self.leave_root(ix);
+        self.jobs[ix].extras().root_timestamp = timestamp;
+        if self.is_waiting(ix) {
+            self.enter_root(ix);
+        }
+    }
+
+    pub(crate) fn sweep_later(&mut self, root: u32) {
+        if !std::mem::replace(&mut self.roots[root].to_sweep, true) {
+            self.stale_roots.push_back(root);
+        }
+    }
+
+    /// Whether a newer root is registered than the job's.
+    pub(crate) fn superseded(&self, ix: u32) -> bool {
+        self.jobs[ix].extras.as_deref().is_some_and(|extras| {
+            extras.root != NONE && extras.root_timestamp < self.roots[extras.root].newest
+        })
+    }
+
+    // --- what happens next
+
+    /// The earliest instant at which a timer of this queue fires, the queue's own end aside.
+    pub(crate) fn next_deadline(&self, now: u64, awaited: bool) -> Option<u64> {
+        let settings = &self.settings;
+        let at = |heap: &Heap, after: u64| heap.first().map(|((at, _), _)| at.saturating_add(after));
+        let pause = |until: u64| (until != 0 && until != u64::MAX).then_some(until);
+        // A token that is there needs no timer; nobody but a waiter asks for the next one.
+        let awaited = awaited && self.counts[column(State::Ready)] > 0;
+        let token = self.token_at().filter(|&token| awaited && token > now);
+        [
+            at(&self.delayed, 0),
+            at(&self.leases, 0),
+            at(&self.expiries, 0),
+            at(&self.dead, settings.dead_retention_ms),
+            at(&self.windows, 0),
+            at(&self.idle_roots, settings.root_retention_ms),
+            pause(self.push_paused_until),
+            pause(self.claim_paused_until),
+            token,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// When it is forgotten, as things are.
+    pub(crate) fn end_at(&self) -> Option<u64> {
+        self.is_idle().then(|| self.idle_since.saturating_add(limits::QUEUE_IDLE_MS))
+    }
+
+    /// Frees up to `count` entries of each kind of a deleted queue; true when nothing is left.
+    pub(crate) fn dismantle(&mut self, count: usize) -> bool {
+        self.jobs.dismantle(count)
+            & self.holds.dismantle(count)
+            & self.roots.dismantle(count)
+            & self.groups.dismantle(count)
+    }
+
+    /// Nothing here is worth keeping: no job, root, window, setting or pause.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.jobs.len() == 0
+            && self.holds.len() == 0
+            && self.roots.len() == 0
+            && self.own.is_empty()
+            && self.push_paused_until == 0
+            && self.claim_paused_until == 0
+    }
+
+    /// When the rate lets the next claim pass, rounded up to a millisecond.
+    pub(crate) fn token_at(&self) -> Option<u64> {
+        let rate = self.settings.rate?;
+        let (interval_us, window_us) = rate_us(rate);
+        Some((self.rate_at + interval_us).saturating_sub(window_us).div_ceil(1_000))
+    }
+}
+
+/// Microseconds between two tokens, and those in which an empty bucket fills.
+pub(crate) fn rate_us(rate: crate::settings::Rate) -> (u64, u64) {
+    let window_us = rate.per_ms * 1_000;
+    (window_us / rate.count, window_us)
+}
+
+/// A state's place in counts.
+pub(crate) fn column(state: State) -> usize {
+    match state {
+        State::Ready => 0,
+        State::Delayed => 1,
+        State::Claimed => 2,
+        State::Dead => 3,
+    }
+}

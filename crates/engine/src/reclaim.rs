@@ -1,0 +1,138 @@
+//! Snapshots: what must be written again before the oldest segment of the log is freed.
+//!
+//! A queue's entries go first, the queue itself last: its totals are absolute, so whatever replay made of
+//! events of jobs that it did not know, the totals are right from there on.
+
+use crate::event::{Event, JobSnapshot, KeyTerms, Part, Spot, Terms};
+use crate::job::Stand;
+use crate::queue::{At, Queue};
+use crate::slab::{NONE, Slab};
+use crate::Lsn;
+
+impl Queue {
+    /// Writes snapshots of what is based below `below` until the record holds `bytes_max`; true when nothing
+    /// older is left. The queue's own base is `base`; the caller moves it when `rewritten` is reset.
+    pub(crate) fn reclaim(&mut self, at: At, part: &mut Part<'_>, below: Lsn, base: Lsn, bytes_max: usize) -> bool {
+        loop {
+            if part.bytes() >= bytes_max {
+                return false;
+            }
+            if let Some(root) = oldest(&self.roots, below) {
+                self.keep_root(at, part, root);
+            } else if let Some(hold) = oldest(&self.holds, below) {
+                match self.holds[hold].owner {
+                    NONE => self.keep_window(at, part, hold),
+                    owner => self.keep_job(at, part, owner),
+                }
+            } else if let Some(job) = oldest(&self.jobs, below) {
+                self.keep_job(at, part, job);
+            } else if self.rewritten || base < below {
+                self.keep_queue(part);
+                return true;
+            } else {
+                return true;
+            }
+        }
+    }
+
+    fn keep_root(&mut self, at: At, part: &mut Part<'_>, ix: u32) {
+        let root = &self.roots[ix];
+        let group = &self.groups[root.group].name;
+        part.add(
+            &self.name,
+            &Event::RootKept {
+                group,
+                signature: &root.signature,
+                timestamp: root.newest,
+                registered_at: root.registered_at,
+            },
+        );
+        self.roots.rebase(ix, at.base);
+        self.rewritten = true;
+    }
+
+    fn keep_window(&mut self, at: At, part: &mut Part<'_>, ix: u32) {
+        let hold = &self.holds[ix];
+        let group = &self.groups[hold.group].name;
+        part.add(
+            &self.name,
+            &Event::Window { group, key: &hold.key, holder: hold.holder, window_until: hold.window_until },
+        );
+        self.holds.rebase(ix, at.base);
+        self.rewritten = true;
+    }
+
+    fn keep_job(&mut self, at: At, part: &mut Part<'_>, ix: u32) {
+        part.add(&self.name, &Event::Job(self.snapshot(ix)));
+        self.jobs.rebase(ix, at.base);
+        if let Some(hold) = self.jobs[ix].extras.as_deref().map(|extras| extras.hold).filter(|&hold| hold != NONE) {
+            self.holds.rebase(hold, at.base);
+        }
+        self.rewritten = true;
+    }
+
+    fn keep_queue(&mut self, part: &mut Part<'_>) {
+        let event = Event::Queue {
+            push_until: self.push_paused_until,
+            claim_until: self.claim_paused_until,
+            rate_at: self.rate_at,
+            idle_since: self.idle_since,
+            totals: self.totals,
+        };
+        part.add(&self.name, &event);
+        for (name, words) in self.own.iter() {
+            part.add(&self.name, &Event::Set { name, words });
+        }
+        self.rewritten = false;
+    }
+
+    fn snapshot(&self, ix: u32) -> JobSnapshot<'_> {
+        let job = &self.jobs[ix];
+        let extras = job.extras.as_deref();
+        let hold = extras.map(|extras| extras.hold).filter(|&hold| hold != NONE).map(|hold| &self.holds[hold]);
+        let key = hold.map(|hold| &hold.key).or(extras.and_then(|extras| extras.key.as_ref()));
+        let moment = |heap: &crate::heap::Heap| heap.at(job.link_a).0;
+        JobSnapshot {
+            id: job.id,
+            terms: Terms {
+                payload: &job.payload,
+                group: &self.groups[job.group].name,
+                priority: job.priority,
+                delayed: job.stand == Stand::Delayed,
+                ready_at: job.ready_at,
+                expires_at: job.expires_at(),
+                attempts_max: extras.and_then(|extras| extras.attempts_max),
+                key: extras.zip(key).map(|(extras, key)| KeyTerms {
+                    key,
+                    until: extras.until,
+                    window_until: hold.map_or(0, |hold| hold.window_until),
+                }),
+                root: extras
+                    .filter(|extras| extras.root != NONE)
+                    .map(|extras| (&*self.roots[extras.root].signature, extras.root_timestamp)),
+            },
+            spot: match job.stand {
+                Stand::List | Stand::Tree => Spot::Ready,
+                Stand::Delayed => Spot::Delayed,
+                Stand::Claimed => {
+                    Spot::Claimed { lease_until: moment(&self.leases), claimed_at: job.claimed_at }
+                }
+                Stand::Dead => Spot::Dead { died_at: moment(&self.dead) },
+                Stand::Nowhere => unreachable!("a job stands nowhere only within a step"),
+            },
+            held: hold.is_some_and(|hold| hold.held),
+            owns_key: hold.is_some(),
+            attempts: job.attempts,
+            failures: job.failures,
+            epoch: job.epoch,
+            pushed_at: job.pushed_at,
+            worker: extras.and_then(|extras| extras.worker.as_deref()),
+            last_error: extras.and_then(|extras| extras.last_error.as_deref()),
+        }
+    }
+}
+
+/// The entry with the oldest base, if that is below `below`.
+fn oldest<T>(slab: &Slab<T>, below: Lsn) -> Option<u32> {
+    slab.oldest().filter(|&(_, base)| base < below).map(|(ix, _)| ix)
+}

@@ -1,0 +1,207 @@
+//! A root: the newest event registered for a signature, and the jobs that it fanned out into.
+//!
+//! Registering a newer timestamp makes all jobs of the older ones superseded at once: the fresh list becomes
+//! part of the stale one in O(1), a claim steps over its jobs, and a sweep drops them in bounded steps.
+
+use crate::job::{InRoot, Job};
+use crate::queue::Queue;
+use crate::slab::{NONE, Slab};
+use crate::{Lsn, limits};
+
+#[derive(Debug)]
+pub(crate) struct Root {
+    pub(crate) group: u32,
+    pub(crate) signature: Box<[u8]>,
+    pub(crate) newest: u64,
+    pub(crate) registered_at: u64,
+    /// Jobs that carry it, in any state.
+    pub(crate) jobs: u32,
+    fresh: List,
+    stale: List,
+    /// It is among the queue's stale roots.
+    pub(crate) to_sweep: bool,
+    /// Place in the heap of roots without jobs.
+    pub(crate) idle: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct List {
+    head: u32,
+    tail: u32,
+}
+
+const EMPTY: List = List { head: NONE, tail: NONE };
+
+impl Root {
+    pub(crate) fn link(&mut self, jobs: &mut Slab<Job>, ix: u32, to: InRoot) {
+        let list = self.list(to);
+        let before = std::mem::replace(&mut list.tail, ix);
+        if before == NONE {
+            list.head = ix;
+        } else {
+            jobs[before].extras().root_after = ix;
+        }
+        let extras = jobs[ix].extras();
+        (extras.root_before, extras.root_after, extras.in_root) = (before, NONE, to);
+    }
+
+    pub(crate) fn unlink(&mut self, jobs: &mut Slab<Job>, ix: u32) {
+        let extras = jobs[ix].extras();
+        let (before, after) = (extras.root_before, extras.root_after);
+        // A job of the fresh list that a newer root moved over wholesale still says Fresh: which list it
+        // leaves matters only at the ends, and those are told apart by their neighbours.
+        extras.in_root = InRoot::No;
+        if before == NONE {
+            let list = if self.fresh.head == ix { &mut self.fresh } else { &mut self.stale };
+            list.head = after;
+        } else {
+            jobs[before].extras().root_after = after;
+        }
+        if after == NONE {
+            let list = if self.fresh.tail == ix { &mut self.fresh } else { &mut self.stale };
+            list.tail = before;
+        } else {
+            jobs[after].extras().root_before = before;
+        }
+    }
+
+    /// The first superseded job.
+    pub(crate) fn first_stale(&self) -> Option<u32> {
+        (self.stale.head != NONE).then_some(self.stale.head)
+    }
+
+    /// The superseded jobs.
+    pub(crate) fn stale<'a>(&self, jobs: &'a Slab<Job>) -> impl Iterator<Item = u32> + 'a {
+        let mut at = self.stale.head;
+        std::iter::from_fn(move || {
+            let ix = (at != NONE).then_some(at)?;
+            at = jobs[ix].extras.as_deref().map_or(NONE, |extras| extras.root_after);
+            Some(ix)
+        })
+    }
+
+    /// All its jobs of now are superseded.
+    fn stale_all(&mut self, jobs: &mut Slab<Job>) {
+        let fresh = std::mem::replace(&mut self.fresh, EMPTY);
+        if self.stale.head == NONE {
+            self.stale = fresh;
+        } else if fresh.head != NONE {
+            jobs[self.stale.tail].extras().root_after = fresh.head;
+            jobs[fresh.head].extras().root_before = self.stale.tail;
+            self.stale.tail = fresh.tail;
+        }
+    }
+
+    fn list(&mut self, which: InRoot) -> &mut List {
+        match which {
+            InRoot::Fresh => &mut self.fresh,
+            InRoot::Stale => &mut self.stale,
+            InRoot::No => unreachable!("a job is put into one of the two lists"),
+        }
+    }
+}
+
+impl Queue {
+    pub(crate) fn find_root(&self, group: u32, signature: &[u8]) -> Option<u32> {
+        let hash = self.hash_bytes(group, signature);
+        let same = |&ix: &u32| self.roots[ix].group == group && *self.roots[ix].signature == *signature;
+        self.signatures.find(hash, same).copied()
+    }
+
+    /// Registers a timestamp: the root is made, or raised if it is older.
+    pub(crate) fn register(&mut self, base: Lsn, group: u32, signature: &[u8], timestamp: u64, at: u64) -> u32 {
+        let Some(ix) = self.find_root(group, signature) else {
+            return self.make_root(base, group, signature, timestamp, at);
+        };
+        self.roots.rebase(ix, base);
+        let root = &mut self.roots[ix];
+        root.registered_at = root.registered_at.max(at);
+        if timestamp > root.newest {
+            root.newest = timestamp;
+            root.stale_all(&mut self.jobs);
+            if self.roots[ix].first_stale().is_some() {
+                self.sweep_later(ix);
+            }
+        }
+        if self.roots[ix].idle != NONE {
+            let (place, moment) = (self.roots[ix].idle, (self.roots[ix].registered_at, u64::from(ix)));
+            let roots = &mut self.roots;
+            self.idle_roots.reschedule(place, moment, |ix, place| roots[ix].idle = place);
+        }
+        ix
+    }
+
+    fn make_root(&mut self, base: Lsn, group: u32, signature: &[u8], newest: u64, registered_at: u64) -> u32 {
+        self.groups[group].pins += 1;
+        self.snapshot_bytes += limits::SNAPSHOT_OVERHEAD_BYTES + signature.len() as u64;
+        let root = Root {
+            group,
+            signature: signature.into(),
+            newest,
+            registered_at,
+            jobs: 0,
+            fresh: EMPTY,
+            stale: EMPTY,
+            to_sweep: false,
+            idle: NONE,
+        };
+        let ix = self.roots.insert(base, root);
+        let hash = self.hash_bytes(group, signature);
+        let mut signatures = std::mem::take(&mut self.signatures);
+        signatures.insert_unique(hash, ix, |&ix| self.hash_bytes(self.roots[ix].group, &self.roots[ix].signature));
+        self.signatures = signatures;
+        self.idle_root(ix);
+        ix
+    }
+
+    /// A root without jobs is forgotten some time after its registration.
+    fn idle_root(&mut self, ix: u32) {
+        let roots = &mut self.roots;
+        let moment = (roots[ix].registered_at, u64::from(ix));
+        self.idle_roots.insert(moment, ix, |ix, place| roots[ix].idle = place);
+    }
+
+    /// The job carries this root from now on.
+    pub(crate) fn tag(&mut self, job: u32, root: u32, timestamp: u64) {
+        if self.roots[root].idle != NONE {
+            let roots = &mut self.roots;
+            let place = std::mem::replace(&mut roots[root].idle, NONE);
+            self.idle_roots.remove(place, |ix, place| roots[ix].idle = place);
+        }
+        self.roots[root].jobs += 1;
+        let extras = self.jobs[job].extras();
+        (extras.root, extras.root_timestamp) = (root, timestamp);
+    }
+
+    /// The job carries no root any more; it must stand in none of its lists.
+    pub(crate) fn untag(&mut self, job: u32) {
+        let extras = self.jobs[job].extras();
+        debug_assert_eq!(extras.in_root, InRoot::No);
+        let root = std::mem::replace(&mut extras.root, NONE);
+        if root == NONE {
+            return;
+        }
+        self.roots[root].jobs -= 1;
+        if self.roots[root].jobs == 0 {
+            self.idle_root(root);
+        }
+    }
+
+    /// Forgets a root without jobs.
+    pub(crate) fn drop_root(&mut self, ix: u32) {
+        let place = self.roots[ix].idle;
+        assert_ne!(place, NONE, "only a root without jobs is forgotten");
+        let roots = &mut self.roots;
+        self.idle_roots.remove(place, |ix, place| roots[ix].idle = place);
+        let hash = self.hash_bytes(self.roots[ix].group, &self.roots[ix].signature);
+        let entry = self.signatures.find_entry(hash, |&other| other == ix);
+        entry.expect("a root is found by its signature").remove();
+        if self.roots[ix].to_sweep {
+            self.stale_roots.retain(|&other| other != ix);
+        }
+        let root = self.roots.remove(ix);
+        self.snapshot_bytes -= limits::SNAPSHOT_OVERHEAD_BYTES + root.signature.len() as u64;
+        self.groups[root.group].pins -= 1;
+        self.release_group(root.group);
+    }
+}
