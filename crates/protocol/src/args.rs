@@ -124,3 +124,31 @@ impl<T: AsRef<[u8]>> FromIterator<T> for OwnedArgs {
         owned
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_from_any_buffer() {
+        let spans = [Span { start: 1, len: 2 }, Span { start: 5, len: 0 }, Span { start: 0, len: 1 }];
+        let args = Args::new(b"abcde", &spans);
+        assert_eq!(args.iter().collect::<Vec<_>>(), [&b"bc"[..], b"", b"a"]);
+        assert_eq!((args.len(), args.bytes_len()), (3, 3));
+        assert_eq!((args.get(0), args.get(3)), (Some(&b"bc"[..]), None));
+        assert_eq!(args.skip(2).iter().collect::<Vec<_>>(), [b"a"]);
+        assert!(args.skip(4).is_empty());
+        assert_eq!(args.skip(1).first(1).map(|args| args.len()), Some(1));
+        assert!(args.skip(1).first(3).is_none());
+    }
+
+    #[test]
+    fn a_copy_holds_the_words_only() {
+        let mut buffer = b"xxQPUSHxxqxx".to_vec();
+        let spans = [Span { start: 2, len: 5 }, Span { start: 9, len: 1 }];
+        let owned = Args::new(&buffer, &spans).to_owned();
+        buffer.fill(b'y');
+        assert_eq!(owned.as_args().iter().collect::<Vec<_>>(), [&b"QPUSH"[..], b"q"]);
+        assert_eq!(owned.bytes.len(), 6);
+    }
+}

@@ -29,3 +29,56 @@ pub fn positions(spec: &CommandSpec, args: Args<'_>) -> std::ops::Range<usize> {
 pub fn keys<'a>(spec: &CommandSpec, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
     positions(spec, args).map(move |at| args.at(at))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{OwnedArgs, table};
+
+    fn keys_of(line: &str) -> Vec<String> {
+        let args: OwnedArgs = line.split(' ').collect();
+        let args = args.as_args();
+        let mut spec = table::find(args.at(0)).unwrap();
+        if let Some(sub) = args.get(1).and_then(|word| table::subcommand(spec, word)) {
+            spec = sub;
+        }
+        keys(spec, args).map(|key| String::from_utf8(key.to_vec()).unwrap()).collect()
+    }
+
+    #[test]
+    fn keys_are_where_the_table_says() {
+        for (line, want) in [
+            ("QPUSH q p GROUP g", &["q"][..]),
+            ("QCONFIG SET q lease 1h", &["q"]),
+            ("QCONFIG GET q", &["q"]),
+            ("DEL a b c", &["a", "b", "c"]),
+            ("TYPE a", &["a"]),
+            ("QMCLAIM QUEUES 2 a b COUNT 3", &["a", "b"]),
+            ("qmclaim queues 2 a b", &["a", "b"]),
+            ("QMCLAIM MATCH 2 a b", &[]),
+            ("QLIST MATCH q", &[]),
+            ("QREADY 0", &[]),
+            ("PING", &[]),
+        ] {
+            assert_eq!(keys_of(line), want, "{line}");
+        }
+    }
+
+    #[test]
+    fn requests_that_are_cut_have_no_keys() {
+        for line in [
+            "QPUSH",
+            "DEL",
+            "QCONFIG SET",
+            "QMCLAIM",
+            "QMCLAIM QUEUES",
+            "QMCLAIM QUEUES 1",
+            "QMCLAIM QUEUES 2 a",
+            "QMCLAIM QUEUES -1 a",
+            "QMCLAIM QUEUES 9223372036854775807 a",
+            "QMCLAIM QUEUES x a",
+        ] {
+            assert_eq!(keys_of(line), [""; 0], "{line}");
+        }
+    }
+}

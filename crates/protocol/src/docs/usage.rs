@@ -79,13 +79,16 @@ fn options(spec: &CommandSpec, nodes: &mut Vec<Node>) {
         // QMCLAIM's source is the one choice that must be made.
         let optional = !together.iter().any(|option| option.opt == Opt::Queues);
         let mut alternatives: Vec<Node> = together.into_iter().map(option_node).collect();
-        nodes.push(match alternatives.len() {
+        let node = match alternatives.len() {
             1 => Node { optional, ..alternatives.remove(0) },
             _ => {
                 let name = alternatives[0].name;
                 Node { name, kind: Kind::OneOf(alternatives), token: None, optional, multiple: false }
             }
-        });
+        };
+        // What must stand stands first.
+        let place = if optional { nodes.len() } else { 0 };
+        nodes.insert(place, node);
     }
 }
 
@@ -168,7 +171,12 @@ fn write(node: &Node, line: &mut String) {
             }
             match kind {
                 Kind::OneOf(nodes) if node.token.is_some() => join(nodes, "|", &mut text),
-                Kind::OneOf(nodes) => join(nodes, " | ", &mut text),
+                Kind::OneOf(nodes) if node.optional => join(nodes, " | ", &mut text),
+                Kind::OneOf(nodes) => {
+                    text.push('<');
+                    join(nodes, " | ", &mut text);
+                    text.push('>');
+                }
                 Kind::Block(nodes) => join(nodes, " ", &mut text),
                 _ => text.push_str(node.name),
             }
