@@ -7,6 +7,7 @@ mod client;
 mod cost;
 mod dialect;
 mod durable;
+mod engine;
 mod idle;
 mod job;
 mod ledger;
@@ -30,6 +31,10 @@ use clap::{Parser, Subcommand};
 
 use crate::report::Report;
 use crate::setting::Setting;
+
+/// The server's allocator, so that the engine is measured as it runs there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Benches of the real server processes.
 #[derive(Parser)]
@@ -71,9 +76,11 @@ enum Bench {
     Durable,
     /// CPU of a server where everybody waits.
     Idle,
+    /// Nanoseconds of the engine alone, in this process.
+    Engine,
     /// Correctness of all of them at a tiny size; no timing.
     Smoke,
-    /// Cost, durable and idle.
+    /// Cost, durable, idle and engine.
     All,
 }
 
@@ -99,19 +106,25 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         "--seconds {} is not between 0.1 and 600",
         arguments.seconds
     );
-    let binary = process::stanchion_binary(arguments.server.as_deref())?;
     let slice = Duration::from_secs_f64(arguments.seconds);
-    let setting = Setting::new(binary, &arguments.dir, usize::try_from(arguments.rounds)?, slice)?;
+    let rounds = usize::try_from(arguments.rounds)?;
+    let setting = || {
+        let binary = process::stanchion_binary(arguments.server.as_deref())?;
+        Setting::new(binary, &arguments.dir, rounds, slice)
+    };
     let mut report = Report::default();
     match bench {
-        Bench::Cost(sharing) => cost::run(&setting, sharing, &mut report)?,
-        Bench::Durable => durable::run(&setting, &mut report)?,
-        Bench::Idle => idle::run(&setting, &mut report)?,
-        Bench::Smoke => smoke::run(&setting)?,
+        Bench::Cost(sharing) => cost::run(&setting()?, sharing, &mut report)?,
+        Bench::Durable => durable::run(&setting()?, &mut report)?,
+        Bench::Idle => idle::run(&setting()?, &mut report)?,
+        Bench::Engine => engine::run(rounds, slice, &mut report)?,
+        Bench::Smoke => smoke::run(&setting()?)?,
         Bench::All => {
+            let setting = setting()?;
             cost::run(&setting, cost::Sharing::default(), &mut report)?;
             durable::run(&setting, &mut report)?;
             idle::run(&setting, &mut report)?;
+            engine::run(rounds, slice, &mut report)?;
         }
     }
     let missed = report.verdict()?;

@@ -6,7 +6,7 @@ use crate::load::{Shape, Until};
 use crate::report::say;
 use crate::setting::Setting;
 use crate::target::Target;
-use crate::{cost, durable, idle};
+use crate::{cost, durable, engine, idle};
 
 /// Enough for some cycles of each shape.
 const JOBS: u64 = 600;
@@ -14,6 +14,7 @@ const IDLE: idle::Crowd = idle::Crowd { blocked_claims: 20, delayed_jobs: 250 };
 
 /// Runs all, or says what is wrong.
 pub(crate) fn run(setting: &Setting) -> Result<()> {
+    engine::exercise()?;
     let mut done = 0;
     let mut targets = cost::targets(setting, cost::Sharing::default())?;
     for way in &cost::WAYS {
