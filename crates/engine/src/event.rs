@@ -157,11 +157,12 @@ impl<'l> Part<'l> {
 
     pub(crate) fn add(&mut self, queue: &[u8], event: &Event<'_>) {
         if self.opened.is_none() {
-            self.log.push(PART_QUEUE);
-            self.log.push(u8::try_from(queue.len()).expect("a queue's name is at most 255 bytes"));
+            let length = u8::try_from(queue.len()).expect("a queue's name is at most 255 bytes");
+            self.log.extend_from_slice(&[PART_QUEUE, length]);
             self.log.extend_from_slice(queue);
-            self.log.extend_from_slice(&self.now.to_le_bytes());
-            self.log.extend_from_slice(&[0; 4]);
+            let mut now_and_length = [0; 12];
+            now_and_length[..8].copy_from_slice(&self.now.to_le_bytes());
+            self.log.extend_from_slice(&now_and_length);
             self.opened = Some(self.log.len());
         }
         event.encode(self.log);

@@ -429,26 +429,23 @@ impl Queue {
 
     /// The earliest instant at which a timer of this queue fires, the queue's own end aside.
     pub(crate) fn next_deadline(&self, now: u64, awaited: bool) -> Option<u64> {
+        const NEVER: u64 = u64::MAX;
         let settings = &self.settings;
-        let at = |heap: &Heap, after: u64| heap.first().map(|((at, _), _)| at.saturating_add(after));
-        let pause = |until: u64| (until != 0 && until != u64::MAX).then_some(until);
+        let at = |heap: &Heap, after: u64| heap.first().map_or(NEVER, |((at, _), _)| at.saturating_add(after));
+        let pause = |until: u64| if until == 0 { NEVER } else { until };
         // A token that is there needs no timer; nobody but a waiter asks for the next one.
         let awaited = awaited && self.counts[column(State::Ready)] > 0;
         let token = self.token_at().filter(|&token| awaited && token > now);
-        [
-            at(&self.delayed, 0),
-            at(&self.leases, 0),
-            at(&self.expiries, 0),
-            at(&self.dead, settings.dead_retention_ms),
-            at(&self.windows, 0),
-            at(&self.idle_roots, settings.root_retention_ms),
-            pause(self.push_paused_until),
-            pause(self.claim_paused_until),
-            token,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let first = at(&self.delayed, 0)
+            .min(at(&self.leases, 0))
+            .min(at(&self.expiries, 0))
+            .min(at(&self.dead, settings.dead_retention_ms))
+            .min(at(&self.windows, 0))
+            .min(at(&self.idle_roots, settings.root_retention_ms))
+            .min(pause(self.push_paused_until))
+            .min(pause(self.claim_paused_until))
+            .min(token.unwrap_or(NEVER));
+        (first != NEVER).then_some(first)
     }
 
     /// When it is forgotten, as things are.
