@@ -2,9 +2,10 @@
 
 use super::scan::{Found, Value};
 use super::{Words, value};
+use crate::args::Args;
 use crate::command::{Claim, ClaimMany, Nack, QueueCommand, Receipts, Retry, Sources, Take};
 use crate::error::{CommandError, Quoted};
-use crate::limits::ERROR_BYTES_MAX;
+use crate::limits::{ERROR_BYTES_MAX, Limits};
 use crate::table::{Number, Opt};
 
 const TAKE_ONE: Take<'static> =
@@ -17,9 +18,9 @@ pub(super) fn claim<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, Comman
     let mut acks = Receipts::new();
     let mut options = words.options(2);
     while let Some(Found { opt, value }) = options.read()? {
-        match (opt, value) {
-            (Opt::Ack, Value::Receipts(receipts)) => acks = receipts,
-            (opt, value) => take_option(&mut take, opt, &value),
+        match opt {
+            Opt::Ack => acks = value::receipts(value.words(), words.limits)?,
+            opt => take_option(&mut take, opt, &value),
         }
     }
     Ok(QueueCommand::Claim(Claim { queue, take, acks }))
@@ -39,11 +40,13 @@ pub(super) fn claim_many<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, C
     let mut excluded = Vec::new();
     let mut options = words.options(1);
     while let Some(Found { opt, value }) = options.read()? {
-        match (opt, value) {
-            (Opt::Queues, Value::List(queues)) => from = Sources::Queues(queues),
-            (Opt::Match, Value::List(globs)) => from = Sources::Match { globs, except: Vec::new() },
-            (Opt::Except, Value::List(globs)) => excluded = globs,
-            (opt, value) => take_option(&mut take, opt, &value),
+        match opt {
+            Opt::Queues => from = Sources::Queues(queues(value.words(), words.limits)?),
+            Opt::Match => {
+                from = Sources::Match { globs: value.words().iter().collect(), except: Vec::new() };
+            }
+            Opt::Except => excluded = value.words().iter().collect(),
+            opt => take_option(&mut take, opt, &value),
         }
     }
     // The scanner has checked that EXCEPT stands with MATCH only.
@@ -51,6 +54,10 @@ pub(super) fn claim_many<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, C
         *except = excluded;
     }
     Ok(QueueCommand::ClaimMany(ClaimMany { from, take }))
+}
+
+fn queues<'a>(names: Args<'a>, limits: &Limits) -> Result<Vec<&'a [u8]>, CommandError> {
+    names.iter().map(|name| value::queue(name, limits)).collect()
 }
 
 #[inline]

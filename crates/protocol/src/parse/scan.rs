@@ -5,13 +5,13 @@
 
 use super::value;
 use crate::args::Args;
-use crate::command::{Receipts, RootTag};
+use crate::command::RootTag;
 use crate::error::{CommandError, Quoted};
 use crate::limits::{self, Limits};
 use crate::table::{CommandSpec, Number, Opt, OptSet, OptionSpec, Place, ValueKind};
 
 /// An option that was found.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
     /// Which one.
     pub opt: Opt,
@@ -20,7 +20,7 @@ pub struct Found<'a> {
 }
 
 /// What followed an option's word; which kind is the table's to say.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
     /// Nothing.
     None,
@@ -32,10 +32,8 @@ pub enum Value<'a> {
     Choice(usize),
     /// A root.
     Root(RootTag<'a>),
-    /// Receipts.
-    Receipts(Receipts),
-    /// Queues or globs.
-    List(Vec<&'a [u8]>),
+    /// Receipts, queues or globs, as many as were announced.
+    Words(Args<'a>),
     /// A user's name and a password.
     Login(&'a [u8], &'a [u8]),
 }
@@ -68,6 +66,15 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The words; panics when the table says that the option has none.
+    #[inline]
+    pub fn words(&self) -> Args<'a> {
+        match self {
+            Value::Words(words) => *words,
+            other => panic!("the table gives this option {other:?}, not words"),
+        }
+    }
+
     /// The position of the word; panics when the table says that the option has no choice.
     #[inline]
     pub fn choice(&self) -> usize {
@@ -86,6 +93,8 @@ pub struct Options<'a, 'l> {
     limits: &'l Limits,
     at: usize,
     seen: OptSet,
+    /// One of those needs another one.
+    needy: bool,
     first_job: bool,
 }
 
@@ -93,7 +102,7 @@ impl<'a, 'l> Options<'a, 'l> {
     /// The options of `spec` in `args`, from word `from` on.
     #[inline]
     pub fn new(spec: &'static CommandSpec, args: Args<'a>, from: usize, limits: &'l Limits) -> Self {
-        Options { spec, args, limits, at: from, seen: OptSet::NONE, first_job: true }
+        Options { spec, args, limits, at: from, seen: OptSet::NONE, needy: false, first_job: true }
     }
 
     /// The next option; `None` at the end of the request, when all that were there have what they need.
@@ -131,13 +140,18 @@ impl<'a, 'l> Options<'a, 'l> {
     pub fn next_job(&mut self) -> Result<(), CommandError> {
         self.check_needs()?;
         self.seen = OptSet::NONE;
+        self.needy = false;
         self.first_job = false;
         Ok(())
     }
 
     #[inline]
     fn find(&self, word: &[u8]) -> Option<&'static OptionSpec> {
-        self.spec.options.iter().find(|option| option.word.as_bytes().eq_ignore_ascii_case(word))
+        let initial = word.first()?.to_ascii_uppercase();
+        self.spec.options.iter().find(|option| {
+            let known = option.word.as_bytes();
+            known[0] == initial && known.eq_ignore_ascii_case(word)
+        })
     }
 
     /// Checks an option's place and takes its words.
@@ -150,6 +164,7 @@ impl<'a, 'l> Options<'a, 'l> {
             return Err(self.misplaced(option));
         }
         self.seen.insert(option.opt);
+        self.needy |= option.needs.is_some();
         self.at += 1;
         let value = self.value(option)?;
         Ok(Found { opt: option.opt, value })
@@ -180,15 +195,10 @@ impl<'a, 'l> Options<'a, 'l> {
                 let (signature, timestamp) = (self.word(option)?, self.word(option)?);
                 Value::Root(value::root(signature, timestamp, limits)?)
             }
-            ValueKind::Receipts => {
-                let words = self.counted(option, 0, limits.command_jobs_max)?;
-                Value::Receipts(value::receipts(words, limits)?)
+            ValueKind::Receipts => Value::Words(self.counted(option, 0, limits.command_jobs_max)?),
+            ValueKind::Queues | ValueKind::Globs => {
+                Value::Words(self.counted(option, 1, limits::SOURCES_MAX)?)
             }
-            ValueKind::Queues => {
-                let words = self.counted(option, 1, limits::SOURCES_MAX)?;
-                Value::List(words.iter().map(|word| value::queue(word, limits)).collect::<Result<_, _>>()?)
-            }
-            ValueKind::Globs => Value::List(self.counted(option, 1, limits::SOURCES_MAX)?.iter().collect()),
             ValueKind::Login => Value::Login(self.word(option)?, self.word(option)?),
         })
     }
@@ -220,9 +230,10 @@ impl<'a, 'l> Options<'a, 'l> {
     /// An option that means nothing without another one must have it.
     #[inline]
     fn check_needs(&self) -> Result<(), CommandError> {
-        if self.seen.is_empty() {
-            return Ok(());
-        }
+        if self.needy { self.check_each_need() } else { Ok(()) }
+    }
+
+    fn check_each_need(&self) -> Result<(), CommandError> {
         for option in self.spec.options {
             if let Some(other) = option.needs
                 && self.seen.has(option.opt)

@@ -10,60 +10,90 @@ const PLACES: usize = 256;
 
 const _: () = assert!(COMMANDS.len() < PLACES / 2, "the hash table is too full");
 
-/// Marks a free place.
-const FREE: u8 = u8::MAX;
+/// A place of the hash table.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The folded ends of the name there.
+    ends: u64,
+    /// The length of the name there; 0 for a free place, because no name is empty.
+    len: u8,
+    /// Whether ends and length say all of the name, so that its bytes need no comparison.
+    told: bool,
+    /// The name's position in [`COMMANDS`].
+    row: u8,
+}
 
-/// For each place the row of [`COMMANDS`] there.
-static PLACE: [u8; PLACES] = {
-    let mut places = [FREE; PLACES];
+static PLACE: [Place; PLACES] = {
+    let mut places = [Place { ends: 0, len: 0, told: false, row: 0 }; PLACES];
     let mut row = 0;
     while row < COMMANDS.len() {
-        let mut place = hash(COMMANDS[row].name.as_bytes());
-        while places[place] != FREE {
-            place = (place + 1) % PLACES;
+        let name = COMMANDS[row].name.as_bytes();
+        let ends = folded_ends(name);
+        let mut at = first_place(ends, name.len());
+        while places[at].len > 0 {
+            at = (at + 1) % PLACES;
         }
-        places[place] = row as u8;
+        let told = 4 <= name.len() && name.len() <= 8 && is_letters(name);
+        places[at] = Place { ends, len: name.len() as u8, told, row: row as u8 };
         row += 1;
     }
     places
 };
 
-/// Hashes a name, the same in upper and lower case, from its length and its first and last four bytes.
+/// Folding maps only letters to letters, so a name of letters equals what folds to the same.
+const fn is_letters(name: &[u8]) -> bool {
+    let mut i = 0;
+    while i < name.len() {
+        if !name[i].is_ascii_lowercase() {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// The first and the last four bytes of a name, or all of a shorter one, the same in upper and lower case.
 #[inline]
-const fn hash(name: &[u8]) -> usize {
+const fn folded_ends(name: &[u8]) -> u64 {
     let len = name.len();
-    let word = if len >= 4 {
+    let ends = if len >= 4 {
         let first = u32::from_le_bytes([name[0], name[1], name[2], name[3]]);
         let last = u32::from_le_bytes([name[len - 4], name[len - 3], name[len - 2], name[len - 1]]);
         first as u64 | (last as u64) << 32
     } else {
-        let mut word = 0;
+        let mut ends = 0;
         let mut i = 0;
         while i < len {
-            word = word << 8 | name[i] as u64;
+            ends = ends << 8 | name[i] as u64;
             i += 1;
         }
-        word
+        ends
     };
-    let folded = word | 0x2020_2020_2020_2020;
-    let mixed = (folded ^ len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 56) as usize % PLACES
+    ends | 0x2020_2020_2020_2020
+}
+
+#[inline]
+const fn first_place(ends: u64, len: usize) -> usize {
+    ((ends ^ len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % PLACES
 }
 
 /// The command of this name, in any case.
 #[inline]
 pub fn find(name: &[u8]) -> Option<&'static CommandSpec> {
-    let mut place = hash(name);
+    let ends = folded_ends(name);
+    let mut at = first_place(ends, name.len());
     loop {
-        let row = PLACE[place];
-        if row == FREE {
+        let place = &PLACE[at];
+        if place.len == 0 {
             return None;
         }
-        let spec = COMMANDS[usize::from(row)];
-        if spec.name.as_bytes().eq_ignore_ascii_case(name) {
-            return Some(spec);
+        if place.ends == ends && usize::from(place.len) == name.len() {
+            let spec = COMMANDS[usize::from(place.row)];
+            if place.told || spec.name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(spec);
+            }
         }
-        place = (place + 1) % PLACES;
+        at = (at + 1) % PLACES;
     }
 }
 

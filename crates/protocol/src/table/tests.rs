@@ -23,7 +23,19 @@ fn every_command_is_found_in_any_case() {
             assert_eq!(subcommand(spec, name.as_bytes()).map(|sub| sub.id), Some(sub.id), "{name}");
         }
     }
-    for name in ["", "q", "qpus", "qpushx", "eval\x7fro", "client|id", "PI\0G"] {
+    for name in [
+        "",
+        "q",
+        "qpus",
+        "qpushx",
+        "eval\x7fro",
+        "client|id",
+        "PI\0G",
+        "commaXX",
+        "shutXown",
+        "q\x10ush",
+        "del\0",
+    ] {
         assert!(find(name.as_bytes()).is_none(), "{name:?}");
     }
 }
