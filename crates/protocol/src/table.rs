@@ -60,6 +60,7 @@ pub enum CommandId {
     ClientSetinfo,
     ClientList,
     ClientInfo,
+    ClientUnblock,
     Command,
     CommandCount,
     CommandDocs,
@@ -179,6 +180,15 @@ pub enum Argument {
     },
     /// Here stand the options.
     Options,
+    /// Here stands a word, or several; or, in its place, the options.
+    WordOrOptions {
+        /// What the documentation calls the word.
+        name: &'static str,
+        /// What it holds.
+        kind: WordKind,
+        /// How often it stands.
+        times: Times,
+    },
 }
 
 /// What a word holds, as COMMAND DOCS says it.

@@ -179,6 +179,15 @@ pub(super) fn keys(args: Args<'_>, shown: Shown, reply: &mut Reply<'_>) -> Resul
         return refusal("Invalid number of arguments specified for command");
     }
     let positions = keys::positions(spec, args);
+    if let Keys::Counted(keyword) = spec.keys
+        && positions.is_empty()
+    {
+        return refusal(if args.at(1).eq_ignore_ascii_case(keyword.as_bytes()) {
+            "Invalid arguments specified for command"
+        } else {
+            "The command has no key arguments"
+        });
+    }
     reply.array(positions.len());
     for at in positions {
         if shown == Shown::KeysAndFlags {

@@ -130,6 +130,8 @@ fn keys_are_found_in_redis_words() {
         ("COMMAND GETKEYS QCONFIG GET q", "*1\\r\\n$1\\r\\nq\\r\\n"),
         ("COMMAND GETKEYS nosuch a b", "ERR Invalid command specified"),
         ("COMMAND GETKEYS eval a 0", "ERR Invalid command specified"),
+        ("COMMAND GETKEYS QMCLAIM MATCH 1 a", "ERR The command has no key arguments"),
+        ("COMMAND GETKEYS QMCLAIM QUEUES 2 a", "ERR Invalid arguments specified for command"),
         ("COMMAND GETKEYS PING", "ERR The command has no key arguments"),
         ("COMMAND GETKEYS QPUSH q", "ERR Invalid number of arguments specified for command"),
         (
@@ -145,6 +147,14 @@ fn keys_are_found_in_redis_words() {
 fn usage_shows_options_and_choices() {
     for (name, want) in [
         ("qlen", "QLEN queue [ALL | CLAIMED | DEAD | DELAYED | READY] [GROUP group]"),
+        (
+            "qmpush",
+            "QMPUSH queue payload [AT unix-ms | DELAY ms] [ATTEMPTS n] \
+             [DEDUPE key [REPLACE] [UNTIL CLAIM|DONE] [WINDOW ms]] [GROUP group] [NOSYNC | SYNC] \
+             [PRIORITY priority] [ROOT signature timestamp] [STATUS] [TTL ms] [NEXT payload [option ...]]...",
+        ),
+        ("qjob", "QJOB queue <id | KEY key [GROUP group]>"),
+        ("qrequeue", "QREQUEUE queue <id [id ...] | DEAD [COUNT n] [GROUP group]>"),
         ("qack", "QACK queue receipt [receipt ...]"),
         ("qrelease", "QRELEASE queue [DELAY ms] receipt [receipt ...]"),
         ("qnack", "QNACK queue receipt [DEAD | DELAY ms] [ERROR message]"),
@@ -156,8 +166,9 @@ fn usage_shows_options_and_choices() {
         ),
         (
             "qmclaim",
-            "QMCLAIM <MATCH numglobs glob [glob ...] | QUEUES numqueues queue [queue ...]> [BLOCK ms] [BOUND] \
-             [COUNT n] [EXCEPT numglobs glob [glob ...]] [GROUP group] [LEASE ms] [META] [WORKER name]",
+            "QMCLAIM <MATCH numglobs glob [glob ...] [EXCEPT numglobs glob [glob ...]] | \
+             QUEUES numqueues queue [queue ...]> [BLOCK ms] [BOUND] [COUNT n] [GROUP group] [LEASE ms] [META] \
+             [WORKER name]",
         ),
     ] {
         assert_eq!(usage(name, table::find(name.as_bytes()).unwrap()), want);

@@ -46,7 +46,15 @@ pub(super) fn nodes(spec: &CommandSpec) -> Vec<Node> {
     for argument in spec.arguments {
         match argument {
             Argument::Word { name, kind, times } => nodes.push(word_node(name, *kind, *times)),
-            Argument::Options => options(spec, &mut nodes),
+            Argument::Options => nodes.extend(options(spec, None)),
+            Argument::WordOrOptions { name, kind, times } => {
+                let mut alternatives = vec![word_node(name, *kind, *times)];
+                // In the word's place an option must stand.
+                alternatives
+                    .extend(options(spec, None).into_iter().map(|node| Node { optional: false, ..node }));
+                let kind = Kind::OneOf(alternatives);
+                nodes.push(Node { name, kind, token: None, optional: false, multiple: false });
+            }
         }
     }
     nodes
@@ -63,22 +71,22 @@ fn word_node(name: &'static str, kind: WordKind, times: Times) -> Node {
     Node { name, kind, token: None, optional, multiple }
 }
 
-/// Options in the table's order; those that contradict each other are alternatives.
-fn options(spec: &CommandSpec, nodes: &mut Vec<Node>) {
+/// The options that need `needed`, in the table's order. Those that contradict each other are alternatives, and one
+/// that others need has them inside.
+fn options(spec: &CommandSpec, needed: Option<Opt>) -> Vec<Node> {
+    let mut nodes = Vec::new();
     let mut shown = Vec::new();
-    for option in spec.options {
+    for option in spec.options.iter().filter(|option| option.needs == needed) {
         if shown.contains(&option.opt) {
             continue;
         }
-        let together: Vec<&OptionSpec> = spec
-            .options
-            .iter()
-            .filter(|other| other.opt == option.opt || option.excludes.has(other.opt))
-            .collect();
+        let is_alternative = |other: &&OptionSpec| other.opt == option.opt || option.excludes.has(other.opt);
+        let together: Vec<&OptionSpec> = spec.options.iter().filter(is_alternative).collect();
         shown.extend(together.iter().map(|option| option.opt));
-        // QMCLAIM's source is the one choice that must be made.
+        let mut alternatives: Vec<Node> =
+            together.iter().map(|option| with_dependants(spec, option)).collect();
+        // QMCLAIM's source is the one choice that must be made; it stands first, and NEXT starts another job.
         let optional = !together.iter().any(|option| option.opt == Opt::Queues);
-        let mut alternatives: Vec<Node> = together.into_iter().map(option_node).collect();
         let node = match alternatives.len() {
             1 => Node { optional, ..alternatives.remove(0) },
             _ => {
@@ -86,10 +94,27 @@ fn options(spec: &CommandSpec, nodes: &mut Vec<Node>) {
                 Node { name, kind: Kind::OneOf(alternatives), token: None, optional, multiple: false }
             }
         };
-        // What must stand stands first.
         let place = if optional { nodes.len() } else { 0 };
         nodes.insert(place, node);
     }
+    nodes.sort_by_key(|node| node.multiple);
+    nodes
+}
+
+/// One option with those that need it behind it.
+fn with_dependants(spec: &CommandSpec, option: &OptionSpec) -> Node {
+    let node = option_node(option);
+    let dependants = options(spec, Some(option.opt));
+    if dependants.is_empty() {
+        return node;
+    }
+    let mut block = match node.kind {
+        Kind::Block(inner) => inner,
+        Kind::Token => Vec::new(),
+        kind => vec![Node { name: node.name, kind, token: None, optional: false, multiple: false }],
+    };
+    block.extend(dependants);
+    Node { kind: Kind::Block(block), ..node }
 }
 
 /// One option, as a word that must stand.
@@ -186,6 +211,8 @@ fn write(node: &Node, line: &mut String) {
         (false, false) => line.push_str(&text),
         (true, false) => line.push_str(&format!("[{text}]")),
         (false, true) => line.push_str(&format!("{text} [{text} ...]")),
+        // Behind QMPUSH's NEXT the options start anew.
+        (true, true) if node.token.is_some() => line.push_str(&format!("[{text} [option ...]]...")),
         (true, true) => line.push_str(&format!("[{text} ...]")),
     }
 }

@@ -1,9 +1,9 @@
 //! Rows of the commands that watch and steer queues.
 
-use super::row::{BASE, HELP, QUEUE, any, many, one, optional};
+use super::row::{BASE, HELP, QUEUE, many, one, optional};
 use super::words::{GROUP, KEY, KEY_GROUP, MATCH, SCAN_COUNT, SOME_MS, STATE, choice, valued};
 use super::{
-    Argument, Categories, CommandId, CommandSpec, Flags, Group, Keys, Number, Opt, OptSet, OptionSpec,
+    Argument, Categories, CommandId, CommandSpec, Flags, Group, Keys, Number, Opt, OptSet, OptionSpec, Times,
     ValueKind, WordKind,
 };
 use crate::ErrorCode;
@@ -17,6 +17,11 @@ const DELAYED: OptionSpec = choice(Opt::Delayed, "DELAYED", STATE_WORDS, "delaye
 const READY: OptionSpec = choice(Opt::Ready, "READY", STATE_WORDS, "ready jobs, which is the default");
 
 const PAUSE_WORDS: OptSet = OptSet::of(&[Opt::All, Opt::Claim, Opt::Push]);
+
+const ONE_ID_OR_OPTIONS: Argument =
+    Argument::WordOrOptions { name: "id", kind: WordKind::String, times: Times::One };
+const IDS_OR_OPTIONS: Argument =
+    Argument::WordOrOptions { name: "id", kind: WordKind::String, times: Times::Many };
 
 const READ: CommandSpec = CommandSpec {
     flags: Flags::READONLY,
@@ -113,7 +118,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         name: "qjob",
         arity: -3,
         summary: "Shows one job",
-        arguments: &[QUEUE, optional("id", WordKind::String), Argument::Options],
+        arguments: &[QUEUE, ONE_ID_OR_OPTIONS],
         options: &[KEY_GROUP, KEY],
         reply: "a map of `id queue group state priority payload attempts failures attempts-max pushed-at ready-at \
             expires-at lease-until worker dedupe root-signature root-timestamp last-error`; nil when there is none",
@@ -136,7 +141,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         arity: -3,
         summary: "Makes dead or delayed jobs ready now",
         complexity: "O(M log N) for M jobs",
-        arguments: &[QUEUE, any("id", WordKind::String), Argument::Options],
+        arguments: &[QUEUE, IDS_OR_OPTIONS],
         options: &[
             valued(
                 Opt::Count,
@@ -158,7 +163,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         arity: -3,
         summary: "Deletes jobs in any state",
         complexity: "O(M log N) for M jobs",
-        arguments: &[QUEUE, any("id", WordKind::String), Argument::Options],
+        arguments: &[QUEUE, IDS_OR_OPTIONS],
         options: &[KEY_GROUP, KEY],
         reply: "how many",
         ..WRITE

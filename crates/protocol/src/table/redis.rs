@@ -210,6 +210,17 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
                 reply: "OK",
                 ..SLOW_CONNECTION
             },
+            CommandSpec {
+                id: CommandId::ClientUnblock,
+                name: "unblock",
+                arity: -3,
+                flags: SLOW_CONNECTION.flags.and(Flags::ADMIN),
+                categories: SERVER.categories.and(Categories::CONNECTION),
+                summary: "Ends the wait of a connection's blocked claim, as if its time were up or with ERROR",
+                arguments: &[one("id", WordKind::Integer), optional("TIMEOUT | ERROR", WordKind::String)],
+                reply: "1 when it was blocked, else 0",
+                ..SLOW_CONNECTION
+            },
         ],
         ..SLOW_CONNECTION
     },

@@ -66,7 +66,7 @@ fn rows_are_complete_and_sorted() {
         assert_eq!(spec.flags.has(Flags::MOVABLEKEYS), matches!(spec.keys, Keys::Counted(_)), "{name}");
         assert!(spec.options.is_sorted_by(|a, b| a.word < b.word), "{name}'s options are sorted and unique");
         assert!(spec.subcommands.is_sorted_by(|a, b| a.name < b.name), "{name}'s subcommands are sorted");
-        let has_options = spec.arguments.iter().any(|argument| matches!(argument, Argument::Options));
+        let has_options = spec.arguments.iter().any(|argument| !matches!(argument, Argument::Word { .. }));
         assert_eq!(has_options, !spec.options.is_empty(), "{name}");
     }
 }
@@ -99,6 +99,7 @@ fn the_arity_is_what_the_arguments_say() {
         for argument in spec.arguments {
             match argument {
                 Argument::Options => open = true,
+                Argument::WordOrOptions { .. } => (least, open) = (least + 1, true),
                 Argument::Word { name, times, .. } => {
                     let words = name.split(' ').count() as i32;
                     match times {
@@ -109,10 +110,9 @@ fn the_arity_is_what_the_arguments_say() {
                 }
             }
         }
-        // These need one of the words that are optional by themselves: an id or KEY, a receipt, a source. QUIT takes
-        // and ignores words, as in Redis.
+        // A source of QMCLAIM has three words. QUIT takes and ignores words, as in Redis, whose subcommands of COMMAND
+        // count their optional words in, too.
         let known = match spec.id {
-            CommandId::Qjob | CommandId::Qrequeue | CommandId::Qdel => -3,
             CommandId::Qmclaim => -4,
             CommandId::Quit => -1,
             CommandId::CommandInfo | CommandId::CommandDocs | CommandId::CommandList => -2,
