@@ -1,1 +1,37 @@
-//! stanchion-server
+//! Sockets, shards and the log: the only place where the engine meets storage.
+//!
+//! A connection's task decodes what a client sent, runs it under the lock of a shard ([`hold`]), stages the
+//! records of that hold in the lane's log, and holds the replies back until the log says that they may go
+//! ([`outbox`]). [`run`] does all of it until the process is told to stop; [`start`] is for those who want a
+//! server within their own runtime.
+
+mod bound;
+mod claims;
+mod clients;
+mod clock;
+mod commands;
+pub mod config;
+mod connection;
+mod durable;
+mod fields;
+mod hold;
+mod holds;
+mod lane;
+mod lifecycle;
+pub mod limits;
+mod listener;
+mod outbox;
+mod reclaim;
+mod recovery;
+mod running;
+mod server;
+mod session;
+mod shard;
+mod stats;
+mod timers;
+mod turn;
+mod waiter;
+
+pub use config::{Config, ConfigError, LogFormat, Overrides};
+pub use lifecycle::Phase;
+pub use running::{ExitReport, Running, ServerError, run, start};

@@ -1,0 +1,103 @@
+//! Jobs that are handed out: how they are written, and how they are given back.
+
+use smallvec::SmallVec;
+use stanchion_engine::{Claimed, JobView, Shard};
+use stanchion_protocol::Reply;
+use stanchion_protocol::command::Receipts;
+
+use crate::hold::Hold;
+use crate::lane::Lane;
+use crate::waiter::Handed;
+
+/// Writes the jobs of a claim as an array.
+pub(crate) fn write_array(engine: &Shard, claimed: &Claimed, meta: bool, reply: &mut Reply<'_>) {
+    reply.array(claimed.len());
+    for job in claimed.jobs() {
+        write_job(&engine.view(*job), meta, reply);
+    }
+}
+
+/// Writes one claimed job.
+#[inline]
+pub(crate) fn write_job(job: &JobView<'_>, meta: bool, reply: &mut Reply<'_>) {
+    if !meta {
+        return reply.claimed_job(job.queue, job.receipt, job.payload, job.attempts);
+    }
+    reply.array(5);
+    reply.bulk(job.queue);
+    reply.bulk_receipt(job.receipt);
+    reply.bulk(job.payload);
+    reply.integer(job.attempts);
+    write_meta(job, reply);
+}
+
+/// The map that META asks for.
+fn write_meta(job: &JobView<'_>, reply: &mut Reply<'_>) {
+    let fields = 5
+        + usize::from(job.lease_until.is_some())
+        + 2 * usize::from(job.root.is_some())
+        + usize::from(job.dedupe.is_some())
+        + usize::from(job.last_error.is_some());
+    reply.map(fields);
+    reply.bulk(b"group");
+    reply.bulk(job.group);
+    reply.bulk(b"priority");
+    reply.integer(job.priority);
+    reply.bulk(b"pushed-at");
+    reply.integer(job.pushed_at);
+    reply.bulk(b"ready-at");
+    reply.integer(job.ready_at);
+    if let Some(lease_until) = job.lease_until {
+        reply.bulk(b"lease-until");
+        reply.integer(lease_until);
+    }
+    reply.bulk(b"failures");
+    reply.integer(job.failures);
+    if let Some((signature, timestamp)) = job.root {
+        reply.bulk(b"root-signature");
+        reply.bulk(signature);
+        reply.bulk(b"root-timestamp");
+        reply.bulk_integer(timestamp);
+    }
+    if let Some(key) = job.dedupe {
+        reply.bulk(b"dedupe");
+        reply.bulk(key);
+    }
+    if let Some(error) = job.last_error {
+        reply.bulk(b"last-error");
+        reply.bulk(error);
+    }
+}
+
+/// Notes the jobs of a claim.
+pub(crate) fn handed(engine: &Shard, claimed: &Claimed, jobs: &mut Vec<Handed>) {
+    jobs.extend(claimed.jobs().iter().map(|job| {
+        let view = engine.view(*job);
+        Handed { queue: view.queue.into(), receipt: view.receipt }
+    }));
+}
+
+/// Gives jobs back that could not be delivered; no attempt is used.
+pub(crate) fn give_back(lane: &Lane, jobs: &[Handed]) {
+    for_each_queue(lane, jobs, |hold, queue, receipts| {
+        hold.record(|engine, now, log| engine.release(now, queue, None, receipts, log));
+    });
+}
+
+/// Ends the leases of a connection that is gone.
+pub(crate) fn lapse(lane: &Lane, jobs: &[Handed]) {
+    for_each_queue(lane, jobs, |hold, queue, receipts| {
+        hold.record(|engine, now, log| engine.lapse(now, queue, receipts, log));
+    });
+}
+
+/// Runs something on each run of jobs of the same queue.
+fn for_each_queue(lane: &Lane, jobs: &[Handed], mut run: impl FnMut(&mut Hold<'_>, &[u8], &Receipts)) {
+    for same in jobs.chunk_by(|one, other| one.queue == other.queue) {
+        let receipts: SmallVec<_> = same.iter().map(|job| job.receipt).collect();
+        let mut hold = Hold::begin(lane, lane.shard_of(&same[0].queue));
+        run(&mut hold, &same[0].queue, &receipts);
+        hold.serve();
+        hold.end();
+    }
+}

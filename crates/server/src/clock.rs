@@ -1,0 +1,113 @@
+//! What time it is, for the engine: near the wall clock, and never going back.
+//!
+//! The wall clock can jump, and leases and due times must not jump with it. So now is the wall clock at the
+//! start plus monotonic time, run up to 5 % faster or slower until it meets the wall clock again. After a
+//! restart it is never below the newest instant in the log, even if the wall clock is.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+
+use crate::limits::{CLOCK_COMPARE, CLOCK_SLEW_PER_MILLE};
+
+/// The server's clock.
+pub(crate) struct Clock {
+    start: Instant,
+    slew: Mutex<Slew>,
+}
+
+impl Clock {
+    /// A clock that shows at least `floor_ms`.
+    pub(crate) fn new(floor_ms: u64) -> Clock {
+        Clock { start: Instant::now(), slew: Mutex::new(Slew::new(wall_us().max(floor_ms * 1_000))) }
+    }
+
+    /// Unix milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.slew.lock().read(self.start.elapsed(), wall_us) / 1_000
+    }
+}
+
+/// The system's wall clock in Unix microseconds.
+fn wall_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}
+
+/// The clock without its sources: a line through an anchor, bent a little at each comparison.
+struct Slew {
+    /// Monotonic time of the anchor.
+    anchor: Duration,
+    /// What the clock showed there.
+    shown_us: u64,
+    /// How fast it runs: 1,000 is real time.
+    pace_per_mille: u64,
+}
+
+impl Slew {
+    fn new(shown_us: u64) -> Slew {
+        Slew { anchor: Duration::ZERO, shown_us, pace_per_mille: 1_000 }
+    }
+
+    /// The time at monotonic time `elapsed`, which never goes back; asks `wall` for the wall clock now and then.
+    fn read(&mut self, elapsed: Duration, wall: impl FnOnce() -> u64) -> u64 {
+        let since = elapsed.saturating_sub(self.anchor);
+        let shown_us = self.shown_us + since.as_micros() as u64 * self.pace_per_mille / 1_000;
+        if since >= CLOCK_COMPARE {
+            *self = Slew { anchor: elapsed, shown_us, pace_per_mille: pace(shown_us, wall()) };
+        }
+        shown_us
+    }
+}
+
+/// How fast to run until the next comparison, so as to meet the wall clock there or come nearer to it.
+fn pace(shown_us: u64, wall_us: u64) -> u64 {
+    let compare_us = CLOCK_COMPARE.as_micros() as u64;
+    let bend = (wall_us.abs_diff(shown_us) * 1_000 / compare_us).min(CLOCK_SLEW_PER_MILLE);
+    if wall_us >= shown_us { 1_000 + bend } else { 1_000 - bend }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads every 100 ms for `seconds` while the wall clock differs from real time by `offset_us`.
+    fn run(seconds: u64, offset_us: i64) -> Vec<u64> {
+        let start_us = 1_000_000_000;
+        let mut slew = Slew::new(start_us);
+        (1..=seconds * 10)
+            .map(|tick| {
+                let real_us = tick * 100_000;
+                slew.read(Duration::from_micros(real_us), || {
+                    (start_us + real_us).saturating_add_signed(offset_us)
+                }) - start_us
+            })
+            .collect()
+    }
+
+    #[test]
+    fn it_runs_with_the_wall_clock() {
+        assert_eq!(run(2, 0).last(), Some(&2_000_000));
+    }
+
+    #[test]
+    fn a_jump_of_the_wall_clock_is_met_slowly_and_never_backwards() {
+        for offset_us in [400_000, -400_000] {
+            let shown = run(60, offset_us);
+            for pair in shown.windows(2) {
+                let step = pair[1] - pair[0];
+                assert!((95_000..=105_000).contains(&step), "a step of {step} us");
+            }
+            let last = *shown.last().unwrap() as i64;
+            assert!((last - 60_000_000 - offset_us).abs() < 1_000, "{last} after a jump of {offset_us}");
+        }
+    }
+
+    #[test]
+    fn it_starts_no_lower_than_its_floor() {
+        let floor_ms = wall_us() / 1_000 + 3_600_000;
+        let clock = Clock::new(floor_ms);
+        let first = clock.now_ms();
+        assert!(first >= floor_ms);
+        assert!(clock.now_ms() >= first);
+    }
+}

@@ -1,0 +1,161 @@
+//! CONFIG GET and SET: a table of the parameters that clients ask for.
+
+use std::time::Duration;
+
+use stanchion_protocol::{Args, CommandError, glob};
+use stanchion_storage::Durability;
+
+use super::Done;
+use crate::config::{Secret, durability_text};
+use crate::server::Server;
+use crate::turn::Turn;
+
+/// A parameter: Redis's name where Redis has one.
+struct Parameter {
+    name: &'static str,
+    get: fn(&Server) -> String,
+    /// `None` for one that needs a restart.
+    set: Option<fn(&Server, &str) -> Result<(), &'static str>>,
+}
+
+/// What CONFIG GET knows. The rest of the configuration is in the file; a client library looks for these.
+const PARAMETERS: &[Parameter] = &[
+    fixed("appendfsync", |server| match server.config.durability {
+        Durability::Always => "always".into(),
+        Durability::Interval(_) => "everysec".into(),
+        Durability::Never => "no".into(),
+    }),
+    fixed("appendonly", |_| "yes".into()),
+    fixed("bind", |server| server.config.bind.to_string()),
+    fixed("databases", |_| "1".into()),
+    fixed("dir", |server| server.config.dir.display().to_string()),
+    fixed("durability", |server| durability_text(server.config.durability)),
+    fixed("lease-grace", |server| server.config.lease_grace.as_millis().to_string()),
+    Parameter {
+        name: "maxclients",
+        get: |server| server.live.clients_max().to_string(),
+        set: Some(|server, value| {
+            let max = value
+                .parse()
+                .ok()
+                .filter(|max| *max > 0)
+                .ok_or("argument must be between 1 and 4294967295")?;
+            server.live.set_clients_max(max);
+            Ok(())
+        }),
+    },
+    fixed("maxmemory", |_| "0".into()),
+    fixed("maxmemory-policy", |_| "noeviction".into()),
+    fixed("port", |server| server.port().to_string()),
+    fixed("proto-max-bulk-len", |_| stanchion_protocol::limits::BULK_BYTES_MAX.to_string()),
+    Parameter {
+        name: "requirepass",
+        // Redis shows it; we only say whether there is one.
+        get: |server| server.live.password.read().as_ref().map_or_else(String::new, |_| "(hidden)".into()),
+        set: Some(|server, value| {
+            *server.live.password.write() = (!value.is_empty()).then(|| Secret::new(value.to_owned()));
+            Ok(())
+        }),
+    },
+    fixed("save", |_| String::new()),
+    fixed("shards", |server| server.config.shards.to_string()),
+    Parameter {
+        name: "timeout",
+        get: |server| server.live.idle_timeout().unwrap_or_default().as_secs().to_string(),
+        set: Some(|server, value| {
+            let seconds = value.parse::<u32>().map_err(|_| "argument must be between 0 and 4294967295")?;
+            server.live.set_idle_timeout(Duration::from_secs(seconds.into()));
+            Ok(())
+        }),
+    },
+];
+
+const fn fixed(name: &'static str, get: fn(&Server) -> String) -> Parameter {
+    Parameter { name, get, set: None }
+}
+
+/// CONFIG GET pattern ...
+pub(super) fn get(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    let patterns: Vec<_> = args.skip(2).iter().map(<[u8]>::to_ascii_lowercase).collect();
+    let found: Vec<_> = PARAMETERS
+        .iter()
+        .filter(|parameter| patterns.iter().any(|pattern| glob::matches(pattern, parameter.name.as_bytes())))
+        .map(|parameter| (parameter.name, (parameter.get)(turn.server)))
+        .collect();
+    let mut reply = turn.reply();
+    reply.map(found.len());
+    for (name, value) in found {
+        reply.bulk(name.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    Ok(())
+}
+
+/// CONFIG SET parameter value ...: all or nothing, as in Redis.
+pub(super) fn set(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    let words: Vec<_> = args.skip(2).iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let mut changes = Vec::new();
+    for pair in words.chunks(2) {
+        let [name, value] = pair else {
+            return Err(CommandError::new("wrong number of arguments for 'config|set' command"));
+        };
+        let Some(parameter) = PARAMETERS.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(name))
+        else {
+            return Err(CommandError::new(format!(
+                "Unknown option or number of arguments for CONFIG SET - '{}'",
+                name.escape_debug()
+            )));
+        };
+        let failed = |why: &str| {
+            CommandError::new(format!(
+                "CONFIG SET failed (possibly related to argument '{}') - {why}",
+                parameter.name
+            ))
+        };
+        let Some(set) = parameter.set else {
+            return Err(failed(
+                "can't set immutable config; write it into the configuration file and restart",
+            ));
+        };
+        if changes.iter().any(|(_, seen, ..): &(_, &str, _, _)| *seen == parameter.name) {
+            return Err(failed("duplicate parameter"));
+        }
+        changes.push((set, parameter.name, value.as_str(), (parameter.get)(turn.server)));
+    }
+    let before = turn.server.live.password.read().clone();
+    for (applied, (set, name, value, _)) in changes.iter().enumerate() {
+        if let Err(why) = set(turn.server, value) {
+            undo(turn.server, &changes[..applied], before);
+            return Err(CommandError::new(format!(
+                "CONFIG SET failed (possibly related to argument '{name}') - {why}"
+            )));
+        }
+    }
+    tracing::info!(parameters = ?changes.iter().map(|(_, name, ..)| *name).collect::<Vec<_>>(), "configuration changed");
+    turn.reply().ok();
+    Ok(())
+}
+
+/// A change of a parameter: how, which, to what, and what it was.
+type Change<'c> = (fn(&Server, &str) -> Result<(), &'static str>, &'static str, &'c str, String);
+
+/// Takes back what was set before a later parameter was refused.
+fn undo(server: &Server, applied: &[Change<'_>], password: Option<Secret>) {
+    for (set, name, _, before) in applied {
+        if *name != "requirepass" {
+            set(server, before).expect("what a parameter was is legal");
+        }
+    }
+    *server.live.password.write() = password;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_sorted_and_in_lower_case() {
+        assert!(PARAMETERS.is_sorted_by(|one, next| one.name < next.name));
+        assert!(PARAMETERS.iter().all(|parameter| parameter.name == parameter.name.to_lowercase()));
+    }
+}

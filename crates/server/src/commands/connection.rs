@@ -1,0 +1,186 @@
+//! PING ECHO HELLO AUTH SELECT QUIT RESET, TIME, SHUTDOWN, and what the command table answers by itself.
+
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use stanchion_protocol::parse::{Options, Value};
+use stanchion_protocol::table::Opt;
+use stanchion_protocol::{Args, CommandError, CommandSpec, ErrorCode, Proto, docs};
+
+use super::client::check_name;
+use super::{Done, upper};
+use crate::turn::Turn;
+
+/// PING.
+pub(super) fn ping(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    match args.len() {
+        1 => turn.reply().simple("PONG"),
+        2 => turn.reply().bulk(args.at(1)),
+        _ => return Err(CommandError::new("wrong number of arguments for 'ping' command")),
+    }
+    Ok(())
+}
+
+/// ECHO.
+pub(super) fn echo(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    turn.reply().bulk(args.at(1));
+    Ok(())
+}
+
+/// HELLO [protover [AUTH user password] [SETNAME name]].
+pub(super) fn hello(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: Args<'_>) -> Done {
+    let mut proto = turn.session.proto;
+    if let Some(version) = args.get(1) {
+        proto = match version {
+            b"2" => Proto::Resp2,
+            b"3" => Proto::Resp3,
+            word if word.iter().all(u8::is_ascii_digit) => {
+                return Err(CommandError::with_code(ErrorCode::NoProto, "unsupported protocol version"));
+            }
+            _ => return Err(CommandError::new("Protocol version is not an integer or out of range")),
+        };
+    }
+    let (mut login, mut name) = (None, None);
+    let mut options = Options::new(spec, args, 2, &turn.server.config.limits);
+    while let Some(found) = options.read()? {
+        match (found.opt, found.value) {
+            (Opt::Auth, Value::Login(user, password)) => login = Some((user, password)),
+            (Opt::SetName, value) => name = Some(check_name(value.bytes())?),
+            _ => return Err(CommandError::syntax("HELLO takes AUTH and SETNAME")),
+        }
+    }
+    if let Some((user, password)) = login {
+        authenticate(turn, user, password)?;
+    }
+    if !turn.session.authenticated {
+        return Err(CommandError::with_code(
+            ErrorCode::NoAuth,
+            "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+        ));
+    }
+    if let Some(name) = name {
+        turn.session.client.names.lock().name = name;
+    }
+    set_proto(turn, proto);
+    let id = turn.session.client.id;
+    let mut reply = turn.reply();
+    reply.map(7);
+    for (field, value) in [("server", "redis"), ("version", super::info::REDIS_VERSION)] {
+        reply.bulk(field.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"proto");
+    reply.integer(match proto {
+        Proto::Resp2 => 2,
+        Proto::Resp3 => 3,
+    });
+    reply.bulk(b"id");
+    reply.integer(id);
+    for (field, value) in [("mode", "standalone"), ("role", "master")] {
+        reply.bulk(field.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"modules");
+    reply.array(0);
+    Ok(())
+}
+
+fn set_proto(turn: &mut Turn<'_, '_>, proto: Proto) {
+    turn.session.proto = proto;
+    turn.session.client.resp3.store(proto == Proto::Resp3, Ordering::Relaxed);
+}
+
+/// AUTH [user] password.
+pub(super) fn auth(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    match args.len() {
+        2 => {
+            if turn.server.live.password.read().is_none() {
+                return Err(CommandError::new(
+                    "AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
+                ));
+            }
+            authenticate(turn, b"default", args.at(1))?;
+        }
+        3 => authenticate(turn, args.at(1), args.at(2))?,
+        _ => return Err(CommandError::syntax("AUTH takes a password, or a user and a password")),
+    }
+    turn.reply().ok();
+    Ok(())
+}
+
+/// There is one user, `default`. Without a password anybody is that user, as in Redis.
+fn authenticate(turn: &mut Turn<'_, '_>, user: &[u8], word: &[u8]) -> Done {
+    let right = match &*turn.server.live.password.read() {
+        Some(password) => password.matches(word),
+        None => true,
+    };
+    if right && user == b"default" {
+        turn.session.authenticated = true;
+        return Ok(());
+    }
+    Err(CommandError::with_code(ErrorCode::WrongPass, "invalid username-password pair or user is disabled."))
+}
+
+/// SELECT.
+pub(super) fn select(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    match stanchion_protocol::decode::string2ll(args.at(1)) {
+        None => return Err(CommandError::new("value is not an integer or out of range")),
+        Some(0) => turn.reply().ok(),
+        Some(_) => return Err(CommandError::new("DB index is out of range")),
+    }
+    Ok(())
+}
+
+/// QUIT.
+pub(super) fn quit(turn: &mut Turn<'_, '_>) -> Done {
+    turn.reply().ok();
+    turn.session.closing = true;
+    Ok(())
+}
+
+/// RESET.
+pub(super) fn reset(turn: &mut Turn<'_, '_>) -> Done {
+    turn.session.queued = None;
+    turn.session.authenticated = turn.server.live.password.read().is_none();
+    turn.session.client.names.lock().name.clear();
+    set_proto(turn, Proto::Resp2);
+    turn.reply().simple("RESET");
+    Ok(())
+}
+
+/// TIME.
+pub(super) fn time(turn: &mut Turn<'_, '_>) -> Done {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut reply = turn.reply();
+    reply.array(2);
+    reply.bulk_integer(now.as_secs());
+    reply.bulk_integer(now.subsec_micros());
+    Ok(())
+}
+
+/// SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]: the log is always synced, so most words make no difference.
+pub(super) fn shutdown(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    let mut hurry = false;
+    for word in args.skip(1).iter() {
+        match upper(word).as_str() {
+            "SAVE" | "NOSAVE" | "FORCE" => {}
+            "NOW" => hurry = true,
+            "ABORT" => return Err(CommandError::new("No shutdown in progress.")),
+            _ => return Err(CommandError::syntax("SHUTDOWN takes NOSAVE, SAVE, NOW, FORCE or ABORT")),
+        }
+    }
+    turn.server.lifecycle.stop();
+    if hurry {
+        turn.server.lifecycle.stop();
+    }
+    turn.session.closing = true;
+    Ok(())
+}
+
+/// COMMAND, its subcommands, and HELP.
+pub(super) fn documentation(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: Args<'_>) -> Done {
+    if docs::answer(spec, args, &mut turn.reply())? {
+        return Ok(());
+    }
+    Err(CommandError::new(format!("'{}' is not answered by this version", spec.name)))
+}

@@ -1,0 +1,115 @@
+//! Queues as Redis's keys: TYPE EXISTS DEL UNLINK SCAN DBSIZE.
+
+use stanchion_protocol::parse::{Options, cursor};
+use stanchion_protocol::table::Opt;
+use stanchion_protocol::{Args, CommandError, CommandSpec, glob, limits};
+
+use super::Done;
+use super::browse::Cursor;
+use crate::turn::Turn;
+
+/// TYPE.
+pub(super) fn kind(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    let queue = args.at(1);
+    let (holds, session, outbox) = turn.parts();
+    holds.enter(queue, outbox);
+    outbox.wait(holds.hold().wait(queue));
+    let kind = if holds.hold().engine().exists(queue) { "queue" } else { "none" };
+    outbox.reply(session.proto).simple(kind);
+    Ok(())
+}
+
+/// EXISTS.
+pub(super) fn exists(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    let (holds, session, outbox) = turn.parts();
+    let mut found = 0;
+    for queue in args.skip(1).iter() {
+        holds.enter(queue, outbox);
+        outbox.wait(holds.hold().wait(queue));
+        found += usize::from(holds.hold().engine().exists(queue));
+    }
+    outbox.reply(session.proto).integer(found);
+    Ok(())
+}
+
+/// DEL, UNLINK: one step and one record, however many queues there are.
+pub(super) fn delete(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    let (holds, session, outbox) = turn.parts();
+    let queues = args.skip(1);
+    let together = queues.len() > 1 && !holds.in_transaction();
+    if together {
+        let mut shards: Vec<_> = queues.iter().map(|queue| holds.lane().shard_of(queue)).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        holds.begin_transaction(&shards, outbox);
+    }
+    let mut deleted = 0;
+    for queue in queues.iter() {
+        holds.enter(queue, outbox);
+        outbox.wait(holds.hold().wait(queue));
+        deleted += usize::from(holds.record(|engine, now, log| engine.delete_queue(now, queue, log)));
+        holds.serve();
+    }
+    outbox.reply(session.proto).integer(deleted);
+    if together {
+        holds.end_transaction(outbox);
+    }
+    Ok(())
+}
+
+/// SCAN cursor [MATCH glob] [COUNT n] [TYPE type].
+pub(super) fn scan(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: Args<'_>) -> Done {
+    let server = turn.server;
+    let (mut pattern, mut count, mut queues) = (None, limits::SCAN_COUNT_DEFAULT, true);
+    let start = cursor(args.at(1))?;
+    let mut options = Options::new(spec, args, 2, &server.config.limits);
+    while let Some(found) = options.read()? {
+        match found.opt {
+            Opt::Match => pattern = Some(found.value.bytes()),
+            Opt::Count => count = found.value.number().min(limits::SCAN_COUNT_MAX.into()) as u32,
+            Opt::Type => queues = found.value.bytes().eq_ignore_ascii_case(b"queue"),
+            _ => return Err(CommandError::syntax("SCAN takes MATCH, COUNT and TYPE")),
+        }
+    }
+    let (holds, session, outbox) = turn.parts();
+    let mut cursor = Cursor::read(start, holds.lane().shard_count())?;
+    let mut names: Vec<Box<[u8]>> = Vec::new();
+    let mut looked = 0;
+    while let Some((shard, within)) = cursor.place() {
+        holds.enter_shard(shard, outbox);
+        outbox.wait(holds.hold().wait_any());
+        let within =
+            u32::try_from(within).map_err(|_| CommandError::new(format!("invalid cursor '{start}'")))?;
+        let next = holds.hold().list(within, (count - looked) as usize, &mut |line| {
+            looked += 1;
+            if queues && pattern.is_none_or(|pattern| glob::matches(pattern, line.queue)) {
+                names.push(line.queue.into());
+            }
+        });
+        cursor.advance(next.into());
+        if looked >= count {
+            break;
+        }
+    }
+    let mut reply = outbox.reply(session.proto);
+    reply.array(2);
+    reply.bulk_integer(cursor.number());
+    reply.array(names.len());
+    for name in &names {
+        reply.bulk(name);
+    }
+    Ok(())
+}
+
+/// DBSIZE.
+pub(super) fn count(turn: &mut Turn<'_, '_>) -> Done {
+    let (holds, session, outbox) = turn.parts();
+    let mut queues = 0;
+    for shard in 0..holds.lane().shard_count() {
+        holds.enter_shard(shard, outbox);
+        outbox.wait(holds.hold().wait_any());
+        queues += holds.hold().engine().queues();
+    }
+    outbox.reply(session.proto).integer(queues);
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! What commands do: each is parsed, calls one action of the engine, and writes a reply.
+
+mod browse;
+mod claim;
+mod client;
+mod configuration;
+mod connection;
+mod info;
+mod jobs;
+mod keys;
+mod operate;
+mod produce;
+mod report;
+mod settings;
+mod steps;
+pub(crate) mod transaction;
+mod waiting;
+
+use stanchion_engine::Refusal;
+use stanchion_protocol::command::{QueueCommand, Selection};
+use stanchion_protocol::table::CommandId;
+use stanchion_protocol::{Args, CommandError, CommandSpec, ErrorCode};
+
+use crate::turn::Turn;
+
+pub(crate) use claim::{finish_claim, unpark};
+pub(crate) use steps::LongTask;
+pub(crate) use waiting::{WaitOver, poll_pending};
+
+/// Runs a queue command.
+#[inline]
+pub(crate) fn run(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, command: &QueueCommand<'_>) {
+    let result = match command {
+        QueueCommand::Push(push) => produce::push(turn, push),
+        QueueCommand::Root { queue, root, group } => produce::root(turn, queue, root, group),
+        QueueCommand::Claim(claim) => claim::claim(turn, claim),
+        QueueCommand::ClaimMany(claim) => claim::claim_many(turn, claim),
+        QueueCommand::Ack { queue, receipts } => report::ack(turn, queue, receipts),
+        QueueCommand::Nack(nack) => report::nack(turn, nack),
+        QueueCommand::Release { queue, delay_ms, receipts } => {
+            report::release(turn, queue, *delay_ms, receipts)
+        }
+        QueueCommand::Extend { queue, lease_ms, receipts } => {
+            report::extend(turn, queue, *lease_ms, receipts)
+        }
+        QueueCommand::Len { queue, count, group } => operate::len(turn, queue, *count, *group),
+        QueueCommand::Stats { queue } => operate::stats(turn, queue),
+        QueueCommand::List { glob } => browse::list(turn, *glob),
+        QueueCommand::Ready { cursor, glob, count } => browse::ready(turn, *cursor, *glob, *count),
+        QueueCommand::Peek { queue, state, count, group } => {
+            jobs::peek(turn, queue, (*state, *count, *group))
+        }
+        QueueCommand::Job { queue, which } => jobs::job(turn, queue, *which),
+        QueueCommand::Scan { queue, cursor, state, group, count } => {
+            jobs::scan(turn, queue, *cursor, (*state, *group, *count))
+        }
+        QueueCommand::Requeue { queue, jobs: Selection::Dead { group, count } } => {
+            steps::requeue_dead(turn, queue, *group, *count)
+        }
+        QueueCommand::Requeue { queue, jobs } => operate::requeue(turn, queue, jobs),
+        QueueCommand::Del { queue, jobs } => operate::delete(turn, queue, jobs),
+        QueueCommand::Purge { queue, state, group } => steps::purge(turn, queue, *state, *group),
+        QueueCommand::Pause { queue, what, for_ms } => operate::pause(turn, queue, *what, *for_ms),
+        QueueCommand::Resume { queue } => operate::resume(turn, queue),
+        QueueCommand::ConfigSet { queue, pairs } => settings::set(turn, queue, pairs),
+        QueueCommand::ConfigGet { queue, key } => settings::get(turn, queue, *key),
+        QueueCommand::ConfigUnset { queue, keys } => settings::unset(turn, queue, keys),
+    };
+    if let Err(error) = result {
+        turn.fail(spec, &error);
+    }
+}
+
+/// Runs one of Redis's own commands.
+pub(crate) fn run_redis(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: Args<'_>) {
+    let result = match spec.id {
+        CommandId::Ping => connection::ping(turn, args),
+        CommandId::Echo => connection::echo(turn, args),
+        CommandId::Hello => connection::hello(turn, spec, args),
+        CommandId::Auth => connection::auth(turn, args),
+        CommandId::Select => connection::select(turn, args),
+        CommandId::Quit => connection::quit(turn),
+        CommandId::Reset => connection::reset(turn),
+        CommandId::ClientId => client::id(turn),
+        CommandId::ClientSetname => client::set_name(turn, args),
+        CommandId::ClientGetname => client::get_name(turn),
+        CommandId::ClientSetinfo => client::set_info(turn, args),
+        CommandId::ClientList => client::list(turn, args),
+        CommandId::ClientInfo => client::info(turn),
+        CommandId::ClientUnblock => client::unblock(turn, args),
+        CommandId::Info => info::info(turn, args),
+        CommandId::ConfigGet => configuration::get(turn, args),
+        CommandId::ConfigSet => configuration::set(turn, args),
+        CommandId::Type => keys::kind(turn, args),
+        CommandId::Exists => keys::exists(turn, args),
+        CommandId::Del | CommandId::Unlink => keys::delete(turn, args),
+        CommandId::Scan => keys::scan(turn, spec, args),
+        CommandId::Dbsize => keys::count(turn),
+        CommandId::Multi => transaction::multi(turn),
+        CommandId::Exec => transaction::exec(turn),
+        CommandId::Discard => transaction::discard(turn),
+        CommandId::Time => connection::time(turn),
+        CommandId::Shutdown => connection::shutdown(turn, args),
+        CommandId::Waitaof => waiting::wait_aof(turn, args),
+        _ => connection::documentation(turn, spec, args),
+    };
+    if let Err(error) = result {
+        turn.fail(spec, &error);
+    }
+}
+
+/// What an action answers: it has written its reply, or this error is the reply.
+pub(crate) type Done = Result<(), CommandError>;
+
+/// The error of a command that the engine refused.
+#[cold]
+fn refused(refusal: Refusal) -> CommandError {
+    let code = match refusal {
+        Refusal::Paused { .. } => ErrorCode::Paused,
+        Refusal::FullJobs { .. } | Refusal::FullBytes { .. } => ErrorCode::Full,
+        Refusal::Setting(_) => ErrorCode::Err,
+    };
+    CommandError::with_code(code, refusal.to_string())
+}
+
+/// Refuses a command that would grow the log while the disk is full.
+#[inline]
+fn check_disk(turn: &Turn<'_, '_>) -> Done {
+    if !turn.lane().log.is_disk_full() {
+        return Ok(());
+    }
+    Err(CommandError::with_code(
+        ErrorCode::Full,
+        "disk: there is no room for the next segment of the log; free some, claims and acks go on meanwhile",
+    ))
+}
+
+/// A word as text, for words that our own tables know.
+fn upper(word: &[u8]) -> String {
+    String::from_utf8_lossy(word).to_ascii_uppercase()
+}

@@ -1,0 +1,94 @@
+//! QPURGE and QREQUEUE DEAD: work in bounded steps, with the lock given back between them.
+
+use stanchion_engine::{Purge, Step};
+use stanchion_protocol::CommandError;
+use stanchion_protocol::command::State;
+use stanchion_protocol::id::JobId;
+
+use super::Done;
+use crate::session::Pending;
+use crate::turn::Turn;
+
+/// A command that is carried out step by step; the commands behind it on its connection wait.
+pub(crate) struct LongTask {
+    queue: Box<[u8]>,
+    group: Option<Box<[u8]>>,
+    what: What,
+    /// Jobs so far.
+    total: u64,
+}
+
+enum What {
+    Purge { state: Option<State>, purge: Purge },
+    Requeue { left: u64, through: JobId },
+}
+
+/// QPURGE.
+pub(super) fn purge(
+    turn: &mut Turn<'_, '_>,
+    queue: &[u8],
+    state: Option<State>,
+    group: Option<&[u8]>,
+) -> Done {
+    let (holds, _, outbox) = turn.parts();
+    holds.enter(queue, outbox);
+    let purge = Purge::begin(holds.hold().engine());
+    begin(turn, queue, group, What::Purge { state, purge })
+}
+
+/// QREQUEUE DEAD.
+pub(super) fn requeue_dead(
+    turn: &mut Turn<'_, '_>,
+    queue: &[u8],
+    group: Option<&[u8]>,
+    count: Option<u64>,
+) -> Done {
+    let (holds, _, outbox) = turn.parts();
+    holds.enter(queue, outbox);
+    let through = holds.hold().engine().newest_id();
+    begin(turn, queue, group, What::Requeue { left: count.unwrap_or(u64::MAX), through })
+}
+
+fn begin(turn: &mut Turn<'_, '_>, queue: &[u8], group: Option<&[u8]>, what: What) -> Done {
+    let (holds, session, _) = turn.parts();
+    if holds.in_transaction() {
+        // Queueing refuses it; this is for a transaction that was queued in another way.
+        return Err(CommandError::new("Command not allowed inside a transaction"));
+    }
+    session.pending =
+        Some(Pending::Task(LongTask { queue: queue.into(), group: group.map(Into::into), what, total: 0 }));
+    Ok(())
+}
+
+impl LongTask {
+    /// Does one step; true when it was the last, and the reply is written.
+    pub(crate) fn step(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        let (holds, session, outbox) = turn.parts();
+        let (queue, group) = (&*self.queue, self.group.as_deref());
+        holds.enter(queue, outbox);
+        let step = match &mut self.what {
+            What::Purge { state, purge } => {
+                let state = *state;
+                holds.record(|engine, now, log| engine.purge(now, queue, state, group, purge, log))
+            }
+            What::Requeue { left, through } => {
+                let (limit, through) = (*left, *through);
+                holds.record(|engine, now, log| engine.requeue_dead(now, queue, group, limit, through, log))
+            }
+        };
+        let (Step::More(jobs) | Step::Done(jobs)) = step;
+        self.total += jobs;
+        let mut done = matches!(step, Step::Done(_));
+        if let What::Requeue { left, .. } = &mut self.what {
+            *left = left.saturating_sub(jobs);
+            done |= *left == 0;
+        }
+        if done {
+            outbox.wait(holds.hold().wait(queue));
+            outbox.reply(session.proto).integer(self.total);
+        }
+        holds.serve();
+        holds.end(outbox);
+        done
+    }
+}

@@ -1,0 +1,120 @@
+//! Commands that are not finished when their turn ends: blocked claims, long tasks, WAITAOF.
+
+use std::time::Duration;
+
+use stanchion_protocol::decode::string2ll;
+use stanchion_protocol::{Args, CommandError, ErrorCode};
+use tokio::time::Instant;
+
+use super::{Done, finish_claim, unpark};
+use crate::clients::Unblock;
+use crate::session::{Blocked, Pending};
+use crate::turn::Turn;
+
+/// WAITAOF numlocal numreplicas timeout: the barrier after NOSYNC.
+pub(super) fn wait_aof(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    let number = |at: usize| string2ll(args.at(at)).filter(|number| *number >= 0);
+    let out_of_range = || CommandError::new("value is not an integer or out of range");
+    let (local, replicas) = (number(1).ok_or_else(out_of_range)?, number(2).ok_or_else(out_of_range)?);
+    let timeout_ms =
+        number(3).ok_or_else(|| CommandError::new("timeout is not an integer or out of range"))?;
+    if local > 1 {
+        return Err(CommandError::new("value is out of range, must be 0 or 1"));
+    }
+    if replicas > 0 {
+        return Err(CommandError::new("numreplicas must be 0: this server has no replicas to wait for"));
+    }
+    turn.end_hold();
+    let lane = turn.lane();
+    let lsn = lane.log.next_lsn() - 1;
+    let in_transaction = turn.parts().0.in_transaction();
+    if local == 0 || in_transaction || lsn <= lane.tidings.durable.durable() {
+        write_synced(turn, lsn <= lane.tidings.durable.durable());
+        return Ok(());
+    }
+    lane.log.sync_to(lsn);
+    let deadline = (timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(timeout_ms as u64));
+    turn.session.pending = Some(Pending::Sync { lsn, deadline });
+    Ok(())
+}
+
+/// How many logs have it, and how many replicas.
+fn write_synced(turn: &mut Turn<'_, '_>, synced: bool) {
+    let mut reply = turn.reply();
+    reply.array(2);
+    reply.integer(u8::from(synced));
+    reply.integer(0);
+}
+
+/// Why a blocked claim is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum WaitOver {
+    /// Something may have happened.
+    No,
+    /// The server is stopping: nothing waits any longer.
+    Yes,
+}
+
+/// Looks whether the command that waits is finished, and writes its reply then; true when the next may run.
+pub(crate) fn poll_pending(turn: &mut Turn<'_, '_>, over: WaitOver) -> bool {
+    match turn.session.pending.take() {
+        None => true,
+        Some(Pending::Task(mut task)) => {
+            let done = task.step(turn);
+            if !done {
+                turn.session.pending = Some(Pending::Task(task));
+            }
+            done
+        }
+        Some(Pending::Sync { lsn, deadline }) => {
+            let synced = lsn <= turn.lane().tidings.durable.durable();
+            if !synced && over == WaitOver::No && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+                turn.session.pending = Some(Pending::Sync { lsn, deadline });
+                return false;
+            }
+            write_synced(turn, synced);
+            true
+        }
+        Some(Pending::Claim(blocked)) => match poll_claim(turn, &blocked, over) {
+            Polled::Waits => {
+                turn.session.pending = Some(Pending::Claim(blocked));
+                false
+            }
+            Polled::Over => {
+                let server = turn.server;
+                unpark(turn.lane(), &blocked);
+                server.clients.set_blocked(&turn.session.client, false);
+                true
+            }
+        },
+    }
+}
+
+enum Polled {
+    Waits,
+    Over,
+}
+
+fn poll_claim(turn: &mut Turn<'_, '_>, blocked: &Blocked, over: WaitOver) -> Polled {
+    let unblock = turn.session.client.unblock.lock().take();
+    if let Some(answer) = blocked.waiter.answer() {
+        finish_claim(turn.session, turn.outbox, blocked.bound, answer);
+        return Polled::Over;
+    }
+    let late = blocked.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+    if unblock.is_none() && !late && over == WaitOver::No {
+        turn.server.clients.set_blocked(&turn.session.client, true);
+        return Polled::Waits;
+    }
+    if !blocked.waiter.try_take() {
+        // Somebody serves it at this moment, and wakes us when the answer is there.
+        return Polled::Waits;
+    }
+    match unblock {
+        Some(Unblock::Error) => {
+            turn.reply().error(ErrorCode::Unblocked, "client unblocked via CLIENT UNBLOCK");
+        }
+        Some(Unblock::Timeout) | None => turn.reply().array(0),
+    }
+    Polled::Over
+}

@@ -1,0 +1,257 @@
+//! The table of options: each one's name, default and meaning.
+//!
+//! A key of the file is the option's name, its variable the same in capitals after `STANCHION_`, and the most
+//! common ones are flags too.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use stanchion_protocol::limits;
+use stanchion_storage::Durability;
+use stanchion_storage::limits::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, STAGED_BYTES_MAX_DEFAULT};
+
+use super::{Config, LogFormat, Secret, duration_text, parse_duration};
+use crate::limits::{OUTPUT_BYTES_MAX_DEFAULT, OUTPUT_BYTES_MAX_MIN, SHARDS_MAX};
+
+/// One option.
+pub struct Opt {
+    /// Its key in the file; a dot stands for a table.
+    pub name: &'static str,
+    /// What it is for.
+    pub summary: &'static str,
+    /// What its value must look like, as a remedy: "write …".
+    pub expected: &'static str,
+    default: fn() -> String,
+    set: fn(&mut Config, &str) -> Option<()>,
+}
+
+/// Every option there is.
+pub const OPTIONS: &[Opt] = &[
+    Opt {
+        name: "bind",
+        summary: "The address to listen on.",
+        expected: "write an IP address such as 127.0.0.1, 0.0.0.0 or ::1",
+        default: || "127.0.0.1".into(),
+        set: |config, text| text.parse().ok().map(|bind| config.bind = bind),
+    },
+    Opt {
+        name: "port",
+        summary: "The port to listen on; 0 lets the system choose one.",
+        expected: "write a number from 0 to 65535",
+        default: || "7379".into(),
+        set: |config, text| text.parse().ok().map(|port| config.port = port),
+    },
+    Opt {
+        name: "dir",
+        summary: "The data directory. It is created when it is missing, and nothing else may live there.",
+        expected: "write the path of a directory",
+        default: || "stanchion-data".into(),
+        set: |config, text| (!text.is_empty()).then(|| config.dir = PathBuf::from(text)),
+    },
+    Opt {
+        name: "durability",
+        summary: "When replies wait for the disk.",
+        expected: "write always, never or an interval such as 1s",
+        default: || "always".into(),
+        set: |config, text| parse_durability(text).map(|durability| config.durability = durability),
+    },
+    Opt {
+        name: "shards",
+        summary: "How many shards own the queues; it may change between runs.",
+        expected: "write a number from 1 to 256",
+        default: || shards_default().to_string(),
+        set: |config, text| number(text, 1, SHARDS_MAX.into()).map(|shards| config.shards = shards as u16),
+    },
+    Opt {
+        name: "log-format",
+        summary: "How log lines are written.",
+        expected: "write text or json",
+        default: || "text".into(),
+        set: |config, text| {
+            config.log_format = match text {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Opt {
+        name: "requirepass",
+        summary: "What clients must say to AUTH; empty: nothing.",
+        expected: "write a password, or nothing for none",
+        default: String::new,
+        set: |config, text| {
+            config.password = (!text.is_empty()).then(|| Secret::new(text.to_owned()));
+            Some(())
+        },
+    },
+    Opt {
+        name: "clients-max",
+        summary: "How many clients may be connected at once.",
+        expected: "write a number from 1 to 1000000",
+        default: || "10000".into(),
+        set: |config, text| number(text, 1, 1_000_000).map(|max| config.clients_max = max as u32),
+    },
+    Opt {
+        name: "idle-timeout",
+        summary: "A client that says nothing for so long, and waits for nothing, is disconnected; 0: never.",
+        expected: "write a duration such as 5m, or 0 for never",
+        default: || "0ms".into(),
+        set: |config, text| parse_duration(text).map(|timeout| config.idle_timeout = timeout),
+    },
+    Opt {
+        name: "lease-grace",
+        summary: "After a restart no lease ends sooner than this, so that running jobs can be reported.",
+        expected: "write a duration such as 60s",
+        default: || "1m".into(),
+        set: |config, text| parse_duration(text).map(|grace| config.lease_grace = grace),
+    },
+    Opt {
+        name: "shutdown-timeout",
+        summary: "How long an ordered shutdown may take before it is hurried.",
+        expected: "write a duration such as 10s",
+        default: || "10s".into(),
+        set: |config, text| parse_duration(text).map(|timeout| config.shutdown_timeout = timeout),
+    },
+    Opt {
+        name: "segment-bytes",
+        summary: "The size of new segments of the log.",
+        expected: "write a number of bytes from 4096 to 4294967296",
+        default: || SEGMENT_BYTES_DEFAULT.to_string(),
+        set: |config, text| {
+            number(text, SEGMENT_BYTES_MIN, 1 << 32).map(|bytes| config.segment_bytes = bytes)
+        },
+    },
+    Opt {
+        name: "staged-bytes-max",
+        summary: "How much may wait for the log's writer before clients wait.",
+        expected: "write a number of bytes from 4096 to 1073741824",
+        default: || STAGED_BYTES_MAX_DEFAULT.to_string(),
+        set: |config, text| number(text, 4096, 1 << 30).map(|bytes| config.staged_bytes_max = bytes as usize),
+    },
+    Opt {
+        name: "output-bytes-max",
+        summary: "How many bytes of replies a client may leave unread before it is disconnected.",
+        expected: "write a number of bytes from 1048576 to 4294967296",
+        default: || OUTPUT_BYTES_MAX_DEFAULT.to_string(),
+        set: |config, text| {
+            number(text, OUTPUT_BYTES_MAX_MIN as u64, 1 << 32)
+                .map(|bytes| config.output_bytes_max = bytes as usize)
+        },
+    },
+    Opt {
+        name: "limits.name-bytes-max",
+        summary: "Bytes of a queue's or group's name, a dedupe key, a worker's name or a root's signature.",
+        expected: "write a number from 1 to 255",
+        default: || limits::NAME_BYTES_MAX.to_string(),
+        set: |config, text| {
+            number(text, 1, limits::NAME_BYTES_MAX as u64)
+                .map(|max| config.limits.name_bytes_max = max as usize)
+        },
+    },
+    Opt {
+        name: "limits.payload-bytes-max",
+        summary: "Bytes of one job's payload.",
+        expected: "write a number from 1 to 16777216",
+        default: || limits::PAYLOAD_BYTES_MAX.to_string(),
+        set: |config, text| {
+            let max = number(text, 1, limits::PAYLOAD_BYTES_MAX as u64)?;
+            config.limits.payload_bytes_max = max as usize;
+            Some(())
+        },
+    },
+    Opt {
+        name: "limits.args-bytes-max",
+        summary: "Bytes of all arguments of one command, or of all commands of one EXEC.",
+        expected: "write a number from 1024 to 33554432",
+        default: || limits::ARGS_BYTES_MAX.to_string(),
+        set: |config, text| {
+            let max = number(text, 1024, limits::ARGS_BYTES_MAX as u64)?;
+            config.limits.args_bytes_max = max as usize;
+            Some(())
+        },
+    },
+    Opt {
+        name: "limits.command-jobs-max",
+        summary: "Jobs that one command may push, or name by receipt or id.",
+        expected: "write a number from 1 to 10000",
+        default: || limits::COMMAND_JOBS_MAX.to_string(),
+        set: |config, text| {
+            let max = number(text, 1, limits::COMMAND_JOBS_MAX.into())?;
+            config.limits.command_jobs_max = max as u32;
+            Some(())
+        },
+    },
+    Opt {
+        name: "limits.claim-jobs-max",
+        summary: "Jobs that one claim may ask for.",
+        expected: "write a number from 1 to 10000",
+        default: || limits::CLAIM_JOBS_MAX.to_string(),
+        set: |config, text| {
+            let max = number(text, 1, limits::CLAIM_JOBS_MAX.into())?;
+            config.limits.claim_jobs_max = max as u32;
+            Some(())
+        },
+    },
+];
+
+impl Opt {
+    /// Its value where nobody says anything.
+    pub fn default_text(&self) -> String {
+        (self.default)()
+    }
+
+    /// Its environment variable.
+    pub fn variable(&self) -> String {
+        let name: String = self
+            .name
+            .chars()
+            .map(|c| if c == '-' || c == '.' { '_' } else { c.to_ascii_uppercase() })
+            .collect();
+        format!("STANCHION_{name}")
+    }
+
+    /// Reads a value, or says what to write instead.
+    pub(crate) fn set(&self, config: &mut Config, text: &str) -> Result<(), String> {
+        // A password is not repeated, not even a bad one.
+        let shown =
+            if self.name == "requirepass" { "(hidden)".into() } else { text.escape_debug().to_string() };
+        (self.set)(config, text)
+            .ok_or_else(|| format!("'{shown}' is not a value of {}; {}", self.name, self.expected))
+    }
+}
+
+/// The option of this name.
+pub(crate) fn find(name: &str) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.name == name)
+}
+
+/// `always`, `never` or an interval.
+pub(crate) fn parse_durability(text: &str) -> Option<Durability> {
+    match text {
+        "always" => Some(Durability::Always),
+        "never" => Some(Durability::Never),
+        text => parse_duration(text).filter(|every| *every > Duration::ZERO).map(Durability::Interval),
+    }
+}
+
+/// A durability as the configuration writes it.
+pub(crate) fn durability_text(durability: Durability) -> String {
+    match durability {
+        Durability::Always => "always".into(),
+        Durability::Never => "never".into(),
+        Durability::Interval(every) => duration_text(every),
+    }
+}
+
+/// A whole number within bounds.
+fn number(text: &str, min: u64, max: u64) -> Option<u64> {
+    text.parse().ok().filter(|value| (min..=max).contains(value))
+}
+
+/// Two shards a core keep two connections from meeting at one lock most of the time.
+fn shards_default() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (2 * cores).min(usize::from(SHARDS_MAX)) as u16
+}

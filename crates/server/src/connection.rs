@@ -1,0 +1,306 @@
+//! A connection: one task that reads, runs what is complete, and writes what may go out.
+//!
+//! The order of the loop is the guarantee. Commands run before replies are written, because a run's records are
+//! staged at its end; replies are written before the task waits, because whoever wakes it has more of them; and
+//! only then does it read, so that a client that does not read its replies is not read from either.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant as Stopwatch;
+
+use stanchion_protocol::{Decoder, ErrorCode};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::Instant;
+
+use crate::claims;
+use crate::clients::Client;
+use crate::commands::{self, WaitOver, poll_pending};
+use crate::lifecycle::Phase;
+use crate::limits::{BUFFER_KEPT_BYTES, READ_AHEAD_BYTES, READ_BYTES};
+use crate::outbox::Outbox;
+use crate::server::Server;
+use crate::session::{Pending, Session};
+use crate::turn::{Progress, Turn};
+
+/// A connection at work. Dropping it gives back what it holds, however its task ends.
+pub(crate) struct Connection {
+    server: Arc<Server>,
+    decoder: Decoder,
+    /// Bytes that are not decoded yet.
+    input: Vec<u8>,
+    session: Session,
+    outbox: Outbox,
+    /// The peer sends no more.
+    ended: bool,
+    /// What was in the socket when the server began to stop has been read.
+    drained: bool,
+    /// The record for which a wake-up is ordered.
+    waits_for: u64,
+}
+
+/// What happened while a connection waited.
+enum Event {
+    Read(io::Result<usize>),
+    Writable,
+    Woken,
+    Late,
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(server: Arc<Server>, mut stream: TcpStream, client: Arc<Client>) {
+    let mut connection = Connection::new(server, client);
+    // Replies are small and written whole, so waiting to fill a packet would only delay them.
+    _ = stream.set_nodelay(true);
+    let (mut reader, writer) = stream.split();
+    // A peer that is gone is no error of ours; whatever it did not get is given back below.
+    _ = connection.run(&mut reader, &writer).await;
+    drop(connection);
+    _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
+}
+
+impl Connection {
+    fn new(server: Arc<Server>, client: Arc<Client>) -> Connection {
+        let authenticated = server.live.password.read().is_none();
+        Connection {
+            decoder: Decoder::new(&server.config.limits, authenticated),
+            session: Session::new(client, authenticated),
+            server,
+            input: Vec::new(),
+            outbox: Outbox::default(),
+            ended: false,
+            drained: false,
+            waits_for: 0,
+        }
+    }
+
+    async fn run(&mut self, reader: &mut ReadHalf<'_>, writer: &WriteHalf<'_>) -> io::Result<()> {
+        loop {
+            let phase = self.server.lifecycle.phase();
+            if phase == Phase::Hurrying {
+                return Ok(());
+            }
+            if phase == Phase::Stopping && !self.drained {
+                self.drain(reader);
+            }
+            let progress = self.turn(phase);
+            self.give_up_waiting(phase);
+            let blocked = self.write(writer)?;
+            if self.outbox.unsent_bytes() > self.server.config.output_bytes_max {
+                tracing::warn!(client = self.session.client.id, "output limit reached, disconnected");
+                return Ok(());
+            }
+            if self.is_done(progress) {
+                return Ok(());
+            }
+            match progress {
+                Progress::More => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                // What was held back by the replies can go on once they are written.
+                Progress::Full if !blocked && self.outbox.awaits().is_none() => continue,
+                _ => {}
+            }
+            if self.must_look_again(progress) {
+                continue;
+            }
+            match self.wait(reader, writer, blocked, progress).await {
+                Event::Read(read) => self.ended |= read? == 0,
+                Event::Late if self.session.pending.is_none() => return Ok(()),
+                Event::Writable | Event::Woken | Event::Late => {}
+            }
+        }
+    }
+
+    /// Runs what is there.
+    fn turn(&mut self, phase: Phase) -> Progress {
+        if self.input.is_empty() && self.session.pending.is_none() && !self.session.closing {
+            return Progress::Idle;
+        }
+        let begun = Stopwatch::now();
+        let over = if phase >= Phase::Stopping { WaitOver::Yes } else { WaitOver::No };
+        let server = Arc::clone(&self.server);
+        let mut turn = Turn::new(&server, &mut self.session, &mut self.outbox);
+        let mut progress = Progress::Pending;
+        loop {
+            if turn.session.pending.is_some() && phase != Phase::Failed && !poll_pending(&mut turn, over) {
+                if matches!(turn.session.pending, Some(Pending::Task(_))) {
+                    progress = Progress::More;
+                }
+                break;
+            }
+            if phase == Phase::Failed {
+                turn.session.pending = None;
+            }
+            progress = turn.run(&mut self.decoder, &self.input);
+            if progress != Progress::Pending {
+                break;
+            }
+        }
+        drop(turn);
+        let consumed = self.decoder.consume();
+        self.consume(consumed);
+        if self.session.run.calls() > 0 {
+            let now = Stopwatch::now();
+            self.session.client.heard(now);
+            self.server.stats.add(self.session.client.id, &mut self.session.run, now - begun);
+        }
+        progress
+    }
+
+    /// Drops decoded bytes from the front of the buffer.
+    fn consume(&mut self, bytes: usize) {
+        if bytes < self.input.len() {
+            self.input.drain(..bytes);
+            return;
+        }
+        self.input.clear();
+        if self.input.capacity() > BUFFER_KEPT_BYTES {
+            self.input = Vec::new();
+        }
+    }
+
+    /// The log has failed: what waits for it gets an error in its place, and the connection ends.
+    fn give_up_waiting(&mut self, phase: Phase) {
+        if phase != Phase::Failed || self.session.closing {
+            return;
+        }
+        let waits = self.outbox.awaits().is_some() || self.session.pending.take().is_some();
+        if waits {
+            self.outbox.drop_waiting(self.server.tidings.durable.durable());
+            let why = self.server.lifecycle.failure().unwrap_or_default();
+            let text = format!("the outcome of this command is unknown, for the log failed: {why}");
+            self.outbox.reply(self.session.proto).error(ErrorCode::MisConf, &text);
+            self.session.closing = true;
+        }
+    }
+
+    /// Writes what may go out; true when the socket takes no more.
+    fn write(&mut self, writer: &WriteHalf<'_>) -> io::Result<bool> {
+        let durable = self.server.tidings.durable.durable();
+        loop {
+            let ready = self.outbox.ready(durable);
+            if ready.is_empty() {
+                return Ok(false);
+            }
+            match writer.try_write(ready) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.outbox.wrote(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether nothing is left to do.
+    fn is_done(&self, progress: Progress) -> bool {
+        if self.session.closing {
+            return self.outbox.unsent_bytes() == 0;
+        }
+        let finished = progress == Progress::Idle && self.outbox.unsent_bytes() == 0;
+        // A claim that waits for a job has nobody to give it to; other commands are finished first.
+        let gone = self.ended && matches!(self.session.pending, Some(Pending::Claim(_)));
+        gone || (finished && (self.ended || self.drained))
+    }
+
+    /// Orders the wake-ups that this connection needs; true when what it would wait for has happened meanwhile.
+    fn must_look_again(&mut self, progress: Progress) -> bool {
+        let waits = &self.server.tidings.durable;
+        let mut awaited = self.outbox.awaits();
+        if let Some(Pending::Sync { lsn, .. }) = self.session.pending {
+            awaited = Some(awaited.map_or(lsn, |other| other.min(lsn)));
+        }
+        if let Some(lsn) = awaited
+            && lsn != self.waits_for
+        {
+            if !waits.wait(lsn, &self.session.client.wake) {
+                return true;
+            }
+            self.waits_for = lsn;
+        }
+        progress == Progress::NoRoom && !self.server.wait_for_room(&self.session.client.wake)
+    }
+
+    /// Waits until there is something to do.
+    async fn wait(
+        &mut self,
+        reader: &mut ReadHalf<'_>,
+        writer: &WriteHalf<'_>,
+        blocked: bool,
+        progress: Progress,
+    ) -> Event {
+        let reads = self.wants_more(progress);
+        if reads {
+            let missing = self.decoder.missing(self.input.len()).min(READ_AHEAD_BYTES);
+            self.input.reserve(missing.max(READ_BYTES));
+        }
+        let late = self.deadline();
+        let wake = &self.session.client.wake;
+        tokio::select! {
+            biased;
+            read = reader.read_buf(&mut self.input), if reads => Event::Read(read),
+            _ = writer.writable(), if blocked => Event::Writable,
+            () = wake.notified() => Event::Woken,
+            () = tokio::time::sleep_until(late.unwrap_or_else(Instant::now)), if late.is_some() => Event::Late,
+        }
+    }
+
+    /// Whether more may be read now. While its commands wait, a client may send a little ahead, so that its end is
+    /// noticed.
+    fn wants_more(&self, progress: Progress) -> bool {
+        if self.ended || self.drained || self.session.closing {
+            return false;
+        }
+        match progress {
+            Progress::Idle => true,
+            Progress::Pending | Progress::NoRoom => self.input.len() < READ_AHEAD_BYTES,
+            Progress::More | Progress::Full | Progress::Closing => false,
+        }
+    }
+
+    /// When this connection has to be looked at even if nothing happens.
+    fn deadline(&self) -> Option<Instant> {
+        match &self.session.pending {
+            Some(Pending::Claim(blocked)) => blocked.deadline,
+            Some(Pending::Sync { deadline, .. }) => *deadline,
+            Some(Pending::Task(_)) => None,
+            None if self.outbox.unsent_bytes() > 0 => None,
+            None => self.server.live.idle_timeout().map(|timeout| Instant::now() + timeout),
+        }
+    }
+
+    /// Reads what the socket has, for the last time: the server is stopping.
+    fn drain(&mut self, reader: &mut ReadHalf<'_>) {
+        self.drained = true;
+        while self.input.len() < READ_AHEAD_BYTES {
+            self.input.reserve(READ_BYTES);
+            match reader.try_read_buf(&mut self.input) {
+                Ok(bytes) if bytes > 0 => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let server = &self.server;
+        let undelivered = self.outbox.undelivered();
+        let pending = self.session.pending.take();
+        server.clients.leave(&self.session.client);
+        let Some(lane) = server.lane().filter(|_| server.lifecycle.phase() < Phase::Failed) else { return };
+        let mut answer = None;
+        if let Some(Pending::Claim(blocked)) = pending {
+            // From here on nobody serves it, or whoever does gets the jobs back.
+            blocked.waiter.try_take();
+            answer = blocked.waiter.abandon();
+            commands::unpark(lane, &blocked);
+        }
+        claims::give_back(lane, &undelivered);
+        claims::give_back(lane, &answer.map(|answer| answer.jobs).unwrap_or_default());
+        claims::lapse(lane, &self.session.bound.take());
+    }
+}

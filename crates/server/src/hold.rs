@@ -1,0 +1,438 @@
+//! A hold of a shard's lock: the only way in which anything happens to queues.
+//!
+//! Take the lock, read the clock, run commands, stage their records, unlock. The records are staged before the
+//! lock is given back, so that the log's order is the order in which things happened.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::MutexGuard;
+use stanchion_engine::{
+    Claimed, Durability as QueueDurability, Lsn, Now, QueueLine, ReadyLine, Shard, Stats,
+};
+use stanchion_protocol::Reply;
+use stanchion_storage::Durability;
+
+use crate::claims;
+use crate::lane::{EVENTS, Lane};
+use crate::limits::{HOLD_TIME, HOLD_WORK};
+use crate::shard::{ShardCell, ShardState};
+use crate::waiter::{Answer, Handed, Waiter};
+
+/// What a reply waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wait {
+    /// Nothing.
+    No,
+    /// Everything staged at the end of the hold that decided it.
+    Staged,
+    /// This record.
+    Lsn(Lsn),
+}
+
+/// A shard whose lock is held.
+pub(crate) struct Hold<'a> {
+    lane: &'a Lane,
+    cell: &'a ShardCell,
+    index: usize,
+    /// `None` only while it ends.
+    state: Option<MutexGuard<'a, ShardState>>,
+    now_ms: u64,
+    base: Lsn,
+    begun: Instant,
+    work: u32,
+    /// Events of this hold went into a transaction's record.
+    joined: bool,
+    /// The records must be synced although the lane does not do it by itself.
+    sync: bool,
+    /// They must be synced within this time.
+    sync_within: Option<Duration>,
+    granted: Vec<Granted>,
+}
+
+/// A hold whose lock is given back, and which has yet to wake others.
+#[must_use = "others wait to be woken"]
+pub(crate) struct Ended<'a> {
+    lane: &'a Lane,
+    timer: Option<&'a tokio::sync::Notify>,
+    bytes: u64,
+    last: Lsn,
+    sync: bool,
+    sync_within: Option<Duration>,
+    granted: Vec<Granted>,
+}
+
+/// A blocked claim that was served in this hold.
+struct Granted {
+    waiter: Arc<Waiter>,
+    bytes: Vec<u8>,
+    jobs: Vec<Handed>,
+    wait: Wait,
+}
+
+impl<'a> Hold<'a> {
+    /// Takes the lock of a shard. The caller holds no other, or takes them in the order of their indexes.
+    pub(crate) fn begin(lane: &'a Lane, index: usize) -> Hold<'a> {
+        let cell = lane.shard(index);
+        let mut state = cell.state.lock();
+        let base = lane.log.next_lsn();
+        state.engine.begin(base);
+        let now_ms = lane.clock.now_ms().max(state.last_ms);
+        state.last_ms = now_ms;
+        Hold {
+            lane,
+            cell,
+            index,
+            state: Some(state),
+            now_ms,
+            base,
+            begun: Instant::now(),
+            work: 0,
+            joined: false,
+            sync: false,
+            sync_within: None,
+            granted: Vec::new(),
+        }
+    }
+
+    /// Which shard it is.
+    #[inline]
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    #[inline]
+    fn state(&mut self) -> &mut ShardState {
+        self.state.as_mut().expect("a hold has its lock until it ends")
+    }
+
+    /// Reads; changes nothing.
+    #[inline]
+    pub(crate) fn engine(&self) -> &Shard {
+        &self.state.as_ref().expect("a hold has its lock until it ends").engine
+    }
+
+    /// Runs one command, whose events become one record; then serves the blocked claims that it makes possible.
+    #[inline]
+    pub(crate) fn record<R>(&mut self, run: impl FnOnce(&mut Shard, Now, &mut Vec<u8>) -> R) -> R {
+        self.record_claims(|engine, now, log, _| run(engine, now, log))
+    }
+
+    /// The same, with a place for the jobs that it claims, valid until [`Hold::serve`].
+    #[inline]
+    pub(crate) fn record_claims<R>(
+        &mut self,
+        run: impl FnOnce(&mut Shard, Now, &mut Vec<u8>, &mut Claimed) -> R,
+    ) -> R {
+        let (index, now) = (self.index, self.now());
+        let state = self.state();
+        state.claimed.clear();
+        let log = state.records.begin(index as u16, EVENTS);
+        let result = run(&mut state.engine, now, log, &mut state.claimed);
+        state.records.end();
+        result
+    }
+
+    /// Runs a command of a transaction, whose events go into the transaction's record.
+    pub(crate) fn join<R>(
+        &mut self,
+        log: &mut Vec<u8>,
+        run: impl FnOnce(&mut Shard, Now, &mut Vec<u8>, &mut Claimed) -> R,
+    ) -> R {
+        self.joined = true;
+        let now = self.now();
+        let state = self.state();
+        state.claimed.clear();
+        run(&mut state.engine, now, log, &mut state.claimed)
+    }
+
+    /// Begins the record of a transaction, of which this is the first shard.
+    pub(crate) fn take_records(&mut self) -> stanchion_storage::Records {
+        std::mem::take(&mut self.state().records)
+    }
+
+    /// Gives the buffer with the transaction's record back.
+    pub(crate) fn put_records(&mut self, records: stanchion_storage::Records) {
+        self.state().records = records;
+    }
+
+    /// The jobs that the last command claimed.
+    #[inline]
+    pub(crate) fn claimed(&self) -> (&Shard, &Claimed) {
+        let state = self.state.as_ref().expect("a hold has its lock until it ends");
+        (&state.engine, &state.claimed)
+    }
+
+    /// Counts work; true when the hold has lasted long enough and should end.
+    #[inline]
+    pub(crate) fn worked(&mut self, units: u32) -> bool {
+        self.work += units;
+        if self.work < HOLD_WORK {
+            return false;
+        }
+        self.work = 0;
+        self.begun.elapsed() >= HOLD_TIME
+    }
+
+    /// What a reply about this queue waits for: everything staged, or nothing.
+    #[inline]
+    pub(crate) fn wait(&mut self, queue: &[u8]) -> Wait {
+        match self.engine().durability(queue) {
+            QueueDurability::Lane => match self.lane.durability {
+                Durability::Always => Wait::Staged,
+                Durability::Never | Durability::Interval(_) => Wait::No,
+            },
+            QueueDurability::Always => self.wait_synced(),
+            QueueDurability::Never => Wait::No,
+            QueueDurability::Interval(ms) => {
+                let within = Duration::from_millis(ms);
+                self.sync_within = Some(self.sync_within.map_or(within, |other| other.min(within)));
+                Wait::No
+            }
+        }
+    }
+
+    /// What a reply about no queue in particular waits for.
+    pub(crate) fn wait_any(&self) -> Wait {
+        match self.lane.durability {
+            Durability::Always => Wait::Staged,
+            Durability::Never | Durability::Interval(_) => Wait::No,
+        }
+    }
+
+    /// QSTATS.
+    pub(crate) fn stats(&mut self, queue: &[u8]) -> Option<Stats> {
+        let now = self.now();
+        self.engine().stats(now, queue)
+    }
+
+    /// Visits about `count` queues from `cursor` on; gives the next cursor, 0 at the end.
+    pub(crate) fn list(&mut self, cursor: u32, count: usize, visit: &mut dyn FnMut(QueueLine<'_>)) -> u32 {
+        let now = self.now();
+        self.engine().list(now, cursor, count, visit)
+    }
+
+    /// The groups with ready jobs; gives the next cursor, 0 at the end.
+    pub(crate) fn ready(
+        &mut self,
+        cursor: u64,
+        glob: Option<&[u8]>,
+        count: usize,
+        out: &mut Vec<ReadyLine>,
+    ) -> u64 {
+        let now = self.now();
+        self.engine().ready(now, cursor, glob, count, out)
+    }
+
+    /// The instant and the random bits of one command.
+    #[inline]
+    fn now(&mut self) -> Now {
+        let ms = self.now_ms;
+        Now { ms, entropy: self.state().draw() }
+    }
+
+    /// Waits for the disk whatever the lane does by itself.
+    pub(crate) fn wait_synced(&mut self) -> Wait {
+        self.sync = true;
+        Wait::Staged
+    }
+
+    /// What the reply of the last claim from this queue waits for: the pushes that it hands out.
+    pub(crate) fn wait_claimed(&mut self, queue: &[u8], newest_base: Lsn) -> Wait {
+        if self.wait(queue) == Wait::No {
+            return Wait::No;
+        }
+        if newest_base >= self.base {
+            return Wait::Staged;
+        }
+        self.state().holds.last_of(newest_base).map_or(Wait::No, Wait::Lsn)
+    }
+
+    /// Parks a blocked claim here.
+    pub(crate) fn park(&mut self, waiter: &Arc<Waiter>, park: impl FnOnce(&mut Shard)) {
+        let state = self.state();
+        park(&mut state.engine);
+        state.waiters.insert(waiter.id, Arc::clone(waiter));
+    }
+
+    /// Unparks it, if it is still parked here.
+    pub(crate) fn unpark(&mut self, waiter: &Waiter) {
+        let state = self.state();
+        if state.waiters.remove(&waiter.id).is_some() {
+            state.engine.unpark(waiter.id);
+        }
+    }
+
+    /// Serves the blocked claims that can be served now, first come, first served. To be called after each change;
+    /// costs nothing while nobody waits.
+    #[inline]
+    pub(crate) fn serve(&mut self) {
+        if !self.state().waiters.is_empty() {
+            self.serve_waiters();
+        }
+    }
+
+    fn serve_waiters(&mut self) {
+        loop {
+            let now = self.now();
+            let state = self.state();
+            let Some(grant) = state.engine.next_grant(now) else { return };
+            let Some(waiter) = state.waiters.get(&grant.waiter).map(Arc::clone) else {
+                state.engine.unpark(grant.waiter);
+                continue;
+            };
+            if !waiter.try_take() {
+                self.unpark(&waiter);
+                continue;
+            }
+            let take = waiter.ask.take();
+            self.record_claims(|engine, now, log, claimed| {
+                engine.claim(now, &grant.queue, &take, log, claimed)
+            });
+            if self.claimed().1.is_empty() {
+                // Nothing for it after all, which the engine has noticed, too.
+                waiter.untake();
+                continue;
+            }
+            let newest_base = self.claimed().1.newest_base;
+            let wait = self.wait_claimed(&grant.queue, newest_base);
+            let mut bytes = Vec::new();
+            let mut jobs = Vec::new();
+            let (engine, claimed) = self.claimed();
+            claims::write_array(engine, claimed, take.meta, &mut Reply::new(&mut bytes, waiter.proto));
+            claims::handed(engine, claimed, &mut jobs);
+            self.unpark(&waiter);
+            self.granted.push(Granted { waiter, bytes, jobs, wait });
+        }
+    }
+
+    /// Fires the timers that are due; true when there is more to do after others were let at the lock.
+    pub(crate) fn tick(&mut self) -> bool {
+        let more = self.record(|engine, now, log| engine.tick(now, log));
+        self.serve();
+        self.state().armed = None;
+        more
+    }
+
+    /// Does a step of background work; true when there is more.
+    pub(crate) fn background(&mut self) -> bool {
+        let more = self.record(|engine, now, log| engine.background(now, log));
+        self.serve();
+        self.state().background = more;
+        more
+    }
+
+    /// Stages the records and gives the lock back; says up to which record replies that wait have to wait.
+    pub(crate) fn end(self) -> Lsn {
+        self.unlock(Handover::Quick).settle()
+    }
+
+    /// The same after a long hold: whoever waits for the lock gets it before us.
+    pub(crate) fn end_fairly(self) -> Lsn {
+        self.unlock(Handover::Fair).settle()
+    }
+
+    /// Stages the records and gives the lock back, but wakes nobody yet: for a transaction, which has more locks.
+    pub(crate) fn unlock(mut self, handover: Handover) -> Ended<'a> {
+        let mut state = self.state.take().expect("a hold ends once");
+        let lane = self.lane;
+        let bytes = state.records.len_bytes() as u64;
+        let last = if state.records.is_empty() {
+            lane.log.next_lsn() - 1
+        } else {
+            lane.log.stage(&mut state.records).last
+        };
+        if bytes > 0 || self.joined {
+            state.holds.push(self.base, last, lane.tidings.durable.durable());
+        }
+        let wake_timer = rearm(&mut state);
+        match handover {
+            Handover::Quick => drop(state),
+            Handover::Fair => MutexGuard::unlock_fair(state),
+        }
+        Ended {
+            lane,
+            timer: wake_timer.then_some(&self.cell.timer),
+            bytes,
+            last,
+            sync: self.sync,
+            sync_within: self.sync_within,
+            granted: std::mem::take(&mut self.granted),
+        }
+    }
+}
+
+impl Ended<'_> {
+    /// Wakes whoever is to know, now that no lock is held; says up to which record replies that wait have to wait.
+    pub(crate) fn settle(self) -> Lsn {
+        let Ended { lane, last, .. } = self;
+        if let Some(timer) = self.timer {
+            timer.notify_one();
+        }
+        if self.bytes > 0 {
+            lane.appended(self.bytes);
+        }
+        if lane.durability != Durability::Always {
+            if self.sync {
+                lane.log.sync_to(last);
+            }
+            if let Some(within) = self.sync_within {
+                lane.syncer.ask(last, within);
+            }
+        }
+        for granted in self.granted {
+            deliver(lane, granted, last);
+        }
+        last
+    }
+}
+
+/// How the lock is given back.
+#[derive(Clone, Copy)]
+pub(crate) enum Handover {
+    /// As cheaply as possible.
+    Quick,
+    /// To whoever waits for it.
+    Fair,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        // A hold that was not ended: the engine panicked within it, and the shard is not to be trusted.
+        if self.state.is_some() {
+            self.lane.tidings.broken(format!(
+                "shard {} failed in the middle of a command; its state can't be trusted, so the server ends and reads its log again at the next start",
+                self.index
+            ));
+        }
+    }
+}
+
+/// Notes the next deadline; true when the timer task sleeps for a later one, or not at all.
+fn rearm(state: &mut ShardState) -> bool {
+    let mut wake = false;
+    if let Some(deadline) = state.engine.next_deadline()
+        && state.armed.is_none_or(|armed| deadline < armed)
+    {
+        state.armed = Some(deadline);
+        wake = true;
+    }
+    if !state.background && state.engine.has_background() {
+        state.background = true;
+        wake = true;
+    }
+    wake
+}
+
+/// Hands a served claim to its connection, or gives its jobs back when that is gone.
+fn deliver(lane: &Lane, granted: Granted, last: Lsn) {
+    let lsn = match granted.wait {
+        Wait::No => 0,
+        Wait::Staged => last,
+        Wait::Lsn(lsn) => lsn,
+    };
+    let answer = Answer { bytes: granted.bytes, lsn, jobs: granted.jobs };
+    if let Some(undelivered) = granted.waiter.fill(answer) {
+        claims::give_back(lane, &undelivered.jobs);
+    }
+}

@@ -1,0 +1,229 @@
+//! A lane: some shards, and the log that they share.
+//!
+//! One sync of the log serves all shards of the lane. There is one lane, `default`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam::utils::CachePadded;
+use parking_lot::Mutex;
+use stanchion_engine::{Shard, ShardConfig};
+use stanchion_protocol::slot;
+use stanchion_storage::{Durability, Log, LogEvent, Lsn, RecordKind};
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::durable::DurableWaits;
+use crate::lifecycle::Lifecycle;
+use crate::shard::{ShardCell, ShardState};
+
+/// The name of the only lane.
+pub(crate) const LANE_NAME: &str = "default";
+
+/// Records of the engine's events.
+pub(crate) const EVENTS: RecordKind = RecordKind::new(1);
+
+/// A lane at work.
+pub(crate) struct Lane {
+    /// The log of all its shards.
+    pub(crate) log: Log,
+    /// What the log's writer tells.
+    pub(crate) tidings: Arc<Tidings>,
+    /// When replies wait, unless a queue says otherwise.
+    pub(crate) durability: Durability,
+    /// The instant of each hold.
+    pub(crate) clock: Clock,
+    /// Asks for syncs that no reply waits for.
+    pub(crate) syncer: Syncer,
+    /// Wakes the reclaiming task when there may be garbage.
+    pub(crate) reclaim: Notify,
+    /// Bytes staged since the reclaiming task looked last.
+    pub(crate) appended_bytes: AtomicU64,
+    /// How many of them wake it.
+    reclaim_after_bytes: u64,
+    shards: Box<[CachePadded<ShardCell>]>,
+}
+
+/// What the log's writer thread tells: who waits for it registers here.
+pub(crate) struct Tidings {
+    /// Replies that wait for the disk.
+    pub(crate) durable: DurableWaits,
+    /// Who waits for the log to have room again.
+    room: Mutex<Vec<Arc<Notify>>>,
+    /// Notified when segments were freed.
+    pub(crate) freed: Notify,
+    lifecycle: Arc<Lifecycle>,
+}
+
+/// Queues that want a sync within some time although the lane itself does not.
+#[derive(Default)]
+pub(crate) struct Syncer {
+    due: Mutex<Option<(tokio::time::Instant, Lsn)>>,
+    changed: Notify,
+}
+
+/// What a lane is made of.
+pub(crate) struct LaneParts {
+    /// The open log.
+    pub(crate) log: Log,
+    /// What it tells.
+    pub(crate) tidings: Arc<Tidings>,
+    /// The recovered shards.
+    pub(crate) shards: Vec<Shard>,
+    /// When replies wait.
+    pub(crate) durability: Durability,
+    /// The log's segment size, by which reclaiming is paced.
+    pub(crate) segment_bytes: u64,
+}
+
+impl Lane {
+    /// Puts a lane together. Its clock starts no lower than the newest instant of its shards.
+    pub(crate) fn new(parts: LaneParts, seed: u64) -> Lane {
+        let floor_ms = parts.shards.iter().map(Shard::last_now).max().unwrap_or(0);
+        parts.tidings.durable.publish(parts.log.durable());
+        Lane {
+            log: parts.log,
+            tidings: parts.tidings,
+            durability: parts.durability,
+            clock: Clock::new(floor_ms),
+            syncer: Syncer::default(),
+            reclaim: Notify::new(),
+            appended_bytes: AtomicU64::new(0),
+            reclaim_after_bytes: (parts.segment_bytes / 8).max(1),
+            shards: parts
+                .shards
+                .into_iter()
+                .enumerate()
+                .map(|(index, engine)| {
+                    CachePadded::new(ShardCell::new(ShardState::new(engine, seed ^ index as u64)))
+                })
+                .collect(),
+        }
+    }
+
+    /// How many shards there are.
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// A shard.
+    #[inline]
+    pub(crate) fn shard(&self, index: usize) -> &ShardCell {
+        &self.shards[index]
+    }
+
+    /// The shard of a queue.
+    #[inline]
+    pub(crate) fn shard_of(&self, queue: &[u8]) -> usize {
+        shard_of(queue, self.shards.len())
+    }
+
+    /// Records were staged. The first ones since it looked last wake the reclaiming task, which then waits a
+    /// while; very many wake it at once.
+    #[inline]
+    pub(crate) fn appended(&self, bytes: u64) {
+        let before = self.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let many = before < self.reclaim_after_bytes && before + bytes >= self.reclaim_after_bytes;
+        if before == 0 || many {
+            self.reclaim.notify_one();
+        }
+    }
+}
+
+/// The shard of a queue among `count`: Redis Cluster's slot, in contiguous ranges.
+#[inline]
+pub(crate) fn shard_of(queue: &[u8], count: usize) -> usize {
+    slot::shard(slot::slot(queue), count)
+}
+
+impl Tidings {
+    /// Tidings of a log that is about to be opened.
+    pub(crate) fn new(lifecycle: Arc<Lifecycle>) -> Tidings {
+        Tidings { durable: DurableWaits::default(), room: Mutex::default(), freed: Notify::new(), lifecycle }
+    }
+
+    /// Takes an event on the log's writer thread.
+    pub(crate) fn take(&self, event: LogEvent) {
+        match event {
+            LogEvent::Written(_) => {}
+            LogEvent::Durable(lsn) => self.durable.publish(lsn),
+            LogEvent::Room => self.wake_for_room(),
+            LogEvent::Freed(_) => self.freed.notify_one(),
+            LogEvent::DiskFull => {
+                tracing::error!(
+                    "the disk is full: pushes, roots and settings are refused until there is room"
+                );
+            }
+            LogEvent::DiskFreed => tracing::info!("the disk has room again"),
+            LogEvent::Poisoned(poison) => {
+                // Before anybody is woken, because they look at the phase to learn why.
+                self.lifecycle.fail(poison.to_string());
+                self.durable.wake_all();
+                self.wake_for_room();
+            }
+        }
+    }
+
+    fn wake_for_room(&self) {
+        let woken = std::mem::take(&mut *self.room.lock());
+        for wake in woken {
+            wake.notify_one();
+        }
+    }
+
+    /// Wakes `wake` once the log has room; false when it has some already.
+    pub(crate) fn wait_for_room(&self, log: &Log, wake: &Arc<Notify>) -> bool {
+        self.room.lock().push(Arc::clone(wake));
+        // After entering the list, because the room may have come before.
+        !log.has_room()
+    }
+
+    /// A shard broke: nothing that it says is to be trusted, so the server ends as when its log fails.
+    pub(crate) fn broken(&self, why: String) {
+        self.lifecycle.fail(why);
+        self.durable.wake_all();
+        self.wake_for_room();
+    }
+}
+
+impl Syncer {
+    /// Everything up to `lsn` is to be on the disk within `within`.
+    pub(crate) fn ask(&self, lsn: Lsn, within: Duration) {
+        let at = tokio::time::Instant::now() + within;
+        let mut due = self.due.lock();
+        let sooner = due.is_none_or(|(due_at, _)| at < due_at);
+        *due = Some((due.map_or(at, |(due_at, _)| due_at.min(at)), lsn));
+        drop(due);
+        if sooner {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Asks the log for syncs when they are due, for ever.
+    pub(crate) async fn run(&self, log: &Log) {
+        loop {
+            let due = *self.due.lock();
+            match due {
+                None => self.changed.notified().await,
+                Some((at, _)) if at > tokio::time::Instant::now() => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(at) => {}
+                        () = self.changed.notified() => {}
+                    }
+                }
+                Some(_) => {
+                    if let Some((_, lsn)) = self.due.lock().take() {
+                        log.sync_to(lsn);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The engine's configuration of one shard.
+pub(crate) fn shard_config(config: &crate::Config, index: u16, boot: u32) -> ShardConfig {
+    let queues = config.queues.clone();
+    ShardConfig { index, count: config.shards, boot, file: Arc::new(move |queue| queues.settings(queue)) }
+}

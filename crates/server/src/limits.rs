@@ -1,0 +1,62 @@
+//! Everything has a limit; these are the server's, with their units.
+
+use std::time::Duration;
+
+/// Most shards of a lane.
+pub const SHARDS_MAX: u16 = 256;
+
+/// Bytes of replies that a client may leave unread, unless the configuration says otherwise: four of the largest
+/// claims.
+pub const OUTPUT_BYTES_MAX_DEFAULT: usize = 4 * stanchion_protocol::limits::CLAIM_BYTES_MAX;
+
+/// The smallest such limit that may be configured.
+pub const OUTPUT_BYTES_MAX_MIN: usize = 1 << 20;
+
+/// Once so many bytes of replies wait, no further command of that client is run until some are written.
+pub const OUTPUT_PAUSE_BYTES: usize = 1 << 20;
+
+/// Once so many replies' worth of barriers wait for the disk, no further command of that client is run.
+pub const BARRIERS_MAX: usize = 4_096;
+
+/// How many bytes one read asks for.
+pub const READ_BYTES: usize = 16 << 10;
+
+/// A read or write buffer above this is given back when it is empty.
+pub const BUFFER_KEPT_BYTES: usize = 64 << 10;
+
+/// While its commands wait (for a blocked claim, the log's room or its reader), a client may send so much more.
+pub const READ_AHEAD_BYTES: usize = 256 << 10;
+
+/// A hold of a shard's lock ends after about so long.
+pub const HOLD_TIME: Duration = Duration::from_millis(1);
+
+/// So many units of work (commands, and jobs that they name) are done before a hold looks at the clock.
+pub const HOLD_WORK: u32 = 128;
+
+/// After so many units of work a connection lets other tasks run, so that one pipeline can't keep a thread.
+pub const TURN_WORK: u32 = 8_192;
+
+/// Bytes of snapshots that one step of reclaiming writes.
+pub const RECLAIM_STEP_BYTES: usize = 256 << 10;
+
+/// How many jobs of QREQUEUE DEAD are looked at before the lock is handed over.
+pub const LIST_STEP: usize = 256;
+
+/// How long the process may live on after its log failed.
+pub const POISONED_LIFE: Duration = Duration::from_millis(500);
+
+/// How far the clock may run from real time to meet the wall clock, in thousandths.
+pub const CLOCK_SLEW_PER_MILLE: u64 = 50;
+
+/// How often the clock compares itself with the wall clock.
+pub const CLOCK_COMPARE: Duration = Duration::from_millis(100);
+
+/// Bytes of a client's name.
+pub const CLIENT_NAME_BYTES_MAX: usize = 255;
+
+/// Remembered receipts of BOUND claims beyond which the finished ones are looked for and forgotten.
+pub const BOUND_SWEEP: usize = 1_024;
+
+const _: () =
+    assert!(OUTPUT_PAUSE_BYTES <= OUTPUT_BYTES_MAX_MIN, "a client is paused before it is disconnected");
+const _: () = assert!(READ_BYTES <= READ_AHEAD_BYTES);

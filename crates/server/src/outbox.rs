@@ -1,0 +1,251 @@
+//! Replies on their way out, in the order of their requests.
+//!
+//! A reply that waits for the disk puts a barrier where it begins: nothing from there on is written before its
+//! record is durable. So later replies wait behind it, and a pipeline of any depth waits once.
+
+use std::collections::VecDeque;
+
+use stanchion_engine::{Claimed, Shard};
+use stanchion_protocol::{Proto, Reply};
+use stanchion_storage::Lsn;
+
+use crate::claims;
+use crate::hold::Wait;
+use crate::limits::BUFFER_KEPT_BYTES;
+use crate::waiter::{Answer, Handed};
+
+/// The replies of one connection that are not written yet.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    /// Encoded replies; the first `written` bytes are in the socket.
+    buf: Vec<u8>,
+    written: usize,
+    /// Where `buf` begins in all that this connection was ever answered.
+    base: u64,
+    /// Ascending in both.
+    barriers: VecDeque<Barrier>,
+    /// Where the first reply begins that waits for the end of the current hold.
+    pending: Option<u64>,
+    /// Jobs in replies that are not written yet, by the end of their reply.
+    handed: VecDeque<(u64, Handed)>,
+}
+
+/// Nothing from `at` on is written before `lsn` is durable.
+struct Barrier {
+    at: u64,
+    lsn: Lsn,
+}
+
+impl Outbox {
+    /// Writes a reply behind all others. One that waits is announced with [`Outbox::wait`] first.
+    #[inline]
+    pub(crate) fn reply(&mut self, proto: Proto) -> Reply<'_> {
+        Reply::new(&mut self.buf, proto)
+    }
+
+    /// What the reply that is written next waits for.
+    #[inline]
+    pub(crate) fn wait(&mut self, wait: Wait) {
+        match wait {
+            Wait::No => {}
+            Wait::Staged => {
+                let position = self.position();
+                self.pending.get_or_insert(position);
+            }
+            // Behind a reply that waits for the end of the hold it waits long enough.
+            Wait::Lsn(lsn) if self.pending.is_none() => self.barrier(self.position(), lsn),
+            Wait::Lsn(_) => {}
+        }
+    }
+
+    /// The current hold has ended: its replies wait for this record.
+    #[inline]
+    pub(crate) fn end_hold(&mut self, last: Lsn) {
+        if let Some(at) = self.pending.take() {
+            self.barrier(at, last);
+        }
+    }
+
+    fn barrier(&mut self, at: u64, lsn: Lsn) {
+        if self.barriers.back().is_none_or(|last| last.lsn < lsn) {
+            self.barriers.push_back(Barrier { at, lsn });
+        }
+    }
+
+    /// Writes the reply of a claim, and remembers its jobs until it is in the socket.
+    pub(crate) fn claimed(&mut self, engine: &Shard, claimed: &Claimed, meta: bool, proto: Proto) {
+        let first = self.handed.len();
+        let mut reply = Reply::new(&mut self.buf, proto);
+        reply.array(claimed.len());
+        for job in claimed.jobs() {
+            let view = engine.view(*job);
+            claims::write_job(&view, meta, &mut reply);
+            self.handed.push_back((0, Handed { queue: view.queue.into(), receipt: view.receipt }));
+        }
+        self.handed_until_here(first);
+    }
+
+    /// Writes the reply of a claim that was answered elsewhere.
+    pub(crate) fn answer(&mut self, answer: Answer) {
+        if answer.lsn > 0 {
+            self.wait(Wait::Lsn(answer.lsn));
+        }
+        let first = self.handed.len();
+        self.buf.extend_from_slice(&answer.bytes);
+        self.handed.extend(answer.jobs.into_iter().map(|job| (0, job)));
+        self.handed_until_here(first);
+    }
+
+    /// The jobs from `first` on are in a reply that ends here.
+    fn handed_until_here(&mut self, first: usize) {
+        let end = self.position();
+        self.handed.range_mut(first..).for_each(|(until, _)| *until = end);
+    }
+
+    /// The jobs of the newest replies, from the one that began at `position`: those of one claim.
+    pub(crate) fn handed_since(&self, position: u64) -> impl Iterator<Item = &Handed> {
+        self.handed.iter().rev().take_while(move |(until, _)| *until > position).map(|(_, job)| job)
+    }
+
+    /// Where the next reply begins.
+    #[inline]
+    pub(crate) fn position(&self) -> u64 {
+        self.base + self.buf.len() as u64
+    }
+
+    /// How many bytes are not written yet.
+    #[inline]
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        self.buf.len() - self.written
+    }
+
+    /// How many barriers there are.
+    #[inline]
+    pub(crate) fn barriers(&self) -> usize {
+        self.barriers.len()
+    }
+
+    /// What may be written, now that everything up to `durable` is on the disk.
+    pub(crate) fn ready(&mut self, durable: Lsn) -> &[u8] {
+        while self.barriers.front().is_some_and(|barrier| barrier.lsn <= durable) {
+            self.barriers.pop_front();
+        }
+        let end = match (self.barriers.front(), self.pending) {
+            (Some(barrier), _) => (barrier.at - self.base) as usize,
+            (None, Some(at)) => (at - self.base) as usize,
+            (None, None) => self.buf.len(),
+        };
+        &self.buf[self.written..end]
+    }
+
+    /// The record that the front waits for, when nothing can be written before it is durable.
+    pub(crate) fn awaits(&self) -> Option<Lsn> {
+        self.barriers.front().map(|barrier| barrier.lsn)
+    }
+
+    /// So many bytes of [`Outbox::ready`] are in the socket.
+    pub(crate) fn wrote(&mut self, bytes: usize) {
+        self.written += bytes;
+        let position = self.base + self.written as u64;
+        while self.handed.front().is_some_and(|(until, _)| *until <= position) {
+            self.handed.pop_front();
+        }
+        if self.written == self.buf.len() {
+            self.base = position;
+            self.written = 0;
+            self.buf.clear();
+            if self.buf.capacity() > BUFFER_KEPT_BYTES {
+                self.buf = Vec::new();
+            }
+        } else if self.written >= BUFFER_KEPT_BYTES && self.written >= self.buf.len() / 2 {
+            self.buf.drain(..self.written);
+            self.base = position;
+            self.written = 0;
+        }
+    }
+
+    /// Drops whatever waits for the disk, since it will never get there.
+    pub(crate) fn drop_waiting(&mut self, durable: Lsn) {
+        let keep = self.written + self.ready(durable).len();
+        self.buf.truncate(keep);
+        self.barriers.clear();
+        self.pending = None;
+    }
+
+    /// The jobs of replies that are not in the socket: nobody got them.
+    pub(crate) fn undelivered(&mut self) -> Vec<Handed> {
+        self.handed.drain(..).map(|(_, job)| job).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(outbox: &mut Outbox, wait: Wait, text: &str) {
+        outbox.wait(wait);
+        outbox.reply(Proto::Resp2).raw(text.as_bytes());
+    }
+
+    fn take(outbox: &mut Outbox, durable: Lsn) -> String {
+        let ready = String::from_utf8(outbox.ready(durable).to_vec()).unwrap();
+        outbox.wrote(ready.len());
+        ready
+    }
+
+    #[test]
+    fn replies_wait_for_their_records_and_for_those_before_them() {
+        let mut outbox = Outbox::default();
+        put(&mut outbox, Wait::No, "a");
+        put(&mut outbox, Wait::Staged, "b");
+        put(&mut outbox, Wait::No, "c");
+        assert_eq!(take(&mut outbox, 99), "a", "the hold of b has not ended");
+        outbox.end_hold(5);
+        put(&mut outbox, Wait::Lsn(3), "d");
+        put(&mut outbox, Wait::Lsn(7), "e");
+        assert_eq!(take(&mut outbox, 4), "");
+        assert_eq!(outbox.awaits(), Some(5));
+        assert_eq!(take(&mut outbox, 5), "bcd");
+        assert_eq!(outbox.awaits(), Some(7));
+        put(&mut outbox, Wait::No, "f");
+        assert_eq!(take(&mut outbox, 7), "ef");
+        assert_eq!((outbox.awaits(), outbox.unsent_bytes()), (None, 0));
+    }
+
+    #[test]
+    fn a_short_write_keeps_the_rest() {
+        let mut outbox = Outbox::default();
+        put(&mut outbox, Wait::No, "abc");
+        outbox.wrote(1);
+        put(&mut outbox, Wait::Lsn(2), "d");
+        assert_eq!(outbox.ready(1), b"bc");
+        outbox.wrote(1);
+        assert_eq!(take(&mut outbox, 2), "cd");
+    }
+
+    #[test]
+    fn what_a_failed_log_holds_back_is_dropped() {
+        let mut outbox = Outbox::default();
+        put(&mut outbox, Wait::No, "a");
+        put(&mut outbox, Wait::Staged, "b");
+        outbox.end_hold(2);
+        put(&mut outbox, Wait::Staged, "c");
+        outbox.drop_waiting(1);
+        assert_eq!(take(&mut outbox, 1), "a");
+        assert_eq!(outbox.unsent_bytes(), 0);
+    }
+
+    #[test]
+    fn jobs_are_undelivered_until_their_whole_reply_is_written() {
+        use stanchion_protocol::id::{Epoch, JobId, Receipt};
+        let mut outbox = Outbox::default();
+        let job = |id| Handed { queue: b"q"[..].into(), receipt: Receipt { id: JobId(id), epoch: Epoch(1) } };
+        outbox.answer(Answer { bytes: b"12".to_vec(), lsn: 0, jobs: vec![job(1), job(2)] });
+        let second = outbox.position();
+        outbox.answer(Answer { bytes: b"34".to_vec(), lsn: 0, jobs: vec![job(3)] });
+        assert_eq!(outbox.handed_since(second).count(), 1);
+        outbox.wrote(3);
+        let undelivered: Vec<_> = outbox.undelivered().iter().map(|job| job.receipt.id.0).collect();
+        assert_eq!(undelivered, [3]);
+    }
+}

@@ -1,0 +1,101 @@
+//! From the log to a lane: every record's parts are replayed into the shards of their queues.
+
+use std::sync::Arc;
+
+use stanchion_engine::{Now, Shard};
+use stanchion_protocol::id::BOOT_MAX;
+use stanchion_storage::{Log, LogConfig, RecordView, Records};
+
+use crate::lane::{EVENTS, Lane, LaneParts, Tidings, shard_config, shard_of};
+use crate::{Config, ServerError};
+
+/// Opens the log in the data directory and replays it. Blocks; not for the runtime's threads.
+pub(crate) fn open_lane(config: &Config, tidings: Arc<Tidings>, seed: u64) -> Result<Lane, ServerError> {
+    let begun = std::time::Instant::now();
+    let mut shards: Vec<_> =
+        (0..config.shards).map(|index| Shard::new(shard_config(config, index, 0))).collect();
+    let log_config = LogConfig {
+        dir: config.dir.clone(),
+        segment_bytes: config.segment_bytes,
+        durability: config.durability,
+        staged_bytes_max: config.staged_bytes_max,
+    };
+    let events = Arc::clone(&tidings);
+    let (log, recovered) = Log::open(
+        log_config,
+        &mut |record| replay(&mut shards, record),
+        Arc::new(move |event| events.take(event)),
+    )?;
+    if recovered.boot > BOOT_MAX {
+        return Err(ServerError::Boots { dir: config.dir.clone() });
+    }
+    if let Some(torn) = &recovered.torn {
+        tracing::warn!(
+            file = %torn.file.display(), offset = torn.offset, lsn = torn.lsn,
+            "cut an unfinished write off the end of the log; nothing in it was ever acknowledged as durable"
+        );
+    }
+    tracing::info!(
+        dir = %config.dir.display(), boot = recovered.boot, records = recovered.records, bytes = recovered.bytes,
+        clean = recovered.clean, elapsed_ms = begun.elapsed().as_millis() as u64, "log recovered"
+    );
+    for shard in &mut shards {
+        shard.set_boot(recovered.boot);
+    }
+    let parts = LaneParts {
+        log,
+        tidings,
+        shards,
+        durability: config.durability,
+        segment_bytes: config.segment_bytes,
+    };
+    let lane = Lane::new(parts, seed);
+    boot(&lane, config)?;
+    Ok(lane)
+}
+
+/// Replays a record of the log.
+fn replay(shards: &mut [Shard], record: RecordView<'_>) -> Result<(), String> {
+    if record.kind != EVENTS {
+        return Err(format!(
+            "its kind {} is unknown; a newer version may have written it",
+            record.kind.get()
+        ));
+    }
+    for part in Shard::parts(record.body) {
+        let (queue, part) = part.map_err(|damaged| damaged.to_string())?;
+        let damaged = |damaged: stanchion_engine::Damaged| damaged.to_string();
+        match queue {
+            Some(queue) => {
+                let index = shard_of(queue, shards.len());
+                shards[index].replay(record.lsn, part).map_err(damaged)?;
+            }
+            None => {
+                for shard in shards.iter_mut() {
+                    shard.replay(record.lsn, part).map_err(damaged)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Stages and applies the first event of this run, after which no lease ends sooner than the grace.
+fn boot(lane: &Lane, config: &Config) -> Result<(), ServerError> {
+    let now = Now { ms: lane.clock.now_ms(), entropy: 0 };
+    let mut body = Vec::new();
+    Shard::boot_event(now, config.lease_grace.as_millis() as u64, &mut body);
+    let mut records = Records::new();
+    records.begin(0, EVENTS).extend_from_slice(&body);
+    records.end();
+    let lsn = lane.log.stage(&mut records).last;
+    for index in 0..lane.shard_count() {
+        let mut state = lane.shard(index).state.lock();
+        for part in Shard::parts(&body) {
+            let (_, part) = part.map_err(|damaged| ServerError::Failed(damaged.to_string()))?;
+            state.engine.replay(lsn, part).map_err(|damaged| ServerError::Failed(damaged.to_string()))?;
+        }
+        state.last_ms = now.ms;
+    }
+    Ok(())
+}

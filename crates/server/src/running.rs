@@ -1,0 +1,241 @@
+//! A server from its start to its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stanchion_storage::OpenError;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::lifecycle::Phase;
+use crate::limits::POISONED_LIFE;
+use crate::server::Server;
+use crate::{Config, listener, reclaim, recovery, timers};
+
+/// Why a server could not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address is taken, or not ours.
+    #[error(
+        "cannot listen on {address}: {source}; choose another address with --bind or another port with --port"
+    )]
+    Bind {
+        /// Where it should have listened.
+        address: SocketAddr,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The log could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Ids of jobs have no room for another boot number.
+    #[error("{} was started more often than ids can tell; move its jobs to a new directory", dir.display())]
+    Boots {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// The operating system refused something that every server needs.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What, as a verb.
+        what: &'static str,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The log, or a shard, failed while the server ran.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// How a server ended that was told to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExitReport {
+    /// Whether every connection had its replies; otherwise the end was hurried.
+    pub orderly: bool,
+    /// How many connections it had served.
+    pub connections: u64,
+}
+
+/// A server within the caller's runtime.
+pub struct Running {
+    server: Arc<Server>,
+    address: SocketAddr,
+    task: JoinHandle<Result<ExitReport, ServerError>>,
+}
+
+/// How long connections may take to notice that they are to end at once.
+const HURRY_TIME: Duration = Duration::from_secs(1);
+
+/// Runs a server on a runtime of its own, until SIGTERM, SIGINT, SHUTDOWN or a failure ends it.
+///
+/// # Errors
+/// When it can't start, or when its log fails.
+pub fn run(config: Config) -> Result<ExitReport, ServerError> {
+    let system = |what| move |source| ServerError::System { what, source };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("stanchion")
+        .build()
+        .map_err(system("start the runtime"))?;
+    let ended = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(system("watch for SIGTERM"))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(system("watch for SIGINT"))?;
+        let running = start(config).await?;
+        let server = Arc::clone(&running.server);
+        let signals = tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => tracing::info!("SIGTERM"),
+                    _ = interrupt.recv() => tracing::info!("SIGINT"),
+                }
+                server.lifecycle.stop();
+            }
+        });
+        let ended = running.ended().await;
+        signals.abort();
+        ended
+    });
+    // A task that hangs in a system call must not keep a failed server alive.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    ended
+}
+
+/// Starts a server: it listens, answers -LOADING, and recovers its log. [`Running::ready`] waits for that.
+///
+/// # Errors
+/// When its address can't be listened on. Failures of the recovery come from [`Running::ready`] and
+/// [`Running::ended`].
+pub async fn start(config: Config) -> Result<Running, ServerError> {
+    let mut seed = [0; 20];
+    getrandom::fill(&mut seed).map_err(|error| ServerError::System {
+        what: "get random bits",
+        source: io::Error::other(error.to_string()),
+    })?;
+    let address = SocketAddr::new(config.bind, config.port);
+    let bind = |source| ServerError::Bind { address, source };
+    let socket = TcpListener::bind(address).await.map_err(bind)?;
+    let address = socket.local_addr().map_err(bind)?;
+    let server = Arc::new(Server::new(config, seed));
+    server.set_port(address.port());
+    let task = tokio::spawn(live(Arc::clone(&server), socket, address, seed));
+    Ok(Running { server, address, task })
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The phase that it is in.
+    pub fn phase(&self) -> Phase {
+        self.server.lifecycle.phase()
+    }
+
+    /// Waits until its log is recovered, or until it has failed.
+    pub async fn ready(&self) -> Phase {
+        self.server.lifecycle.reached(Phase::Serving).await;
+        self.phase()
+    }
+
+    /// Tells it to stop; the second time, to hurry.
+    pub fn stop(&self) {
+        self.server.lifecycle.stop();
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it could not recover its log, or when that failed later.
+    pub async fn ended(self) -> Result<ExitReport, ServerError> {
+        match self.task.await {
+            Ok(ended) => ended,
+            Err(panic) => Err(ServerError::Failed(format!("the server's main task failed: {panic}"))),
+        }
+    }
+}
+
+/// The whole life of a server.
+async fn live(
+    server: Arc<Server>,
+    socket: TcpListener,
+    address: SocketAddr,
+    seed: [u8; 20],
+) -> Result<ExitReport, ServerError> {
+    let (alive, mut all_gone) = mpsc::channel::<()>(1);
+    tokio::spawn(listener::accept(Arc::clone(&server), socket, alive));
+    let recovered = recover(Arc::clone(&server), seed).await;
+    let mut tasks = JoinSet::new();
+    if let Err(error) = recovered {
+        server.lifecycle.fail(error.to_string());
+        server.clients.wake_all();
+        return Err(error);
+    }
+    start_tasks(&server, &mut tasks);
+    server.lifecycle.enter(Phase::Serving);
+    tracing::info!("listening on {address}");
+    server.lifecycle.reached(Phase::Stopping).await;
+    let orderly = stop(&server, &mut all_gone).await;
+    // Nothing may be staged after the log is closed.
+    tasks.shutdown().await;
+    if let Some(why) = server.lifecycle.failure() {
+        return Err(ServerError::Failed(why));
+    }
+    let closing = Arc::clone(&server);
+    let closed = tokio::task::spawn_blocking(move || closing.lane().map(|lane| lane.log.close())).await;
+    match closed {
+        Ok(Some(Err(poison))) => Err(ServerError::Failed(poison.to_string())),
+        Err(panic) => Err(ServerError::Failed(format!("closing the log failed: {panic}"))),
+        Ok(_) => {
+            tracing::info!(orderly, "stopped");
+            Ok(ExitReport { orderly, connections: server.clients.accepted() })
+        }
+    }
+}
+
+/// Recovers the log on a thread that may block.
+async fn recover(server: Arc<Server>, seed: [u8; 20]) -> Result<(), ServerError> {
+    let seed = u64::from_le_bytes(seed[..8].try_into().expect("eight of twenty bytes"));
+    let opened = tokio::task::spawn_blocking(move || {
+        let lane = recovery::open_lane(&server.config, Arc::clone(&server.tidings), seed)?;
+        server.set_lane(lane);
+        Ok(())
+    });
+    opened.await.map_err(|panic| ServerError::Failed(format!("the recovery failed: {panic}")))?
+}
+
+/// Starts what runs besides the connections.
+fn start_tasks(server: &Arc<Server>, tasks: &mut JoinSet<()>) {
+    for index in 0..usize::from(server.config.shards) {
+        tasks.spawn(timers::run(Arc::clone(server), index));
+    }
+    tasks.spawn(reclaim::run(Arc::clone(server)));
+    let syncing = Arc::clone(server);
+    tasks.spawn(async move {
+        if let Some(lane) = syncing.lane() {
+            lane.syncer.run(&lane.log).await;
+        }
+    });
+}
+
+/// Waits until all connections are gone, by themselves or in a hurry; whether it was by themselves.
+async fn stop(server: &Server, all_gone: &mut mpsc::Receiver<()>) -> bool {
+    server.clients.wake_all();
+    let failed = server.lifecycle.phase() == Phase::Failed;
+    let patience = if failed { POISONED_LIFE } else { server.config.shutdown_timeout };
+    tokio::select! {
+        // Every connection holds a sender; without any of them this ends.
+        _ = all_gone.recv() => return true,
+        () = tokio::time::sleep(patience) => {}
+        () = server.lifecycle.reached(Phase::Hurrying), if !failed => {}
+    }
+    server.lifecycle.enter(Phase::Hurrying);
+    server.clients.wake_all();
+    _ = tokio::time::timeout(if failed { Duration::ZERO } else { HURRY_TIME }, all_gone.recv()).await;
+    false
+}

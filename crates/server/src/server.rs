@@ -1,0 +1,127 @@
+//! What all connections of a server share.
+
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
+
+use crate::Config;
+use crate::clients::Clients;
+use crate::config::Secret;
+use crate::lane::{Lane, Tidings};
+use crate::lifecycle::Lifecycle;
+use crate::stats::CommandStats;
+
+/// A server.
+pub(crate) struct Server {
+    /// What it was told at its start.
+    pub(crate) config: Config,
+    /// What CONFIG SET may change.
+    pub(crate) live: LiveConfig,
+    /// Where it is in its life.
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    /// What the log tells.
+    pub(crate) tidings: Arc<Tidings>,
+    /// Its connections.
+    pub(crate) clients: Clients,
+    /// What its commands cost.
+    pub(crate) stats: CommandStats,
+    /// When it started.
+    pub(crate) started: Instant,
+    /// 40 hex digits that name this run, as INFO shows them.
+    pub(crate) run_id: String,
+    lane: OnceLock<Lane>,
+    port: AtomicU16,
+    waiters: AtomicU64,
+}
+
+/// What CONFIG SET may change.
+pub(crate) struct LiveConfig {
+    /// What clients must say to AUTH.
+    pub(crate) password: RwLock<Option<Secret>>,
+    clients_max: AtomicU32,
+    idle_timeout_ms: AtomicU64,
+}
+
+impl Server {
+    /// A server that is starting: it has no lane yet.
+    pub(crate) fn new(config: Config, seed: [u8; 20]) -> Server {
+        let lifecycle = Arc::new(Lifecycle::new());
+        Server {
+            live: LiveConfig::new(&config),
+            tidings: Arc::new(Tidings::new(Arc::clone(&lifecycle))),
+            lifecycle,
+            clients: Clients::default(),
+            stats: CommandStats::new(),
+            started: Instant::now(),
+            run_id: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
+            lane: OnceLock::new(),
+            port: AtomicU16::new(config.port),
+            waiters: AtomicU64::new(0),
+            config,
+        }
+    }
+
+    /// The lane, once the log is recovered.
+    #[inline]
+    pub(crate) fn lane(&self) -> Option<&Lane> {
+        self.lane.get()
+    }
+
+    /// The log is recovered.
+    pub(crate) fn set_lane(&self, lane: Lane) {
+        assert!(self.lane.set(lane).is_ok(), "a server recovers its log once");
+    }
+
+    /// Wakes `wake` once the log has room; false when it has some already.
+    pub(crate) fn wait_for_room(&self, wake: &Arc<tokio::sync::Notify>) -> bool {
+        self.lane().is_some_and(|lane| self.tidings.wait_for_room(&lane.log, wake))
+    }
+
+    /// The port that it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port.load(Ordering::Relaxed)
+    }
+
+    /// The system has chosen a port.
+    pub(crate) fn set_port(&self, port: u16) {
+        self.port.store(port, Ordering::Relaxed);
+    }
+
+    /// A number for a blocked claim, never used twice in a run.
+    pub(crate) fn next_waiter(&self) -> stanchion_engine::WaiterId {
+        stanchion_engine::WaiterId(self.waiters.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+impl LiveConfig {
+    fn new(config: &Config) -> LiveConfig {
+        LiveConfig {
+            password: RwLock::new(config.password.clone()),
+            clients_max: AtomicU32::new(config.clients_max),
+            idle_timeout_ms: AtomicU64::new(config.idle_timeout.as_millis() as u64),
+        }
+    }
+
+    /// How many clients may be connected at once.
+    pub(crate) fn clients_max(&self) -> u32 {
+        self.clients_max.load(Ordering::Relaxed)
+    }
+
+    /// Changes it.
+    pub(crate) fn set_clients_max(&self, max: u32) {
+        self.clients_max.store(max, Ordering::Relaxed);
+    }
+
+    /// A client that says nothing for so long is disconnected; `None`: never.
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        let ms = self.idle_timeout_ms.load(Ordering::Relaxed);
+        (ms > 0).then(|| Duration::from_millis(ms))
+    }
+
+    /// Changes it.
+    pub(crate) fn set_idle_timeout(&self, timeout: Duration) {
+        self.idle_timeout_ms.store(timeout.as_millis() as u64, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,84 @@
+//! What a connection remembers from one command to the next.
+
+use std::sync::Arc;
+
+use stanchion_engine::Pushed;
+use stanchion_protocol::Proto;
+use stanchion_storage::Lsn;
+use tokio::time::Instant;
+
+use crate::bound::Bound;
+use crate::clients::Client;
+use crate::commands::LongTask;
+use crate::commands::transaction::Queued;
+use crate::stats::RunStats;
+use crate::waiter::Waiter;
+
+/// The state of a connection, as far as commands see it.
+pub(crate) struct Session {
+    /// What others know of it.
+    pub(crate) client: Arc<Client>,
+    /// The protocol of its replies.
+    pub(crate) proto: Proto,
+    /// Whether it may use commands.
+    pub(crate) authenticated: bool,
+    /// Commands that wait for EXEC.
+    pub(crate) queued: Option<Queued>,
+    /// Claims that end with the connection.
+    pub(crate) bound: Bound,
+    /// What its next command waits for.
+    pub(crate) pending: Option<Pending>,
+    /// Nothing more is run; it closes once its replies are written.
+    pub(crate) closing: bool,
+    /// The shard at which QMCLAIM MATCH goes on.
+    pub(crate) next_shard: usize,
+    /// What the current run of commands did.
+    pub(crate) run: RunStats,
+    /// Reused for pushes.
+    pub(crate) pushed: Vec<Pushed>,
+}
+
+/// A command that is not finished; those behind it wait.
+pub(crate) enum Pending {
+    /// A claim waits for a job.
+    Claim(Blocked),
+    /// Work in bounded steps.
+    Task(LongTask),
+    /// WAITAOF waits for the disk.
+    Sync {
+        /// Up to this record.
+        lsn: Lsn,
+        /// Until then.
+        deadline: Option<Instant>,
+    },
+}
+
+/// A claim that waits for a job.
+pub(crate) struct Blocked {
+    /// What serves it.
+    pub(crate) waiter: Arc<Waiter>,
+    /// Where it is parked.
+    pub(crate) shards: Vec<usize>,
+    /// Until then.
+    pub(crate) deadline: Option<Instant>,
+    /// The leases end with the connection.
+    pub(crate) bound: bool,
+}
+
+impl Session {
+    /// A connection that has said nothing yet.
+    pub(crate) fn new(client: Arc<Client>, authenticated: bool) -> Session {
+        Session {
+            next_shard: client.id as usize,
+            client,
+            proto: Proto::Resp2,
+            authenticated,
+            queued: None,
+            bound: Bound::default(),
+            pending: None,
+            closing: false,
+            run: RunStats::default(),
+            pushed: Vec::new(),
+        }
+    }
+}

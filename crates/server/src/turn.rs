@@ -1,0 +1,184 @@
+//! A turn of a connection: decodes and runs the commands that are there, with no await inside.
+
+use stanchion_protocol::table::{self, Flags};
+use stanchion_protocol::{Args, CommandError, CommandSpec, Decoded, Decoder, ErrorCode, Reply, parse};
+
+use crate::commands;
+use crate::holds::Holds;
+use crate::lane::Lane;
+use crate::lifecycle::Phase;
+use crate::limits::{BARRIERS_MAX, OUTPUT_PAUSE_BYTES, TURN_WORK};
+use crate::outbox::Outbox;
+use crate::server::Server;
+use crate::session::Session;
+
+/// How a turn ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Progress {
+    /// All commands that were there were run.
+    Idle,
+    /// There is more, after others had their turn.
+    More,
+    /// A command waits, and all behind it.
+    Pending,
+    /// The log has no room for more.
+    NoRoom,
+    /// The replies have to go out first.
+    Full,
+    /// The connection ends once its replies are out.
+    Closing,
+}
+
+/// What commands work with.
+pub(crate) struct Turn<'t, 'a> {
+    /// The server.
+    pub(crate) server: &'a Server,
+    /// The locks; `None` while the log is recovered.
+    pub(crate) holds: Option<Holds<'a>>,
+    /// The connection.
+    pub(crate) session: &'t mut Session,
+    /// Its replies.
+    pub(crate) outbox: &'t mut Outbox,
+}
+
+impl<'t, 'a> Turn<'t, 'a> {
+    /// A turn of a connection.
+    pub(crate) fn new(server: &'a Server, session: &'t mut Session, outbox: &'t mut Outbox) -> Turn<'t, 'a> {
+        Turn { server, holds: server.lane().map(Holds::new), session, outbox }
+    }
+
+    /// Runs the commands in `input` until none is left or something has to happen first.
+    pub(crate) fn run(&mut self, decoder: &mut Decoder, input: &[u8]) -> Progress {
+        let progress = self.run_commands(decoder, input);
+        self.end_hold();
+        progress
+    }
+
+    fn run_commands(&mut self, decoder: &mut Decoder, input: &[u8]) -> Progress {
+        let phase = self.server.lifecycle.phase();
+        loop {
+            if self.session.closing {
+                return Progress::Closing;
+            }
+            if self.session.pending.is_some() {
+                return Progress::Pending;
+            }
+            if self.outbox.unsent_bytes() >= OUTPUT_PAUSE_BYTES || self.outbox.barriers() >= BARRIERS_MAX {
+                return Progress::Full;
+            }
+            if self.session.run.calls() >= TURN_WORK {
+                return Progress::More;
+            }
+            if self.holds.as_ref().is_some_and(|holds| !holds.lane().log.has_room()) && phase != Phase::Failed
+            {
+                return Progress::NoRoom;
+            }
+            match decoder.decode(input) {
+                Ok(Decoded::Incomplete) => return Progress::Idle,
+                Ok(Decoded::Command) => self.request(decoder.args(input), phase),
+                Ok(Decoded::TooLarge(error)) => self.refuse(&error),
+                Err(framing) => {
+                    self.reply().error(ErrorCode::Err, &framing.to_string());
+                    self.session.closing = true;
+                }
+            }
+            if self.session.authenticated {
+                decoder.set_authenticated(true);
+            }
+        }
+    }
+
+    /// Runs or queues a request.
+    fn request(&mut self, args: Args<'_>, phase: Phase) {
+        let spec = match table::resolve(args) {
+            Ok(spec) => spec,
+            Err(error) => return self.refuse(&error),
+        };
+        self.session.run.call(spec);
+        if let Err(error) = self.admit(spec, phase) {
+            self.session.run.error(spec);
+            return self.refuse(&error);
+        }
+        if self.session.queued.is_some() && !commands::transaction::runs_at_once(spec) {
+            return commands::transaction::queue(self, spec, args);
+        }
+        self.command(spec, args);
+    }
+
+    /// Whether this connection may run the command now.
+    #[inline]
+    fn admit(&self, spec: &CommandSpec, phase: Phase) -> Result<(), CommandError> {
+        if !self.session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
+            return Err(CommandError::with_code(ErrorCode::NoAuth, "Authentication required."));
+        }
+        if phase == Phase::Failed {
+            return Err(CommandError::with_code(ErrorCode::MisConf, self.failure()));
+        }
+        if self.holds.is_none() && !spec.flags.has(Flags::LOADING) {
+            return Err(CommandError::with_code(
+                ErrorCode::Loading,
+                "Stanchion is loading its log; try again later",
+            ));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn failure(&self) -> String {
+        let why = self.server.lifecycle.failure().unwrap_or_default();
+        format!("the outcome of this command is unknown, for the log failed: {why}")
+    }
+
+    /// Runs a command.
+    #[inline]
+    pub(crate) fn command(&mut self, spec: &'static CommandSpec, args: Args<'_>) {
+        if !parse::is_queue_command(spec) {
+            return commands::run_redis(self, spec, args);
+        }
+        match parse::parse(spec, args, &self.server.config.limits) {
+            Ok(command) => commands::run(self, spec, &command),
+            Err(error) => self.fail(spec, &error),
+        }
+    }
+
+    /// Answers an error of a command that ran.
+    #[cold]
+    pub(crate) fn fail(&mut self, spec: &CommandSpec, error: &CommandError) {
+        self.session.run.error(spec);
+        self.reply().command_error(error);
+    }
+
+    /// Answers a request that is no command: within a transaction, EXEC will do nothing.
+    #[cold]
+    pub(crate) fn refuse(&mut self, error: &CommandError) {
+        if let Some(queued) = &mut self.session.queued {
+            queued.spoil();
+        }
+        self.reply().command_error(error);
+    }
+
+    /// The next reply.
+    #[inline]
+    pub(crate) fn reply(&mut self) -> Reply<'_> {
+        self.outbox.reply(self.session.proto)
+    }
+
+    /// The parts that queue commands work with.
+    #[inline]
+    pub(crate) fn parts(&mut self) -> (&mut Holds<'a>, &mut Session, &mut Outbox) {
+        let holds = self.holds.as_mut().expect("queue commands are refused while the log is recovered");
+        (holds, self.session, self.outbox)
+    }
+
+    /// The lane.
+    pub(crate) fn lane(&self) -> &'a Lane {
+        self.holds.as_ref().expect("queue commands are refused while the log is recovered").lane()
+    }
+
+    /// Gives the lock back.
+    pub(crate) fn end_hold(&mut self) {
+        if let Some(holds) = &mut self.holds {
+            holds.end(self.outbox);
+        }
+    }
+}
