@@ -1,0 +1,101 @@
+//! Whose turn it is: a group that gets its first claimable job joins the end, a claim takes the front.
+//!
+//! What one tick makes claimable joins in no particular order, so the turn is a list of sets: a claim takes
+//! any group of the first one. The engine finds out lazily that all ready jobs of a group are superseded; if
+//! such a group gets a new job meanwhile, it may have kept its place: it floats until it is claimed.
+
+use stanchion_protocol::command::State;
+
+use super::Queue;
+
+type Group = Vec<u8>;
+
+/// The order of turns between the groups of a queue.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Turns {
+    line: Vec<Vec<Group>>,
+    floating: Vec<Group>,
+    lingering: Vec<Group>,
+}
+
+impl Turns {
+    /// The group may be the next one.
+    pub(crate) fn may_be_next(&self, group: &[u8]) -> bool {
+        let front = self.line.first().into_iter().flatten();
+        front.chain(&self.floating).any(|next| next == group)
+    }
+
+    /// It has had its turn: when it is still claimable, it joins the end.
+    pub(crate) fn took_turn(&mut self, group: &[u8]) {
+        self.leave(group);
+    }
+
+    /// Where it stands is the engine's to know from here on.
+    pub(crate) fn float(&mut self, group: &[u8]) {
+        let stands = self.line.iter().flatten().any(|other| other == group);
+        if stands {
+            self.leave(group);
+            self.floating.push(group.to_vec());
+        }
+    }
+
+    /// A restart keeps no order.
+    pub(crate) fn forget(&mut self) {
+        self.floating.extend(self.line.drain(..).flatten());
+    }
+
+    fn leave(&mut self, group: &[u8]) {
+        for set in &mut self.line {
+            set.retain(|other| other != group);
+        }
+        self.line.retain(|set| !set.is_empty());
+        self.floating.retain(|other| other != group);
+    }
+}
+
+impl Queue {
+    /// Groups with a job that can be claimed, cap considered.
+    pub(crate) fn claimable_groups(&self) -> Vec<Group> {
+        let mut groups: Vec<Group> = self.jobs.iter().map(|job| job.group.clone()).collect();
+        groups.sort();
+        groups.dedup();
+        groups.retain(|group| self.first_of(group).is_some() && !self.group_at_cap(group));
+        groups
+    }
+
+    pub(crate) fn group_at_cap(&self, group: &[u8]) -> bool {
+        let claimed = self.jobs.iter().filter(|job| job.state == State::Claimed && job.group == group).count();
+        self.settings.group_concurrency != 0 && claimed as u64 >= self.settings.group_concurrency
+    }
+
+    /// Brings the line up to date after a change.
+    pub(crate) fn refresh_turns(&mut self) {
+        let claimable = self.claimable_groups();
+        let mut lingering = std::mem::take(&mut self.turns.lingering);
+        let has_ready = |group: &Group| {
+            self.jobs.iter().any(|job| job.state == State::Ready && job.group == *group)
+                && !self.group_at_cap(group)
+        };
+        let standing: Vec<Group> =
+            self.turns.line.iter().flatten().chain(&self.turns.floating).cloned().collect();
+        let (left, stayed): (Vec<Group>, Vec<Group>) =
+            standing.into_iter().partition(|group| !claimable.contains(group));
+        let lingers: Vec<Group> = left.iter().filter(|group| has_ready(group)).cloned().collect();
+        lingering.retain(has_ready);
+        lingering.extend(lingers);
+        for group in &left {
+            self.turns.leave(group);
+        }
+        let mut joining = Vec::new();
+        for group in claimable.into_iter().filter(|group| !stayed.contains(group)) {
+            match lingering.iter().position(|other| *other == group) {
+                Some(at) => self.turns.floating.push(lingering.remove(at)),
+                None => joining.push(group),
+            }
+        }
+        if !joining.is_empty() {
+            self.turns.line.push(joining);
+        }
+        self.turns.lingering = lingering;
+    }
+}

@@ -1,0 +1,154 @@
+//! A shard and its model side by side: whatever is done to the one is explained by the other, and both are
+//! compared after each step.
+
+use stanchion_protocol::command::{QueueCommand, Take};
+use stanchion_protocol::id::Receipt;
+
+use crate::{Now, SettingsPatch, WaitFor, WaiterId};
+
+use super::compare::compare;
+use super::model::{Model, Verdict, Waiter, must};
+use super::rig::{Answer, Handed, LEASE_GRACE_MS, Rig};
+
+/// What a blocked claim got.
+pub(crate) struct Served {
+    pub(crate) waiter: WaiterId,
+    pub(crate) jobs: Vec<Handed>,
+}
+
+/// A shard and its model.
+pub(crate) struct Pair {
+    pub(crate) rig: Rig,
+    pub(crate) model: Model,
+}
+
+impl Pair {
+    /// Both empty.
+    pub(crate) fn new(now: u64) -> Pair {
+        let mut model = Model::new(1);
+        model.ticked_at = now;
+        Pair { rig: Rig::new(now, SettingsPatch::default()), model }
+    }
+
+    /// One command.
+    pub(crate) fn run(&mut self, command: &QueueCommand<'_>) -> Result<Answer, String> {
+        let answer = self.rig.run(command);
+        self.model
+            .explain(self.rig.now, command, &answer, &self.rig.shard)
+            .map_err(|why| format!("{command:?} answers {answer:?}: {why}"))?;
+        self.check()?;
+        Ok(answer)
+    }
+
+    /// Time passes, and what is due fires.
+    pub(crate) fn advance(&mut self, ms: u64) -> Verdict {
+        let now = self.rig.now + ms;
+        if let Some(due) = self.model.next_due()
+            && due <= now
+        {
+            let deadline = self.rig.shard.next_deadline();
+            must!(deadline.is_some_and(|at| at <= due), "due at {due}, but the deadline is {deadline:?}");
+        }
+        self.rig.now = now;
+        self.rig.tick();
+        self.model.tick(now, &self.rig.shard)?;
+        let deadline = self.rig.shard.next_deadline();
+        must!(deadline.is_none_or(|at| at > now), "all is fired up to {now}, but the deadline is {deadline:?}");
+        self.check()
+    }
+
+    /// The connection of BOUND claims is gone.
+    pub(crate) fn lapse(&mut self, queue: &[u8], receipts: &[Receipt]) -> Result<u64, String> {
+        let count = self.rig.hold(|shard, now, log| shard.lapse(now, queue, receipts, log));
+        self.model.lapse(self.rig.now, queue, receipts, count)?;
+        self.settle()?;
+        Ok(count)
+    }
+
+    /// DEL.
+    pub(crate) fn delete_queue(&mut self, queue: &[u8]) -> Result<bool, String> {
+        let existed = self.rig.hold(|shard, now, log| shard.delete_queue(now, queue, log));
+        self.model.delete_queue(queue, existed)?;
+        self.settle()?;
+        Ok(existed)
+    }
+
+    /// Background steps: all of them, or one.
+    pub(crate) fn sweep(&mut self, to_the_end: bool) -> Verdict {
+        if to_the_end {
+            self.rig.sweep();
+        } else {
+            self.rig.sweep_a_little();
+        }
+        self.settle()?;
+        if to_the_end { self.model.swept() } else { Ok(()) }
+    }
+
+    /// Ends the server and starts it again from its log.
+    pub(crate) fn restart(&mut self, down_ms: u64) -> Verdict {
+        self.rig.check_replay()?;
+        self.rig.restart(down_ms);
+        let now = self.rig.now;
+        self.model.restart(now, LEASE_GRACE_MS);
+        // What fell due meanwhile fires at the first tick.
+        self.rig.tick();
+        self.model.tick(now, &self.rig.shard)?;
+        self.check()
+    }
+
+    /// A claim blocks; no queue: it matches all.
+    pub(crate) fn park(&mut self, id: WaiterId, queue: Option<&[u8]>, group: Option<&[u8]>) {
+        let on = match queue {
+            Some(queue) => WaitFor::Queue(queue),
+            None => WaitFor::Match { globs: &[b"*"], except: &[] },
+        };
+        self.rig.shard.park(id, on, group);
+        let (queue, group) = (queue.map(<[u8]>::to_vec), group.map(<[u8]>::to_vec));
+        self.model.waiters.push(Waiter { id, queue, group });
+    }
+
+    /// A blocked claim gives up.
+    pub(crate) fn unpark(&mut self, id: WaiterId) {
+        self.rig.shard.unpark(id);
+        self.model.waiters.retain(|waiter| waiter.id != id);
+    }
+
+    /// Serves the blocked claims that can be served, one job each.
+    pub(crate) fn serve(&mut self) -> Result<Vec<Served>, String> {
+        let mut served = Vec::new();
+        loop {
+            let now = self.rig.now;
+            let Some(grant) = self.rig.shard.next_grant(Now { ms: now, entropy: 0 }) else { break };
+            self.model.grant(now, &grant)?;
+            let waiter = self.model.waiters.iter().find(|waiter| waiter.id == grant.waiter).cloned();
+            let group = waiter.ok_or("a grant to nobody who waits")?.group;
+            let take = Take { group: group.as_deref(), ..one() };
+            let command = claim(&grant.queue, take);
+            let Answer::Jobs(jobs) = self.run(&command)? else { panic!("a claim answers jobs") };
+            must!(!jobs.is_empty(), "{grant:?} had no job");
+            self.unpark(grant.waiter);
+            served.push(Served { waiter: grant.waiter, jobs });
+        }
+        self.model.no_grant(self.rig.now)?;
+        Ok(served)
+    }
+
+    fn settle(&mut self) -> Verdict {
+        self.model.settle(self.rig.now, &self.rig.shard);
+        self.check()
+    }
+
+    fn check(&self) -> Verdict {
+        compare(self.rig.now, &self.rig.shard, &self.model)
+    }
+}
+
+/// A claim of one job, by nobody in particular.
+pub(crate) fn one() -> Take<'static> {
+    Take { count: 1, lease_ms: None, block_ms: None, group: None, worker: None, bound: false, meta: false }
+}
+
+/// QCLAIM without acks.
+pub(crate) fn claim<'a>(queue: &'a [u8], take: Take<'a>) -> QueueCommand<'a> {
+    QueueCommand::Claim(stanchion_protocol::command::Claim { queue, take, acks: Default::default() })
+}

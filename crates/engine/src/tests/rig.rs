@@ -1,0 +1,384 @@
+//! A shard with its log in memory: runs commands as the server does, one record each, and can start again
+//! from the records that reclaiming left.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use stanchion_protocol::command::{Nack, NewJob, QueueCommand, Retry, Selection, Sources, Take, When};
+use stanchion_protocol::id::{JobId, Receipt};
+
+use crate::{
+    Claimed, Lsn, Nacked, Now, Purge, Pushed, Refusal, SettingsPatch, Shard, ShardConfig, Step,
+};
+
+use super::pair::{claim, one};
+
+/// Milliseconds that leases last after a start at least.
+pub(crate) const LEASE_GRACE_MS: u64 = 60_000;
+
+/// What the engine answered.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Answer {
+    /// QPUSH, QMPUSH.
+    Pushed(Result<Vec<Pushed>, Refusal>),
+    /// QROOT.
+    Flag(bool),
+    /// QCLAIM, QMCLAIM.
+    Jobs(Vec<Handed>),
+    /// Everything that counts.
+    Count(u64),
+    /// QNACK.
+    Nacked(Nacked),
+    /// OK or not.
+    Done(Result<(), Refusal>),
+}
+
+/// A job of a claim's reply.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Handed {
+    pub(crate) queue: Vec<u8>,
+    pub(crate) receipt: Receipt,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) attempt: u32,
+    pub(crate) group: Vec<u8>,
+}
+
+/// A shard, its log and its clock.
+pub(crate) struct Rig {
+    pub(crate) shard: Shard,
+    pub(crate) now: u64,
+    boot: u32,
+    /// What the log holds: the records from the first that was not reclaimed on.
+    pub(crate) records: VecDeque<(Lsn, Vec<u8>)>,
+    next_lsn: Lsn,
+    entropy: u64,
+    /// Records below this one are being reclaimed.
+    reclaiming: Option<Lsn>,
+    /// The file's settings of every queue.
+    file: SettingsPatch,
+}
+
+impl Rig {
+    /// An empty shard that starts at this instant.
+    pub(crate) fn new(now: u64, file: SettingsPatch) -> Rig {
+        let shard = empty_shard(1, &file);
+        let mut rig = Rig {
+            shard,
+            now,
+            boot: 1,
+            records: VecDeque::new(),
+            next_lsn: 1,
+            entropy: 0x9e37_79b9_7f4a_7c15,
+            reclaiming: None,
+            file,
+        };
+        rig.announce_boot();
+        rig
+    }
+
+    /// One hold of the shard with at most one record.
+    pub(crate) fn hold<T>(&mut self, work: impl FnOnce(&mut Shard, Now, &mut Vec<u8>) -> T) -> T {
+        // xorshift: any bits do.
+        self.entropy ^= self.entropy << 13;
+        self.entropy ^= self.entropy >> 7;
+        self.entropy ^= self.entropy << 17;
+        let now = Now { ms: self.now, entropy: self.entropy };
+        let mut log = Vec::new();
+        self.shard.begin(self.next_lsn);
+        let answer = work(&mut self.shard, now, &mut log);
+        if !log.is_empty() {
+            self.records.push_back((self.next_lsn, log));
+            self.next_lsn += 1;
+        }
+        answer
+    }
+
+    /// Runs a command that may change something; panics on one that only reads.
+    pub(crate) fn run(&mut self, command: &QueueCommand<'_>) -> Answer {
+        match command {
+            QueueCommand::Push(push) => self.hold(|shard, now, log| {
+                let mut out = Vec::new();
+                let done = shard.push(now, push.queue, &push.jobs, log, &mut out);
+                Answer::Pushed(done.map(|()| out))
+            }),
+            QueueCommand::Root { queue, root, group } => {
+                self.hold(|shard, now, log| Answer::Flag(shard.root(now, queue, group, *root, log)))
+            }
+            QueueCommand::Claim(claim) => self.hold(|shard, now, log| {
+                shard.ack(now, claim.queue, &claim.acks, log);
+                let mut out = Claimed::default();
+                shard.claim(now, claim.queue, &claim.take, log, &mut out);
+                Answer::Jobs(handed(shard, &out))
+            }),
+            QueueCommand::ClaimMany(claim) => self.hold(|shard, now, log| {
+                let mut out = Claimed::default();
+                match &claim.from {
+                    Sources::Queues(names) => {
+                        for name in names {
+                            let left = claim.take.count - out.len() as u32;
+                            if left > 0 {
+                                shard.claim(now, name, &Take { count: left, ..claim.take }, log, &mut out);
+                            }
+                        }
+                    }
+                    Sources::Match { globs, except } => {
+                        shard.claim_matching(now, globs, except, &claim.take, log, &mut out);
+                    }
+                }
+                Answer::Jobs(handed(shard, &out))
+            }),
+            QueueCommand::Ack { queue, receipts } => {
+                self.hold(|shard, now, log| Answer::Count(shard.ack(now, queue, receipts, log)))
+            }
+            QueueCommand::Nack(nack) => self.hold(|shard, now, log| Answer::Nacked(shard.nack(now, nack, log))),
+            QueueCommand::Release { queue, delay_ms, receipts } => self
+                .hold(|shard, now, log| Answer::Count(shard.release(now, queue, *delay_ms, receipts, log))),
+            QueueCommand::Extend { queue, lease_ms, receipts } => {
+                self.hold(|shard, now, log| Answer::Count(shard.extend(now, queue, *lease_ms, receipts, log)))
+            }
+            QueueCommand::Pause { queue, what, for_ms } => self.hold(|shard, now, log| {
+                shard.pause(now, queue, *what, *for_ms, log);
+                Answer::Done(Ok(()))
+            }),
+            QueueCommand::Resume { queue } => self.hold(|shard, now, log| {
+                shard.resume(now, queue, log);
+                Answer::Done(Ok(()))
+            }),
+            QueueCommand::ConfigSet { queue, pairs } => {
+                self.hold(|shard, now, log| Answer::Done(shard.config_set(now, queue, pairs, log)))
+            }
+            QueueCommand::ConfigUnset { queue, keys } => {
+                self.hold(|shard, now, log| Answer::Done(shard.config_unset(now, queue, keys, log)))
+            }
+            QueueCommand::Requeue { queue, jobs } => Answer::Count(self.requeue(queue, jobs)),
+            QueueCommand::Del { queue, jobs } => self.hold(|shard, now, log| {
+                Answer::Count(match jobs {
+                    Selection::Ids(ids) => shard.delete(now, queue, ids, log),
+                    Selection::Key { key, group } => shard.delete_key(now, queue, group, key, log),
+                    Selection::Dead { .. } => panic!("QDEL has no DEAD"),
+                })
+            }),
+            QueueCommand::Purge { queue, state, group } => {
+                let mut purge = Purge::begin(&self.shard);
+                let mut purged = 0;
+                loop {
+                    match self
+                        .hold(|shard, now, log| shard.purge(now, queue, *state, *group, &mut purge, log))
+                    {
+                        Step::More(count) => purged += count,
+                        Step::Done(count) => return Answer::Count(purged + count),
+                    }
+                }
+            }
+            command => panic!("{command:?} only reads"),
+        }
+    }
+
+    fn requeue(&mut self, queue: &[u8], jobs: &Selection<'_>) -> u64 {
+        match jobs {
+            Selection::Ids(ids) => self.hold(|shard, now, log| shard.requeue(now, queue, ids, log)),
+            Selection::Dead { group, count } => {
+                let through = self.shard.newest_id();
+                let (mut done, limit) = (0, count.unwrap_or(u64::MAX));
+                loop {
+                    match self.hold(|shard, now, log| {
+                        shard.requeue_dead(now, queue, *group, limit - done, through, log)
+                    }) {
+                        Step::More(count) => done += count,
+                        Step::Done(count) => return done + count,
+                    }
+                }
+            }
+            Selection::Key { .. } => panic!("QREQUEUE has no KEY"),
+        }
+    }
+
+    /// Fires everything that is due.
+    pub(crate) fn tick(&mut self) {
+        while self.hold(|shard, now, log| shard.tick(now, log)) {}
+    }
+
+    /// Background steps to the end.
+    pub(crate) fn sweep(&mut self) {
+        while self.hold(|shard, now, log| shard.background(now, log)) {}
+        assert!(!self.shard.has_background(), "background() is done, but there is more");
+    }
+
+    /// One background step; whether there is more.
+    pub(crate) fn sweep_a_little(&mut self) -> bool {
+        self.hold(|shard, now, log| shard.background(now, log))
+    }
+
+
+    /// One step of reclaiming the records up to here; whether there is more. Then they are gone.
+    pub(crate) fn reclaim_a_little(&mut self, bytes: usize) -> bool {
+        let below = *self.reclaiming.get_or_insert(self.next_lsn);
+        match self.hold(|shard, now, log| shard.reclaim(now, below, bytes, log)) {
+            Step::More(_) => true,
+            Step::Done(_) => {
+                self.reclaiming = None;
+                self.records.retain(|(lsn, _)| *lsn >= below);
+                false
+            }
+        }
+    }
+
+    /// Reclaims everything, in small steps.
+    pub(crate) fn reclaim(&mut self) {
+        while self.reclaim_a_little(200) {}
+        while self.reclaim_a_little(200) {}
+    }
+
+    /// A shard of the next boot, fed with the first `count` records.
+    pub(crate) fn replayed(&self, count: usize) -> Shard {
+        let mut shard = empty_shard(self.boot + 1, &self.file);
+        for (lsn, body) in self.records.iter().take(count) {
+            replay(&mut shard, *lsn, body);
+        }
+        shard
+    }
+
+    /// Ends the server and starts it again `down_ms` later from the log alone.
+    pub(crate) fn restart(&mut self, down_ms: u64) {
+        self.shard = self.replayed(self.records.len());
+        self.boot += 1;
+        self.now = (self.now + down_ms).max(self.shard.last_now());
+        self.reclaiming = None;
+        self.announce_boot();
+    }
+
+    fn announce_boot(&mut self) {
+        let mut body = Vec::new();
+        Shard::boot_event(Now { ms: self.now, entropy: 0 }, LEASE_GRACE_MS, &mut body);
+        replay(&mut self.shard, self.next_lsn, &body);
+        self.records.push_back((self.next_lsn, body));
+        self.next_lsn += 1;
+    }
+
+    /// The number of the next record.
+    pub(crate) fn next_lsn(&self) -> Lsn {
+        self.next_lsn
+    }
+
+    /// The log alone makes the same shard.
+    pub(crate) fn check_replay(&self) -> Result<(), String> {
+        let replayed = self.replayed(self.records.len());
+        replayed.check().map_err(|why| format!("after replay: {why}"))?;
+        same(&self.shard.dump(), &replayed.dump())
+    }
+
+    /// The shard's own checks.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.shard.check()
+    }
+}
+
+/// Commands in short, for tests that are programs.
+impl Rig {
+    /// Pushes a job that is ready at once.
+    pub(crate) fn push(&mut self, queue: &[u8], group: &[u8], payload: &[u8]) -> JobId {
+        self.push_one(queue, NewJob { payload, group, ..plain() })
+    }
+
+    /// Pushes a job that is ready after so long.
+    pub(crate) fn push_delayed(&mut self, queue: &[u8], delay_ms: u64) -> JobId {
+        self.push_one(queue, NewJob { when: When::Delay(delay_ms), ..plain() })
+    }
+
+    fn push_one(&mut self, queue: &[u8], job: NewJob<'_>) -> JobId {
+        let mut out = Vec::new();
+        self.hold(|shard, now, log| shard.push(now, queue, &[job], log, &mut out)).unwrap();
+        match out[..] {
+            [Pushed::Ready(id) | Pushed::Delayed(id)] => id,
+            ref other => panic!("a plain push answers {other:?}"),
+        }
+    }
+
+    /// Claims so many.
+    pub(crate) fn claim(&mut self, queue: &[u8], count: u32) -> Vec<Handed> {
+        let take = Take { count, ..one() };
+        match self.run(&claim(queue, take)) {
+            Answer::Jobs(jobs) => jobs,
+            other => panic!("a claim answers {other:?}"),
+        }
+    }
+
+    /// QACK of one.
+    pub(crate) fn ack(&mut self, queue: &[u8], receipt: Receipt) -> u64 {
+        self.hold(|shard, now, log| shard.ack(now, queue, &[receipt], log))
+    }
+
+    /// QNACK without more words.
+    pub(crate) fn nack(&mut self, queue: &[u8], receipt: Receipt) -> Nacked {
+        let nack = Nack { queue, receipt, retry: Retry::Backoff, error: None };
+        self.hold(|shard, now, log| shard.nack(now, &nack, log))
+    }
+
+    /// QNACK DEAD.
+    pub(crate) fn kill(&mut self, queue: &[u8], receipt: Receipt) {
+        let nack = Nack { queue, receipt, retry: Retry::Dead, error: None };
+        assert_eq!(self.hold(|shard, now, log| shard.nack(now, &nack, log)), Nacked::Dead);
+    }
+
+    /// QREQUEUE DEAD.
+    pub(crate) fn requeue_dead(&mut self, queue: &[u8]) -> u64 {
+        self.requeue(queue, &Selection::Dead { group: None, count: None })
+    }
+
+    /// QCONFIG SET of one.
+    pub(crate) fn config_set(&mut self, queue: &[u8], name: &str, value: &str) -> Result<(), Refusal> {
+        let pairs = [(name.as_bytes(), value.as_bytes())];
+        self.hold(|shard, now, log| shard.config_set(now, queue, &pairs, log))
+    }
+}
+
+/// A job without options.
+pub(crate) fn plain() -> NewJob<'static> {
+    NewJob {
+        payload: b"x",
+        when: When::Now,
+        group: b"",
+        priority: 0,
+        dedupe: None,
+        root: None,
+        ttl_ms: None,
+        attempts_max: None,
+    }
+}
+
+fn empty_shard(boot: u32, file: &SettingsPatch) -> Shard {
+    let file = file.clone();
+    Shard::new(ShardConfig { index: 0, count: 1, boot, file: Arc::new(move |_| file.clone()) })
+}
+
+/// Feeds all parts of a record to the one shard.
+pub(crate) fn replay(shard: &mut Shard, lsn: Lsn, body: &[u8]) {
+    for part in Shard::parts(body) {
+        let (_, events) = part.expect("the record was written a moment ago");
+        shard.replay(lsn, events).expect("the record was written a moment ago");
+    }
+}
+
+fn handed(shard: &Shard, claimed: &Claimed) -> Vec<Handed> {
+    let view = |job| {
+        let view = shard.view(job);
+        Handed {
+            queue: view.queue.to_vec(),
+            receipt: view.receipt,
+            payload: view.payload.to_vec(),
+            attempt: view.attempts,
+            group: view.group.to_vec(),
+        }
+    };
+    claimed.jobs().iter().copied().map(view).collect()
+}
+
+/// The first line in which two dumps differ.
+pub(crate) fn same(live: &str, other: &str) -> Result<(), String> {
+    if live == other {
+        return Ok(());
+    }
+    let missing: Vec<&str> = live.lines().filter(|line| !other.lines().any(|o| o == *line)).collect();
+    let extra: Vec<&str> = other.lines().filter(|line| !live.lines().any(|l| l == *line)).collect();
+    Err(format!("only the live shard has\n{}\nonly the other has\n{}", missing.join("\n"), extra.join("\n")))
+}

@@ -1,0 +1,388 @@
+//! `check(&["0 QPUSH q a DEDUPE k -> ready #1", ...])`: what a queue does, one line a step.
+//!
+//! A line is the instant in ms since the script's start, a command as a client writes it (the protocol's own
+//! parser reads it), and what it answers. Time passes as in the server: what is due fires before the command.
+//!
+//! - `#2` is the second id that was issued, `#2.3` the receipt of the third claim of that job. `""` is an
+//!   empty word, `T+500` the instant 500 as a Unix time.
+//! - Answers are words: `ready #1`, `duplicate #1`; claimed jobs are `#1.1=payload`, from several queues
+//!   `q/#1.1=payload`, none is `nothing`; several pushes are joined by `, `.
+//! - QJOB, QSTATS and QCONFIG GET answer `field=value` words; those that a line names must be among them, and
+//!   no word may start with what follows a `!`.
+//! - Without `->` any answer but an error will do.
+//! - Words in lower case are not commands: see [`Script::verb`].
+//!
+//! Every step is also explained by the model, and at the end the log alone must make the same shard, also
+//! after reclaiming all of it.
+
+use std::collections::HashMap;
+
+use stanchion_protocol::command::{Count, QueueCommand};
+use stanchion_protocol::id::{JobId, Receipt};
+use stanchion_protocol::{Limits, OwnedArgs, parse, table};
+
+use crate::{Now, Pushed, Refusal, WaiterId};
+
+use super::compare::scan;
+use super::pair::Pair;
+use super::rig::{Answer, Handed};
+
+/// The instant 0 of every script.
+pub(crate) const START_MS: u64 = 1_700_000_000_000;
+
+/// Runs a script; panics with the line that is not as expected.
+#[track_caller]
+pub(crate) fn check(lines: &[&str]) {
+    let mut script = Script::new();
+    for line in lines {
+        if let Err(why) = script.line(line) {
+            panic!("{line}\n  {why}");
+        }
+    }
+    if let Err(why) = script.end() {
+        panic!("at the end of the script: {why}");
+    }
+}
+
+/// A script in progress.
+pub(crate) struct Script {
+    pub(crate) pair: Pair,
+    ids: Vec<JobId>,
+    receipts: HashMap<JobId, Vec<Receipt>>,
+}
+
+impl Script {
+    /// Nothing has happened.
+    pub(crate) fn new() -> Script {
+        Script { pair: Pair::new(START_MS), ids: Vec::new(), receipts: HashMap::new() }
+    }
+
+    /// One step.
+    pub(crate) fn line(&mut self, line: &str) -> Result<(), String> {
+        let (command, expected) = match line.split_once(" -> ") {
+            Some((command, expected)) => (command, Some(expected.trim())),
+            None => (line, None),
+        };
+        let mut words = command.split_whitespace();
+        let at: u64 = words.next().and_then(|at| at.parse().ok()).ok_or("a line starts with its instant")?;
+        let words: Vec<Vec<u8>> = words.map(|word| self.word(word)).collect::<Result<_, _>>()?;
+        let restart = words.first().is_some_and(|word| word == b"restart");
+        let passed = (START_MS + at).checked_sub(self.pair.rig.now).ok_or("time goes on")?;
+        // While the server is down nothing fires.
+        if !restart {
+            self.pair.advance(passed)?;
+        }
+        let answer = match words.first() {
+            Some(verb) if verb.is_ascii() && verb[0].is_ascii_lowercase() => self.verb(&words, passed)?,
+            _ => self.command(&words)?,
+        };
+        let fits = match expected {
+            Some(expected) => fits(&answer, expected),
+            None => !["ERR", "PAUSED", "FULL"].iter().any(|code| answer.starts_with(code)),
+        };
+        if fits { Ok(()) } else { Err(format!("answers {answer}")) }
+    }
+
+    /// What holds for every script.
+    pub(crate) fn end(&mut self) -> Result<(), String> {
+        self.pair.rig.check_replay()?;
+        self.pair.sweep(true)?;
+        self.pair.rig.reclaim();
+        self.pair.rig.check_replay().map_err(|why| format!("after reclaiming: {why}"))
+    }
+
+    /// `#1`, `#1.1`, `""` and `T+5` stand for something.
+    fn word(&self, word: &str) -> Result<Vec<u8>, String> {
+        if word == "\"\"" {
+            return Ok(Vec::new());
+        }
+        if let Some(at) = word.strip_prefix("T+") {
+            return Ok((START_MS + at.parse::<u64>().map_err(|_| "T+ needs a number")?).to_string().into());
+        }
+        let Some(name) = word.strip_prefix('#') else { return Ok(word.into()) };
+        let (number, claim) = name.split_once('.').map_or((name, None), |(n, claim)| (n, Some(claim)));
+        let number: usize = number.parse().map_err(|_| "# needs a number")?;
+        let id = self.ids.get(number.wrapping_sub(1)).ok_or_else(|| format!("{word} was never issued"))?;
+        let Some(claim) = claim else { return Ok(id.to_string().into()) };
+        let claim: usize = claim.parse().map_err(|_| "a receipt needs a number")?;
+        let receipts = self.receipts.get(id);
+        let receipt = receipts.and_then(|receipts| receipts.get(claim.wrapping_sub(1)));
+        receipt.map(|receipt| receipt.to_string().into()).ok_or_else(|| format!("{word} was never claimed"))
+    }
+
+    /// What is done to a shard other than by a command.
+    ///
+    /// `tick` only lets time pass, `sweep` runs background work to its end, `reclaim` reclaims the whole log,
+    /// `restart` starts again from the log (its instant is when it is up again), `lapse queue receipt ...`
+    /// ends BOUND leases, `del queue` is DEL, `exists queue` is EXISTS, `park waiter queue|* [group]` blocks a
+    /// claim of one job, `unpark waiter` ends it, `grants` serves those that can be served, `deadline` tells
+    /// when the shard wants to be woken.
+    fn verb(&mut self, words: &[Vec<u8>], passed: u64) -> Result<String, String> {
+        let word = |at: usize| words.get(at).map(Vec::as_slice).ok_or("a word is missing");
+        Ok(match &words[0][..] {
+            b"tick" => String::new(),
+            b"sweep" => self.pair.sweep(true).map(|()| String::new())?,
+            b"reclaim" => {
+                self.pair.rig.reclaim();
+                self.pair.rig.check_replay().map(|()| String::new())?
+            }
+            b"restart" => self.pair.restart(passed).map(|()| String::new())?,
+            b"lapse" => {
+                let receipts: Option<Vec<Receipt>> = words[2..].iter().map(|word| Receipt::parse(word)).collect();
+                self.pair.lapse(word(1)?, &receipts.ok_or("not a receipt")?)?.to_string()
+            }
+            b"del" => u8::from(self.pair.delete_queue(word(1)?)?).to_string(),
+            b"exists" => u8::from(self.pair.rig.shard.exists(word(1)?)).to_string(),
+            b"park" => {
+                let queue = Some(word(2)?).filter(|queue| *queue != b"*");
+                self.pair.park(waiter(word(1)?)?, queue, words.get(3).map(Vec::as_slice));
+                String::new()
+            }
+            b"unpark" => {
+                self.pair.unpark(waiter(word(1)?)?);
+                String::new()
+            }
+            b"grants" => {
+                let served = self.pair.serve()?;
+                let each = served.iter().map(|served| {
+                    format!("{} {}", served.waiter.0, self.jobs(&served.jobs, false))
+                });
+                or_nothing(each.collect::<Vec<_>>().join(", "))
+            }
+            b"deadline" => self.pair.rig.shard.next_deadline().map_or("none".into(), instant),
+            other => return Err(format!("no verb {}", other.escape_ascii())),
+        })
+    }
+
+    fn command(&mut self, words: &[Vec<u8>]) -> Result<String, String> {
+        let args: OwnedArgs = words.iter().collect();
+        let limits = Limits::default();
+        let spec = table::resolve(args.as_args()).map_err(|error| error.to_string())?;
+        let command = match parse::parse(spec, args.as_args(), &limits) {
+            Ok(command) => command,
+            Err(error) => return Ok(error.to_string()),
+        };
+        if let Some(answer) = self.read(&command) {
+            return Ok(answer);
+        }
+        let many = matches!(command, QueueCommand::ClaimMany(_));
+        Ok(match self.pair.run(&command)? {
+            Answer::Pushed(Ok(pushed)) => pushed.iter().map(|one| self.pushed(*one)).collect::<Vec<_>>().join(", "),
+            Answer::Pushed(Err(refusal)) | Answer::Done(Err(refusal)) => refused(&refusal),
+            Answer::Flag(flag) => u8::from(flag).to_string(),
+            Answer::Jobs(jobs) => self.jobs(&jobs, many),
+            Answer::Count(count) => count.to_string(),
+            Answer::Nacked(nacked) => format!("{nacked:?}").to_lowercase(),
+            Answer::Done(Ok(())) => "OK".into(),
+        })
+    }
+
+    fn pushed(&mut self, pushed: Pushed) -> String {
+        let (status, id) = match pushed {
+            Pushed::Ready(id) => ("ready", id),
+            Pushed::Delayed(id) => ("delayed", id),
+            Pushed::Replaced(id) => ("replaced", id),
+            Pushed::Duplicate(id) => ("duplicate", id),
+            Pushed::Superseded => return "superseded".into(),
+        };
+        if !self.ids.contains(&id) {
+            self.ids.push(id);
+        }
+        format!("{status} {}", self.id(id))
+    }
+
+    fn id(&self, id: JobId) -> String {
+        let at = self.ids.iter().position(|known| *known == id);
+        at.map_or_else(|| id.to_string(), |at| format!("#{}", at + 1))
+    }
+
+    fn ids(&self, ids: impl IntoIterator<Item = JobId>) -> String {
+        or_nothing(ids.into_iter().map(|id| self.id(id)).collect::<Vec<_>>().join(" "))
+    }
+
+    fn jobs(&mut self, jobs: &[Handed], with_queue: bool) -> String {
+        let mut text = Vec::new();
+        for job in jobs {
+            let receipts = self.receipts.entry(job.receipt.id).or_default();
+            receipts.push(job.receipt);
+            let claim = receipts.len();
+            let queue = if with_queue { format!("{}/", job.queue.escape_ascii()) } else { String::new() };
+            let payload = match job.payload.len() {
+                0..100 => job.payload.escape_ascii().to_string(),
+                long => format!("{long}B"),
+            };
+            text.push(format!("{queue}{}.{claim}={payload}", self.id(job.receipt.id)));
+        }
+        or_nothing(text.join(" "))
+    }
+
+    /// Commands that only read.
+    fn read(&self, command: &QueueCommand<'_>) -> Option<String> {
+        let rig = &self.pair.rig;
+        let shard = &rig.shard;
+        let now = Now { ms: rig.now, entropy: 0 };
+        Some(match command {
+            QueueCommand::Len { queue, count, group } => shard.len(queue, *count, *group).to_string(),
+            QueueCommand::Job { queue, which } => shard.job(queue, *which).map_or("nil".into(), |job| {
+                let view = shard.view(job);
+                let mut fields = vec![
+                    format!("id={}", self.id(view.id)),
+                    format!("state={}", format!("{:?}", view.state).to_lowercase()),
+                    format!("group={}", view.group.escape_ascii()),
+                    format!("priority={}", view.priority),
+                    format!("payload={}", view.payload.escape_ascii()),
+                    format!("attempts={}", view.attempts),
+                    format!("failures={}", view.failures),
+                    format!("attempts-max={}", view.attempts_max),
+                    format!("pushed-at={}", instant(view.pushed_at)),
+                    format!("ready-at={}", instant(view.ready_at)),
+                ];
+                let text = |bytes: &[u8]| bytes.escape_ascii().to_string().replace(' ', "_");
+                fields.extend(view.expires_at.map(|at| format!("expires-at={}", instant(at))));
+                fields.extend(view.lease_until.map(|at| format!("lease-until={}", instant(at))));
+                fields.extend(view.worker.map(|worker| format!("worker={}", text(worker))));
+                fields.extend(view.dedupe.map(|key| format!("dedupe={}", text(key))));
+                fields.extend(view.root.map(|(signature, at)| format!("root={}@{at}", text(signature))));
+                fields.extend(view.last_error.map(|error| format!("last-error={}", text(error))));
+                fields.join(" ")
+            }),
+            QueueCommand::Stats { queue } => {
+                shard.stats(now, queue).map_or("nil".into(), |stats| {
+                    let t = &stats.totals;
+                    let c = &stats.counts;
+                    [
+                        ("ready", Some(c.ready)),
+                        ("delayed", Some(c.delayed)),
+                        ("claimed", Some(c.claimed)),
+                        ("dead", Some(c.dead)),
+                        ("bytes", Some(stats.bytes)),
+                        ("groups", Some(stats.groups)),
+                        ("oldest-ready-ms", stats.oldest_ready_ms),
+                        ("push-paused", Some(u64::from(stats.paused.push))),
+                        ("claim-paused", Some(u64::from(stats.paused.claim))),
+                        ("pushed", Some(t.pushed)),
+                        ("duplicates", Some(t.duplicates)),
+                        ("replaced", Some(t.replaced)),
+                        ("superseded", Some(t.superseded)),
+                        ("expired", Some(t.expired)),
+                        ("claims", Some(t.claims)),
+                        ("acked", Some(t.acked)),
+                        ("nacked", Some(t.nacked)),
+                        ("released", Some(t.released)),
+                        ("lapsed", Some(t.lapsed)),
+                        ("died", Some(t.died)),
+                        ("stale-acks", Some(t.stale_acks)),
+                        ("wait-p50-ms", stats.wait.p50_ms),
+                        ("wait-max-ms", stats.wait.max_ms),
+                        ("run-p50-ms", stats.run.p50_ms),
+                        ("run-max-ms", stats.run.max_ms),
+                    ]
+                    .iter()
+                    .filter_map(|(name, value)| Some(format!("{name}={}", (*value)?)))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+                })
+            }
+            QueueCommand::Peek { queue, state, count, group } => {
+                let mut jobs = Vec::new();
+                shard.peek(queue, *state, *count as usize, *group, &mut jobs);
+                self.ids(jobs.into_iter().map(|job| shard.view(job).id))
+            }
+            QueueCommand::Scan { queue, state, group, .. } => self.ids(scan(shard, queue, *state, *group)),
+            QueueCommand::Ready { glob, count, .. } => {
+                let mut lines = Vec::new();
+                let mut cursor = 0;
+                loop {
+                    cursor = shard.ready(now, cursor, *glob, *count as usize, &mut lines);
+                    if cursor == 0 {
+                        break;
+                    }
+                }
+                let mut text: Vec<String> = lines
+                    .iter()
+                    .map(|line| {
+                        let (queue, group) = (line.queue.escape_ascii(), line.group.escape_ascii());
+                        format!("{queue}/{group} {} {}", line.ready, line.oldest_ms)
+                    })
+                    .collect();
+                text.sort();
+                or_nothing(text.join(", "))
+            }
+            QueueCommand::List { .. } => {
+                let mut text = Vec::new();
+                let mut cursor = 0;
+                loop {
+                    cursor = shard.list(now, cursor, 1, &mut |line| {
+                        let c = line.counts;
+                        let counts = [c.ready, c.delayed, c.claimed, c.dead].map(|count| count.to_string());
+                        text.push(format!("{} {}", line.queue.escape_ascii(), counts.join("/")));
+                    });
+                    if cursor == 0 {
+                        break;
+                    }
+                }
+                text.sort();
+                or_nothing(text.join(", "))
+            }
+            QueueCommand::ConfigGet { queue, key } => match shard.config_get(queue, *key) {
+                Ok(values) => {
+                    let each = values.iter().map(|(name, value, source)| {
+                        format!("{name}={value}:{}", format!("{source:?}").to_lowercase())
+                    });
+                    each.collect::<Vec<_>>().join(" ")
+                }
+                Err(refusal) => refused(&refusal),
+            },
+            _ => return None,
+        })
+    }
+
+    /// Jobs in any state, for scripts that are programs.
+    pub(crate) fn len(&self, queue: &str) -> u64 {
+        self.pair.rig.shard.len(queue.as_bytes(), Count::All, None)
+    }
+}
+
+fn waiter(word: &[u8]) -> Result<WaiterId, String> {
+    let number = std::str::from_utf8(word).ok().and_then(|text| text.parse().ok());
+    number.map(WaiterId).ok_or_else(|| "a waiter is a number".to_owned())
+}
+
+/// An instant as scripts write it.
+fn instant(ms: u64) -> String {
+    (i128::from(ms) - i128::from(START_MS)).to_string()
+}
+
+fn or_nothing(text: String) -> String {
+    if text.is_empty() { "nothing".into() } else { text }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Paused { .. } => "PAUSED".into(),
+        Refusal::FullJobs { .. } => "FULL jobs".into(),
+        Refusal::FullBytes { .. } => "FULL bytes".into(),
+        Refusal::Setting(text) => format!("ERR {text}"),
+    }
+}
+
+/// The whole answer; or, for `field=value` and `!field`, each of them among its words; or an error's words.
+fn fits(answer: &str, expected: &str) -> bool {
+    let fields = expected.split_whitespace().all(|word| word.starts_with('!') || is_field(word));
+    if expected.starts_with("ERR") {
+        return answer.starts_with("ERR") && expected.split_whitespace().all(|word| answer.contains(word));
+    }
+    if !fields {
+        return answer == expected;
+    }
+    expected.split_whitespace().all(|word| match word.strip_prefix('!') {
+        Some(absent) => !answer.split_whitespace().any(|other| other.split('=').next() == Some(absent)),
+        None => answer.split_whitespace().any(|other| other == word),
+    })
+}
+
+fn is_field(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c.is_ascii_digit())
+    })
+}

@@ -1,0 +1,232 @@
+//! QNACK: back-off, attempts, dead jobs with their reasons, and QREQUEUE.
+
+use crate::tests::script::check;
+
+#[test]
+fn a_nack_waits_for_the_back_off() {
+    check(&[
+        "0 QCONFIG SET q backoff 100 backoff-factor 3 backoff-jitter 0 attempts 0",
+        "0 QPUSH q a",
+        "0 QCLAIM q -> #1.1=a",
+        "0 QNACK q #1.1 -> retry",
+        "0 QJOB q #1 -> state=delayed ready-at=100 failures=1 attempts=1",
+        "100 QCLAIM q -> #1.2=a",
+        "100 QNACK q #1.2 -> retry",
+        "100 QJOB q #1 -> ready-at=400",
+        "400 QCLAIM q -> #1.3=a",
+        "400 QNACK q #1.3 -> retry",
+        "400 QJOB q #1 -> ready-at=1300 failures=3",
+    ]);
+}
+
+#[test]
+fn the_back_off_has_a_maximum() {
+    check(&[
+        "0 QCONFIG SET q backoff 100 backoff-factor 10 backoff-max 250 backoff-jitter 0 attempts 0",
+        "0 QPUSH q a",
+        "0 QCLAIM q -> #1.1=a",
+        "0 QNACK q #1.1",
+        "100 QCLAIM q -> #1.2=a",
+        "100 QNACK q #1.2 -> retry",
+        "100 QJOB q #1 -> ready-at=350",
+    ]);
+}
+
+#[test]
+fn the_back_off_counts_failures_not_attempts() {
+    check(&[
+        "0 QCONFIG SET q backoff 100 backoff-factor 2 backoff-jitter 0 attempts 0",
+        "0 QPUSH q a",
+        "0 QCLAIM q LEASE 10 -> #1.1=a",
+        "10 QCLAIM q -> #1.2=a",
+        "10 QRELEASE q #1.2 -> 1",
+        "10 QCLAIM q -> #1.3=a",
+        "10 QNACK q #1.3 -> retry",
+        "10 QJOB q #1 -> ready-at=210 failures=2 attempts=2",
+    ]);
+}
+
+#[test]
+fn many_failures_do_not_overflow_the_back_off() {
+    let mut lines = vec![
+        "0 QCONFIG SET q attempts 0 backoff-factor 10 backoff-jitter 0 backoff 1 backoff-max 5".to_owned(),
+        "0 QPUSH q a".to_owned(),
+    ];
+    for claim in 1..400 {
+        lines.push(format!("{} QCLAIM q -> #1.{claim}=a", claim * 10));
+        lines.push(format!("{} QNACK q #1.{claim} -> retry", claim * 10));
+    }
+    check(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_nack_may_say_when() {
+    check(&[
+        "0 QPUSH q a",
+        "0 QCLAIM q -> #1.1=a",
+        "5 QNACK q #1.1 DELAY 50 -> retry",
+        "5 QJOB q #1 -> state=delayed ready-at=55",
+    ]);
+}
+
+#[test]
+fn used_up_attempts_end_in_death_even_with_a_delay() {
+    check(&[
+        "0 QPUSH q a ATTEMPTS 1",
+        "0 QCLAIM q -> #1.1=a",
+        "0 QNACK q #1.1 DELAY 50 ERROR boom -> dead",
+        "0 QJOB q #1 -> state=dead last-error=boom attempts=1 failures=1",
+        "0 QSTATS q -> died=1 nacked=1 dead=1",
+    ]);
+}
+
+#[test]
+fn three_attempts_are_the_default() {
+    check(&[
+        "0 QPUSH q a",
+        "0 QCLAIM q",
+        "0 QNACK q #1.1 DELAY 0 -> retry",
+        "0 QCLAIM q",
+        "0 QNACK q #1.2 DELAY 0 -> retry",
+        "0 QCLAIM q",
+        "0 QNACK q #1.3 DELAY 0 -> dead",
+    ]);
+}
+
+#[test]
+fn no_attempts_limit_is_zero() {
+    check(&[
+        "0 QCONFIG SET q attempts 1",
+        "0 QPUSH q a ATTEMPTS 0",
+        "0 QCLAIM q",
+        "0 QNACK q #1.1 DELAY 0 -> retry",
+        "0 QCLAIM q",
+        "0 QNACK q #1.2 DELAY 0 -> retry",
+    ]);
+}
+
+#[test]
+fn the_queues_limit_counts_for_jobs_without_their_own() {
+    check(&[
+        "0 QPUSH q a",
+        "0 QPUSH q b ATTEMPTS 5",
+        "0 QCONFIG SET q attempts 1",
+        "0 QJOB q #1 -> attempts-max=1",
+        "0 QJOB q #2 -> attempts-max=5",
+        "0 QCLAIM q COUNT 2",
+        "0 QNACK q #1.1 -> dead",
+        "0 QNACK q #2.1 -> retry",
+    ]);
+}
+
+#[test]
+fn a_nack_may_kill() {
+    check(&[
+        "0 QPUSH q a",
+        "0 QCLAIM q",
+        "0 QNACK q #1.1 DEAD ERROR gone -> dead",
+        "0 QJOB q #1 -> state=dead last-error=gone",
+        "0 QPEEK q DEAD COUNT 9 -> #1",
+    ]);
+}
+
+#[test]
+fn a_newer_message_takes_the_place_of_the_last() {
+    check(&[
+        "0 QPUSH q a",
+        "0 QCLAIM q",
+        "0 QNACK q #1.1 DELAY 0 ERROR one",
+        "0 QJOB q #1 -> last-error=one",
+        "0 QCLAIM q",
+        "0 QNACK q #1.2 DELAY 0 ERROR two",
+        "0 QJOB q #1 -> last-error=two",
+    ]);
+}
+
+#[test]
+fn dead_jobs_are_kept_for_their_retention() {
+    check(&[
+        "0 QCONFIG SET q dead-retention 100",
+        "0 QPUSH q a",
+        "0 QCLAIM q",
+        "50 QNACK q #1.1 DEAD -> dead",
+        "149 QLEN q DEAD -> 1",
+        "150 QLEN q DEAD -> 0",
+        "150 QJOB q #1 -> nil",
+        "150 QSTATS q -> expired=0 died=1",
+    ]);
+}
+
+#[test]
+fn the_oldest_dead_job_makes_room() {
+    check(&[
+        "0 QCONFIG SET q dead-max 2",
+        "0 QMPUSH q a NEXT b NEXT c",
+        "0 QCLAIM q COUNT 3",
+        "1 QNACK q #2.1 DEAD",
+        "2 QNACK q #1.1 DEAD",
+        "3 QNACK q #3.1 DEAD",
+        "3 QSCAN q 0 STATE DEAD -> #1 #3",
+        "3 QSTATS q -> died=3 dead=2",
+    ]);
+}
+
+#[test]
+fn requeue_by_id_takes_dead_and_delayed_jobs() {
+    check(&[
+        "0 QMPUSH q dead NEXT ready NEXT later DELAY 500",
+        "0 QCLAIM q -> #1.1=dead",
+        "0 QNACK q #1.1 DEAD ERROR boom",
+        "0 QREQUEUE q #1 #1 #2 #3 -> 2",
+        "0 QLEN q -> 3",
+        "0 QJOB q #1 -> state=ready attempts=0 failures=0",
+        "0 QCLAIM q COUNT 9 -> #1.2=dead #2.1=ready #3.1=later",
+        "0 QREQUEUE q #1 -> 0",
+        "0 QREQUEUE none #1 -> 0",
+    ]);
+}
+
+#[test]
+fn a_requeued_delayed_job_keeps_its_attempts() {
+    check(&[
+        "0 QPUSH q a",
+        "0 QCLAIM q",
+        "0 QNACK q #1.1 DELAY 500 ERROR boom",
+        "0 QREQUEUE q #1 -> 1",
+        "0 QJOB q #1 -> state=ready attempts=1 failures=1 last-error=boom",
+    ]);
+}
+
+#[test]
+fn all_dead_jobs_or_some_of_them_are_requeued() {
+    check(&[
+        "0 QMPUSH q a GROUP g NEXT b GROUP h NEXT c GROUP g NEXT d GROUP g",
+        "0 QCLAIM q COUNT 9 -> #1.1=a #2.1=b #3.1=c #4.1=d",
+        "0 QNACK q #1.1 DEAD",
+        "0 QNACK q #2.1 DEAD",
+        "0 QNACK q #3.1 DEAD",
+        "0 QNACK q #4.1 DEAD",
+        "0 QREQUEUE q DEAD GROUP g COUNT 2 -> 2",
+        "0 QLEN q GROUP g -> 2",
+        "0 QLEN q DEAD -> 2",
+        "0 QREQUEUE q DEAD GROUP h -> 1",
+        "0 QREQUEUE q DEAD -> 1",
+        "0 QREQUEUE q DEAD -> 0",
+    ]);
+}
+
+#[test]
+fn thousands_of_dead_jobs_are_requeued_in_steps() {
+    let mut rig = crate::tests::rig::Rig::new(0, Default::default());
+    for job in 0..3_000u32 {
+        rig.push(b"q", b"", &job.to_be_bytes());
+    }
+    for job in rig.claim(b"q", 3_000) {
+        rig.kill(b"q", job.receipt);
+    }
+    let records = rig.records.len();
+    assert_eq!(rig.requeue_dead(b"q"), 3_000);
+    assert!(rig.records.len() > records + 1, "one step would hold up everybody else");
+    assert_eq!(rig.claim(b"q", 3_000).len(), 3_000);
+    rig.check_replay().unwrap();
+}

@@ -1,0 +1,15 @@
+//! One short script per rule of commands.md, in its order.
+
+mod claims;
+mod dedupe;
+mod failures;
+mod limits;
+mod operators;
+mod place;
+mod pushes;
+mod restarts;
+mod roots;
+mod settings;
+mod time;
+mod turns;
+mod waiters;

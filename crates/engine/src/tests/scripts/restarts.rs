@@ -1,0 +1,194 @@
+//! What a restart keeps, and what it must never do again.
+
+use std::sync::Arc;
+
+use stanchion_protocol::command::Take;
+use stanchion_protocol::slot;
+
+use crate::tests::pair::one;
+use crate::tests::rig::{Rig, plain};
+use crate::tests::script::{START_MS, check};
+use crate::{Claimed, Now, SettingsPatch, Shard, ShardConfig};
+
+#[test]
+fn everything_but_the_order_of_turns_is_kept() {
+    check(&[
+        "0 QCONFIG SET q backoff 100 backoff-jitter 0",
+        "0 QMPUSH q a PRIORITY 3 NEXT b DELAY 500 DEDUPE k UNTIL DONE WINDOW 900 NEXT c ROOT s 5 TTL 5000",
+        "0 QCLAIM q WORKER w -> #1.1=a",
+        "1 QNACK q #1.1 ERROR boom -> retry",
+        "2 QCLAIM q LEASE 200000 WORKER w -> #3.1=c",
+        "3 restart",
+        "3 QJOB q #1 -> state=delayed ready-at=101 attempts=1 failures=1 last-error=boom priority=3",
+        "3 QJOB q #2 -> state=delayed ready-at=500 dedupe=k",
+        "3 QJOB q #3 -> state=claimed lease-until=200002 worker=w root=s@5 expires-at=5000",
+        "3 QPUSH q d DEDUPE k -> duplicate #2",
+        "3 QPUSH q d ROOT s 4 -> superseded",
+        "3 QSTATS q -> pushed=3 claims=2 nacked=1",
+        "4 QACK q #3.1 -> 1",
+    ]);
+}
+
+#[test]
+fn leases_end_a_minute_after_the_start_at_least() {
+    check(&[
+        "0 QMPUSH q a NEXT b",
+        "0 QCLAIM q LEASE 100 -> #1.1=a",
+        "0 QCLAIM q LEASE 900000 -> #2.1=b",
+        "500 restart",
+        "500 QJOB q #1 -> state=claimed lease-until=60500",
+        "500 QJOB q #2 -> lease-until=900000",
+        "60499 QACK q #1.1 -> 1",
+    ]);
+}
+
+#[test]
+fn what_fell_due_while_the_server_was_down_fires_at_its_start() {
+    check(&[
+        "0 QPUSH q a DELAY 100",
+        "0 QPUSH q b TTL 100",
+        "500 restart",
+        "500 QLEN q -> 1",
+        "500 QJOB q #1 -> state=ready ready-at=100",
+        "500 QSTATS q -> expired=1",
+    ]);
+}
+
+#[test]
+fn receipts_from_before_a_restart_hold_until_the_next_claim() {
+    check(&[
+        "0 QPUSH q a",
+        "0 QCLAIM q LEASE 10 -> #1.1=a",
+        "0 restart",
+        "60000 QCLAIM q -> #1.2=a",
+        "60000 QACK q #1.1 -> 0",
+        "60000 QACK q #1.2 -> 1",
+    ]);
+}
+
+#[test]
+fn a_claim_that_a_crash_lost_is_not_issued_again() {
+    let mut rig = Rig::new(START_MS, SettingsPatch::default());
+    rig.push(b"q", b"", b"a");
+    let lost = rig.claim(b"q", 1)[0].receipt;
+    rig.records.pop_back();
+    rig.restart(0);
+    let receipt = rig.claim(b"q", 1)[0].receipt;
+    assert_eq!(receipt.id, lost.id);
+    assert!(receipt.epoch > lost.epoch, "{receipt} after {lost}");
+    assert_eq!(rig.ack(b"q", lost), 0);
+}
+
+#[test]
+fn an_id_that_a_crash_lost_is_not_issued_again() {
+    let mut rig = Rig::new(START_MS, SettingsPatch::default());
+    let first = rig.push(b"q", b"", b"a");
+    let lost = rig.push(b"q", b"", b"b");
+    rig.records.pop_back();
+    rig.restart(0);
+    let next = rig.push(b"q", b"", b"c");
+    assert!(next > lost && lost > first, "{first} {lost} {next}");
+}
+
+#[test]
+fn replaying_twice_over_many_boots_keeps_the_log_small() {
+    let mut rig = Rig::new(START_MS, SettingsPatch::default());
+    rig.push(b"q", b"", b"a");
+    for _ in 0..20 {
+        rig.restart(1_000);
+        rig.reclaim();
+        rig.check_replay().unwrap();
+    }
+    assert!(rig.records.len() < 20, "{} records for one job", rig.records.len());
+    assert_eq!(rig.claim(b"q", 9).len(), 1);
+}
+
+#[test]
+fn a_gone_queue_and_a_gone_job_stay_gone_after_reclaiming() {
+    check(&[
+        "0 QMPUSH q a NEXT b",
+        "0 QPUSH r c",
+        "0 QDEL q #1",
+        "0 del r",
+        "0 reclaim",
+        "1 restart",
+        "1 QLEN q ALL -> 1",
+        "1 exists r -> 0",
+    ]);
+}
+
+#[test]
+fn windows_roots_and_pauses_are_reclaimed_too() {
+    check(&[
+        "0 QPUSH q a DEDUPE k WINDOW 5000 ROOT s 5 -> ready #1",
+        "0 QCLAIM q -> #1.1=a",
+        "0 QACK q #1.1",
+        "0 QPAUSE q FOR 3000",
+        "0 QCONFIG SET q attempts 7",
+        "1 reclaim",
+        "2 restart",
+        "2 QPUSH q b DEDUPE k -> duplicate #1",
+        "2 QPUSH q b ROOT s 4 -> superseded",
+        "2 QSTATS q -> claim-paused=1 pushed=1 acked=1",
+        "2 QCONFIG GET q attempts -> attempts=7:queue",
+        "3000 QSTATS q -> claim-paused=0",
+        "5000 QPUSH q b DEDUPE k -> ready #2",
+    ]);
+}
+
+#[test]
+fn the_number_of_shards_may_change() {
+    let start = |count: u16, boot: u32| -> Vec<Shard> {
+        let config = |index| ShardConfig { index, count, boot, file: Arc::new(|_| SettingsPatch::default()) };
+        (0..count).map(|index| Shard::new(config(index))).collect()
+    };
+    let replay = |shards: &mut [Shard], records: &[Vec<u8>]| {
+        for (lsn, body) in records.iter().enumerate() {
+            for part in Shard::parts(body) {
+                let (queue, events) = part.unwrap();
+                match queue {
+                    Some(queue) => {
+                        let home = slot::shard(slot::slot(queue), shards.len());
+                        shards[home].replay(lsn as u64 + 1, events).unwrap();
+                    }
+                    None => shards.iter_mut().for_each(|shard| shard.replay(lsn as u64 + 1, events).unwrap()),
+                }
+            }
+        }
+    };
+    let names: Vec<String> = (0..20).map(|queue| format!("queue{queue}")).collect();
+    let mut records: Vec<Vec<u8>> = Vec::new();
+    let mut ids = Vec::new();
+    for (boot, count) in [(1, 1u16), (2, 4), (3, 3)] {
+        let mut shards = start(count, boot);
+        replay(&mut shards, &records);
+        let now = Now { ms: START_MS + u64::from(boot), entropy: 0 };
+        let mut body = Vec::new();
+        Shard::boot_event(now, 60_000, &mut body);
+        replay(&mut shards, std::slice::from_ref(&body));
+        records.push(body);
+        for name in &names {
+            let shard = &mut shards[slot::shard(slot::slot(name.as_bytes()), usize::from(count))];
+            let (mut body, mut out) = (Vec::new(), Vec::new());
+            shard.begin(records.len() as u64 + 1);
+            shard.push(now, name.as_bytes(), &[plain()], &mut body, &mut out).unwrap();
+            records.push(body);
+            ids.extend(out);
+        }
+    }
+    let issued = ids.len();
+    ids.sort_by_key(|pushed| format!("{pushed:?}"));
+    ids.dedup();
+    assert_eq!(ids.len(), issued, "an id is issued once over all shards");
+    let mut shards = start(7, 4);
+    replay(&mut shards, &records);
+    let now = Now { ms: START_MS + 99, entropy: 0 };
+    for name in &names {
+        let shard = &mut shards[slot::shard(slot::slot(name.as_bytes()), 7)];
+        let mut claimed = Claimed::default();
+        let take = Take { count: 9, ..one() };
+        shard.claim(now, name.as_bytes(), &take, &mut Vec::new(), &mut claimed);
+        assert_eq!(claimed.len(), 3, "{name}");
+        shard.check().unwrap();
+    }
+}

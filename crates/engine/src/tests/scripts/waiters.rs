@@ -1,0 +1,149 @@
+//! Blocked claims: first come, first served per queue, and whatever makes a job claimable wakes them.
+
+use crate::tests::script::check;
+
+#[test]
+fn a_push_serves_the_one_who_came_first() {
+    check(&[
+        "0 park 1 q",
+        "0 park 2 q",
+        "0 grants -> nothing",
+        "0 QPUSH q a",
+        "0 grants -> 1 #1.1=a",
+        "0 QMPUSH q b NEXT c",
+        "0 grants -> 2 #2.1=b",
+        "0 grants -> nothing",
+    ]);
+}
+
+#[test]
+fn one_who_gave_up_is_passed_over() {
+    check(&["0 park 1 q", "0 park 2 q", "0 unpark 1", "0 QMPUSH q a NEXT b", "0 grants -> 2 #1.1=a"]);
+}
+
+#[test]
+fn a_waiter_for_a_group_waits_for_that_group() {
+    check(&[
+        "0 park 1 q g",
+        "0 park 2 q",
+        "0 park 3 q \"\"",
+        "0 QPUSH q a GROUP h",
+        "0 grants -> 2 #1.1=a",
+        "0 QPUSH q b GROUP g",
+        "0 grants -> 1 #2.1=b",
+        "0 QPUSH q c",
+        "0 grants -> 3 #3.1=c",
+    ]);
+}
+
+#[test]
+fn a_waiter_for_all_queues_is_served_by_any_made_later() {
+    check(&["0 park 1 *", "0 QPUSH later a", "0 grants -> 1 #1.1=a"]);
+}
+
+#[test]
+fn a_waiter_on_several_queues_is_served_once() {
+    check(&[
+        "0 park 1 q",
+        "0 park 1 r",
+        "0 QPUSH r a",
+        "0 grants -> 1 #1.1=a",
+        "0 QPUSH q b",
+        "0 grants -> nothing",
+    ]);
+}
+
+#[test]
+fn everything_that_frees_a_job_wakes() {
+    for wake in ["QRESUME q", "QDEL q #1", "QACK q #1.1", "QCONFIG SET q concurrency 2"] {
+        let blocked = if wake == "QRESUME q" { "QPAUSE q" } else { "QCONFIG SET q concurrency 1" };
+        check(&[
+            "0 QMPUSH q a NEXT b",
+            "0 QCLAIM q -> #1.1=a",
+            &format!("0 {blocked}"),
+            "0 park 1 q",
+            "0 grants -> nothing",
+            &format!("0 {wake}"),
+            "0 grants -> 1 #2.1=b",
+        ]);
+    }
+    for wake in ["QRELEASE q #1.1", "QNACK q #1.1 DELAY 0", "lapse q #1.1"] {
+        check(&[
+            "0 QPUSH q a",
+            "0 QCLAIM q -> #1.1=a",
+            "0 park 1 q",
+            &format!("0 {wake}"),
+            "0 grants -> 1 #1.2=a",
+        ]);
+    }
+}
+
+#[test]
+fn a_due_job_a_lapse_and_the_end_of_a_pause_wake() {
+    check(&["0 park 1 q", "0 QPUSH q a DELAY 10", "0 grants -> nothing", "10 grants -> 1 #1.1=a"]);
+    check(&["0 QPUSH q a", "0 QCLAIM q LEASE 10 -> #1.1=a", "0 park 1 q", "10 grants -> 1 #1.2=a"]);
+    check(&["0 QPUSH q a", "0 QPAUSE q FOR 10", "0 park 1 q", "0 deadline -> 10", "10 grants -> 1 #1.1=a"]);
+}
+
+#[test]
+fn a_token_wakes() {
+    check(&[
+        "0 QCONFIG SET q rate 1/100ms",
+        "1000 QMPUSH q a NEXT b",
+        "1000 QCLAIM q -> #1.1=a",
+        "1000 park 1 q",
+        "1000 grants -> nothing",
+        "1000 deadline -> 1100",
+        "1100 grants -> 1 #2.1=b",
+    ]);
+}
+
+#[test]
+fn a_requeue_wakes() {
+    check(&[
+        "0 QPUSH q a",
+        "0 QCLAIM q -> #1.1=a",
+        "0 QNACK q #1.1 DEAD",
+        "0 park 1 q",
+        "0 grants -> nothing",
+        "0 QREQUEUE q #1",
+        "0 grants -> 1 #1.2=a",
+    ]);
+}
+
+#[test]
+fn a_deleted_queue_keeps_its_waiters() {
+    check(&[
+        "0 QPUSH q a DELAY 50",
+        "0 park 1 q",
+        "0 del q -> 1",
+        "0 grants -> nothing",
+        "0 QPUSH q b",
+        "0 grants -> 1 #2.1=b",
+    ]);
+}
+
+#[test]
+fn a_free_place_in_a_group_wakes_its_waiter() {
+    check(&[
+        "0 QCONFIG SET q group-concurrency 1",
+        "0 QMPUSH q a GROUP g NEXT b GROUP g",
+        "0 QCLAIM q -> #1.1=a",
+        "0 park 1 q g",
+        "0 grants -> nothing",
+        "0 QACK q #1.1",
+        "0 grants -> 1 #2.1=b",
+    ]);
+}
+
+#[test]
+fn a_superseded_job_wakes_nobody() {
+    check(&[
+        "0 QPUSH q a ROOT s 1",
+        "0 QROOT q s 2",
+        "0 park 1 q",
+        "0 grants -> nothing",
+        "0 QPUSH q b ROOT s 2",
+        "0 grants -> 1 #2.1=b",
+    ]);
+}
