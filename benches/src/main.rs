@@ -68,7 +68,7 @@ struct Arguments {
     check: bool,
 }
 
-#[derive(Clone, Copy, Subcommand)]
+#[derive(Clone, Subcommand)]
 enum Bench {
     /// Server CPU per job.
     Cost(cost::Sharing),
@@ -77,7 +77,7 @@ enum Bench {
     /// CPU of a server where everybody waits.
     Idle,
     /// Nanoseconds of the engine alone, in this process.
-    Engine,
+    Engine(engine::Turns),
     /// Correctness of all of them at a tiny size; no timing.
     Smoke,
     /// Cost, durable, idle and engine.
@@ -117,14 +117,14 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Bench::Cost(sharing) => cost::run(&setting()?, sharing, &mut report)?,
         Bench::Durable => durable::run(&setting()?, &mut report)?,
         Bench::Idle => idle::run(&setting()?, &mut report)?,
-        Bench::Engine => engine::run(rounds, slice, &mut report)?,
+        Bench::Engine(turns) => engine::run(&turns, rounds, slice, &mut report)?,
         Bench::Smoke => smoke::run(&setting()?)?,
         Bench::All => {
             let setting = setting()?;
             cost::run(&setting, cost::Sharing::default(), &mut report)?;
             durable::run(&setting, &mut report)?;
             idle::run(&setting, &mut report)?;
-            engine::run(rounds, slice, &mut report)?;
+            engine::run(&engine::Turns::default(), rounds, slice, &mut report)?;
         }
     }
     let missed = report.verdict()?;
