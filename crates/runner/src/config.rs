@@ -1,0 +1,337 @@
+//! The runner's configuration file, parsed strictly: what the file says and this version does not do is refused
+//! with its line and what to write instead, because a setting that is silently ignored stops work silently.
+//!
+//! Parsing touches nothing: no file is opened, no server asked and no program looked up.
+
+pub mod problem;
+mod section;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+pub use problem::{ConfigError, Problem};
+use section::{KeySpec, Section};
+
+use crate::limits;
+use crate::template::Template;
+
+/// A whole configuration, every value checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[server] url`.
+    pub url: String,
+    /// `[runner]`.
+    pub settings: Settings,
+    /// `[groups.NAME]`, by name.
+    pub groups: Vec<Group>,
+    /// What is allowed but looks like a mistake; `check` prints it.
+    pub warnings: Vec<Problem>,
+}
+
+/// `[runner]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Who claims, as the server and the logs name it.
+    pub name: String,
+    /// Length of a lease; extended at a third of it while the job runs.
+    pub lease: Duration,
+    /// When stopping, jobs may run on for this long.
+    pub drain: Duration,
+}
+
+/// `[groups.NAME]`: a set of slots, and the queues that they serve.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// NAME.
+    pub name: String,
+    /// How many jobs run at once.
+    pub slots: u32,
+    /// Globs over queue names.
+    pub include: Vec<String>,
+    /// Queues that are left out.
+    pub exclude: Vec<String>,
+    /// Queues that get a share only.
+    pub low_priority: Option<LowPriority>,
+    /// How their jobs are done.
+    pub dispatcher: Dispatcher,
+}
+
+/// `low-priority` and `low-priority-share`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LowPriority {
+    /// Globs over queue names.
+    pub queues: Vec<String>,
+    /// Of the group's slots, above 0 and up to 1.
+    pub share: f64,
+}
+
+/// `[dispatchers.NAME]`: how a job is done.
+#[derive(Debug, Clone)]
+pub enum Dispatcher {
+    /// `kind = "exec"`: a process per job.
+    Exec(Exec),
+}
+
+/// A process per job.
+#[derive(Debug, Clone)]
+pub struct Exec {
+    /// The program; looked up in PATH unless it has a slash.
+    pub program: String,
+    /// Its arguments, each with its placeholders.
+    pub arguments: Vec<Template>,
+    /// What it reads.
+    pub stdin: Stdin,
+    /// SIGTERM after this long.
+    pub timeout: Duration,
+    /// SIGKILL this long after SIGTERM.
+    pub kill_after: Duration,
+}
+
+/// What a job's process reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdin {
+    /// The job's payload, then end of file.
+    Payload,
+    /// Nothing.
+    None,
+}
+
+/// The kinds of dispatchers that this version has.
+const KINDS: &[&str] = &["exec"];
+/// Kinds that the design has and this version does not.
+const KINDS_LATER: &[&str] = &["http", "pool", "drain"];
+
+const TOP_KEYS: &[KeySpec] = &[
+    KeySpec::here("server"),
+    KeySpec::here("runner"),
+    KeySpec::here("groups"),
+    KeySpec::here("dispatchers"),
+    KeySpec::later("cron"),
+];
+const SERVER_KEYS: &[KeySpec] = &[KeySpec::here("url")];
+const RUNNER_KEYS: &[KeySpec] = &[
+    KeySpec::here("name"),
+    KeySpec::here("lease"),
+    KeySpec::here("drain"),
+    KeySpec::later("version"),
+    KeySpec::later("http"),
+];
+const GROUP_KEYS: &[KeySpec] = &[
+    KeySpec::here("slots"),
+    KeySpec::here("include"),
+    KeySpec::here("exclude"),
+    KeySpec::here("low-priority"),
+    KeySpec::here("low-priority-share"),
+    KeySpec::here("dispatcher"),
+];
+const EXEC_KEYS: &[KeySpec] = &[
+    KeySpec::here("kind"),
+    KeySpec::here("command"),
+    KeySpec::here("stdin"),
+    KeySpec::here("timeout"),
+    KeySpec::here("kill-after"),
+    KeySpec::later("memory-max"),
+];
+
+impl Config {
+    /// Reads the text of a configuration file; `file` is its name in messages. All problems are found, not only the first.
+    pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
+        let mut problems = problem::Problems::new(text);
+        let table = match DeTable::parse(text) {
+            Ok(table) => table.into_inner(),
+            Err(error) => {
+                let at = error.span().map_or(0, |span| span.start);
+                problems.add(
+                    at,
+                    format!("not TOML: {}", error.message().replace('\n', ", ")),
+                    "see https://toml.io",
+                );
+                return Err(problems.into_error(file));
+            }
+        };
+        let config = whole(Section::top(&table, text.len()), &mut problems);
+        problems.finish(file, config)
+    }
+}
+
+fn whole(mut top: Section<'_>, problems: &mut problem::Problems) -> Option<Config> {
+    top.refuse_unknown(TOP_KEYS, problems);
+    let url = match top.section("server", problems) {
+        Some(mut server) => {
+            server.refuse_unknown(SERVER_KEYS, problems);
+            values::url(&mut server, problems)
+        }
+        None if top.has("server") => None,
+        None => {
+            problems.add_missing(
+                &top,
+                "the section [server]",
+                "write [server] and below it url = \"redis://127.0.0.1:7379\"",
+            );
+            None
+        }
+    };
+    let settings = settings(top.section("runner", problems), problems);
+    let dispatchers = dispatchers(&mut top, problems);
+    let groups = groups(&mut top, &dispatchers, problems);
+    for (name, at, _) in &dispatchers {
+        if !groups.iter().any(|(_, dispatcher)| dispatcher.as_deref() == Some(name)) && problems.is_clean() {
+            problems.warn(
+                *at,
+                format!("no group uses the dispatcher \"{name}\""),
+                "name it in a group, or remove it",
+            );
+        }
+    }
+    let groups = groups.into_iter().filter_map(|(group, _)| group).collect();
+    Some(Config { url: url?, settings: settings?, groups, warnings: problems.take_warnings() })
+}
+
+fn settings(section: Option<Section<'_>>, problems: &mut problem::Problems) -> Option<Settings> {
+    let Some(section) = section else {
+        return Some(Settings {
+            name: host_name(),
+            lease: limits::LEASE_DEFAULT,
+            drain: limits::DRAIN_DEFAULT,
+        });
+    };
+    section.refuse_unknown(RUNNER_KEYS, problems);
+    let name = match section.text("name", problems) {
+        Some(name) => Some(values::name(&section, name, problems)?),
+        None => Some(host_name()),
+    };
+    let lease =
+        section.duration("lease", limits::LEASE_MIN..=limits::DURATION_MAX, limits::LEASE_DEFAULT, problems);
+    let drain =
+        section.duration("drain", Duration::ZERO..=limits::DURATION_MAX, limits::DRAIN_DEFAULT, problems);
+    Some(Settings { name: name?, lease: lease?, drain: drain? })
+}
+
+/// Name, position and, when it has no problem, the dispatcher itself.
+type NamedDispatcher = (String, usize, Option<Dispatcher>);
+
+fn dispatchers(top: &mut Section<'_>, problems: &mut problem::Problems) -> Vec<NamedDispatcher> {
+    let sections = top.sections("dispatchers", problems);
+    if sections.is_empty() {
+        problems.add_missing(
+            top,
+            "a section [dispatchers.NAME]",
+            "write [dispatchers.work] with kind and command",
+        );
+    }
+    sections
+        .into_iter()
+        .map(|(name, section)| {
+            let at = section.at();
+            (name, at, dispatcher(section, problems))
+        })
+        .collect()
+}
+
+fn dispatcher(mut section: Section<'_>, problems: &mut problem::Problems) -> Option<Dispatcher> {
+    let kind = section.required_text("kind", "kind = \"exec\"", problems)?;
+    if kind != "exec" {
+        let at = section.value_at("kind");
+        let have = format!("write kind = \"exec\"; the kinds there are: {}", KINDS.join(", "));
+        if KINDS_LATER.contains(&kind) {
+            problems.add(at, format!("the kind \"{kind}\" is not in this version"), have);
+        } else {
+            problems.add(at, format!("unknown kind \"{kind}\""), have);
+        }
+        return None;
+    }
+    section.refuse_unknown(EXEC_KEYS, problems);
+    let command = values::command(&mut section, problems);
+    let stdin = match section.text("stdin", problems) {
+        None | Some("payload") => Some(Stdin::Payload),
+        Some("none") => Some(Stdin::None),
+        Some(other) => {
+            let what = format!("\"{other}\" is nothing that a job can read");
+            problems.add(section.value_at("stdin"), what, "write \"payload\" or \"none\"");
+            None
+        }
+    };
+    let span = limits::TIMEOUT_MIN..=limits::DURATION_MAX;
+    let timeout = section.duration("timeout", span, limits::TIMEOUT_DEFAULT, problems);
+    let span = Duration::ZERO..=limits::DURATION_MAX;
+    let kill_after = section.duration("kill-after", span, limits::KILL_AFTER_DEFAULT, problems);
+    let (program, arguments) = command?;
+    Some(Dispatcher::Exec(Exec {
+        program,
+        arguments,
+        stdin: stdin?,
+        timeout: timeout?,
+        kill_after: kill_after?,
+    }))
+}
+
+/// Each group, if it has no problem, and the name of its dispatcher, if it says one.
+type NamedGroup = (Option<Group>, Option<String>);
+
+fn groups(
+    top: &mut Section<'_>,
+    dispatchers: &[NamedDispatcher],
+    problems: &mut problem::Problems,
+) -> Vec<NamedGroup> {
+    let sections = top.sections("groups", problems);
+    if sections.is_empty() {
+        problems.add_missing(
+            top,
+            "a section [groups.NAME]",
+            "write [groups.basic] with slots, include and dispatcher",
+        );
+    }
+    sections.into_iter().map(|(name, section)| group(name, section, dispatchers, problems)).collect()
+}
+
+fn group(
+    name: String,
+    mut section: Section<'_>,
+    dispatchers: &[NamedDispatcher],
+    problems: &mut problem::Problems,
+) -> NamedGroup {
+    section.refuse_unknown(GROUP_KEYS, problems);
+    let slots = values::slots(&mut section, problems);
+    let include = values::globs(&mut section, "include", problems);
+    if include.is_none() && !section.has("include") {
+        problems.add_missing(&section, "the key \"include\"", "write include = [\"*\"] for every queue");
+    }
+    let exclude = if section.has("exclude") {
+        values::globs(&mut section, "exclude", problems)
+    } else {
+        Some(Vec::new())
+    };
+    let low_priority = values::low_priority(&mut section, problems);
+    let known: Vec<&str> = dispatchers.iter().map(|(name, ..)| name.as_str()).collect();
+    let wanted =
+        section.required_text("dispatcher", "dispatcher = \"NAME\" of a [dispatchers.NAME]", problems);
+    let found = wanted.and_then(|wanted| {
+        let found = dispatchers.iter().find(|(name, ..)| name == wanted);
+        if found.is_none() {
+            let what = format!("there is no dispatcher \"{wanted}\"");
+            problems.add(section.value_at("dispatcher"), what, section::nearest_or_list(wanted, &known));
+        }
+        found
+    });
+    let dispatcher = found.and_then(|(_, _, dispatcher)| dispatcher.clone());
+    let group = (|| {
+        Some(Group {
+            name,
+            slots: slots?,
+            include: include?,
+            exclude: exclude?,
+            low_priority: low_priority?,
+            dispatcher: dispatcher?,
+        })
+    })();
+    (group, wanted.map(str::to_owned))
+}
+
+/// What the machine calls itself.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

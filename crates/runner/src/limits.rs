@@ -1,0 +1,48 @@
+//! The runner's limits, each with its unit.
+
+use std::time::Duration;
+
+/// Slots of one group. The server hands out at most 10,000 jobs a claim.
+pub const SLOTS_MAX: u32 = 10_000;
+/// Names of queues and of the runner, as the server limits them.
+pub const NAME_BYTES_MAX: usize = 255;
+/// Any duration in the file.
+pub const DURATION_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// The lease when the file says nothing.
+pub const LEASE_DEFAULT: Duration = Duration::from_secs(30);
+/// Shorter ones would be extended so often that a slow server loses jobs.
+pub const LEASE_MIN: Duration = Duration::from_secs(1);
+/// A lease is extended this many times before it would end.
+pub const EXTENDS_PER_LEASE: u32 = 3;
+
+/// How long jobs may run on when stopping, when the file says nothing.
+pub const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
+/// How long a stopped claim's reply is waited for before its socket is closed.
+pub const UNBLOCK_WAIT: Duration = Duration::from_secs(2);
+/// How long reports are tried at the very end, when nothing runs any more.
+pub const LAST_REPORTS_MAX: Duration = Duration::from_secs(5);
+
+/// A claim asks again after this long without a job. The server answers as soon as there is one; this only
+/// bounds how long a connection whose other end vanished goes unnoticed.
+pub const CLAIM_BLOCK: Duration = Duration::from_secs(60);
+
+/// A job's time when the file says nothing.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(3_600);
+/// Shorter timeouts would kill every process before its first instruction.
+pub const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+/// From SIGTERM to SIGKILL, when the file says nothing.
+pub const KILL_AFTER_DEFAULT: Duration = Duration::from_secs(5);
+/// How long output is read on after a job's processes are gone; only one that left its process group holds it open.
+pub const OUTPUT_GRACE: Duration = Duration::from_millis(500);
+/// The end of a failed job's output that is kept: what a QNACK keeps.
+pub const ERROR_BYTES_MAX: usize = 4_096;
+
+/// First pause of released jobs when they don't say for how long.
+pub const RELEASE_PAUSE_MIN: Duration = Duration::from_secs(5);
+/// Longest such pause.
+pub const RELEASE_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+const _: () = assert!(RELEASE_PAUSE_MIN.as_millis() <= RELEASE_PAUSE_MAX.as_millis());
+const _: () = assert!(LEASE_MIN.as_millis() <= LEASE_DEFAULT.as_millis());
+const _: () = assert!(EXTENDS_PER_LEASE >= 2, "one lost extend must not lose the job");

@@ -1,0 +1,202 @@
+//! Placeholders in a command: `{queue} {group} {id} {attempt} {priority}`, whole arguments or parts of one.
+//!
+//! A template is parsed once, when the file is read; filling it in makes exactly one argument whatever the
+//! field holds, because no shell is involved. `{{` and `}}` are braces.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use stanchion_client::Job;
+
+/// A field of a job that a command can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// Its queue.
+    Queue,
+    /// Its group; empty for none.
+    Group,
+    /// Its id.
+    Id,
+    /// Which attempt this is, from 1.
+    Attempt,
+    /// 0 to 9.
+    Priority,
+}
+
+impl Field {
+    /// All fields, with their names in commands and in the environment.
+    pub const ALL: [(Field, &'static str, &'static str); 5] = [
+        (Field::Queue, "queue", "STANCHION_QUEUE"),
+        (Field::Group, "group", "STANCHION_GROUP"),
+        (Field::Id, "id", "STANCHION_ID"),
+        (Field::Attempt, "attempt", "STANCHION_ATTEMPT"),
+        (Field::Priority, "priority", "STANCHION_PRIORITY"),
+    ];
+
+    /// Its bytes in this job.
+    #[must_use]
+    pub fn bytes(self, job: &Job) -> Vec<u8> {
+        match self {
+            Field::Queue => job.queue.clone(),
+            Field::Group => job.group.clone(),
+            Field::Id => job.receipt.id().as_str().as_bytes().to_vec(),
+            Field::Attempt => job.attempt.to_string().into_bytes(),
+            Field::Priority => job.priority.to_string().into_bytes(),
+        }
+    }
+}
+
+/// One argument of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Field(Field),
+}
+
+/// Why an argument is no template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateError {
+    /// What is wrong.
+    pub what: String,
+    /// What to write instead.
+    pub instead: String,
+}
+
+impl Template {
+    /// Reads an argument.
+    pub fn parse(text: &str) -> Result<Template, TemplateError> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..at]);
+            let brace = &rest[at..=at];
+            let after = &rest[at + 1..];
+            if let Some(after) = after.strip_prefix(brace) {
+                literal.push_str(brace);
+                rest = after;
+                continue;
+            }
+            let Some((name, after)) = after.split_once('}').filter(|_| brace == "{") else {
+                return Err(TemplateError {
+                    what: format!("a single \"{brace}\""),
+                    instead: format!("write \"{brace}{brace}\" for the character itself"),
+                });
+            };
+            let Some((field, ..)) = Field::ALL.iter().find(|(_, known, _)| *known == name) else {
+                let known: Vec<String> =
+                    Field::ALL.iter().map(|(_, name, _)| format!("{{{name}}}")).collect();
+                return Err(TemplateError {
+                    what: format!("unknown placeholder {{{name}}}"),
+                    instead: format!("there are: {}", known.join(" ")),
+                });
+            };
+            if !literal.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut literal)));
+            }
+            parts.push(Part::Field(*field));
+            rest = after;
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            parts.push(Part::Text(literal));
+        }
+        Ok(Template { parts })
+    }
+
+    /// The argument for this job.
+    #[must_use]
+    pub fn fill(&self, job: &Job) -> OsString {
+        let mut bytes = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => bytes.extend_from_slice(text.as_bytes()),
+                Part::Field(field) => bytes.extend_from_slice(&field.bytes(job)),
+            }
+        }
+        OsString::from_vec(bytes)
+    }
+
+    /// Whether it depends on the job.
+    #[must_use]
+    pub fn has_fields(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Field(_)))
+    }
+
+    /// Whether it is this field and nothing else.
+    #[must_use]
+    pub fn is_bare(&self, field: Field) -> bool {
+        self.parts == [Part::Field(field)]
+    }
+
+    /// Its text without the fields.
+    #[must_use]
+    pub fn literal(&self) -> String {
+        let texts = self.parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            Part::Field(_) => None,
+        });
+        texts.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::job;
+
+    fn filled(text: &str) -> String {
+        Template::parse(text).unwrap().fill(&job("q")).into_string().unwrap()
+    }
+
+    #[test]
+    fn fields_are_whole_arguments_or_parts() {
+        assert_eq!(filled("{queue}"), "q");
+        assert_eq!(filled("--wiki={group}/{id}"), "--wiki=enwiki/0000100000000001");
+        assert_eq!(filled("{attempt}{priority}"), "20");
+        assert_eq!(filled("plain"), "plain");
+        assert_eq!(filled(""), "");
+    }
+
+    #[test]
+    fn doubled_braces_are_braces() {
+        assert_eq!(filled("{{\"id\":\"{id}\"}}"), "{\"id\":\"0000100000000001\"}");
+        assert_eq!(filled("{{group}}"), "{group}");
+    }
+
+    #[test]
+    fn a_field_stays_one_argument_whatever_it_holds() {
+        let mut job = job("q");
+        job.group = b"a b; rm -rf / \"$(x)\" \xff".to_vec();
+        let argument = Template::parse("--wiki={group}").unwrap().fill(&job);
+        assert_eq!(argument.into_vec(), b"--wiki=a b; rm -rf / \"$(x)\" \xff");
+    }
+
+    #[test]
+    fn a_field_that_looks_like_a_placeholder_is_not_filled_again() {
+        let mut job = job("q");
+        job.group = b"{id}".to_vec();
+        assert_eq!(Template::parse("{group}").unwrap().fill(&job), "{id}");
+    }
+
+    #[test]
+    fn mistakes_say_what_to_write() {
+        let cases = [
+            ("{wiki}", "unknown placeholder {wiki}", "there are: {queue} {group} {id} {attempt} {priority}"),
+            ("{", "a single \"{\"", "write \"{{\""),
+            ("a}b", "a single \"}\"", "write \"}}\""),
+            ("{id", "a single \"{\"", "write \"{{\""),
+            ("{ID}", "unknown placeholder {ID}", "{id}"),
+        ];
+        for (text, what, instead) in cases {
+            let error = Template::parse(text).unwrap_err();
+            assert_eq!(error.what, what, "{text}");
+            assert!(error.instead.contains(instead), "{text}: {}", error.instead);
+        }
+    }
+}
