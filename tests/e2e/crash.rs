@@ -33,9 +33,8 @@ fn without_syncs_a_crash_may_lose_but_never_repeats() {
     run(10, Promise::Lossy, Options::new().arguments(&["--durability", "never"]));
 }
 
-/// The smallest records that the limits allow, so that segments may be small.
-const SMALL_SEGMENTS: &str =
-    "segment-bytes = 65536\n[limits]\npayload-bytes-max = 1024\nargs-bytes-max = 16384\n";
+/// Some dozens of commits each.
+const SMALL_SEGMENTS: &str = "segment-bytes = 16384\n";
 
 #[expect(clippy::print_stdout, reason = "a failed test shows what it can be run again with")]
 fn run(rounds: usize, promise: Promise, options: Options) {
