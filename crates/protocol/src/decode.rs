@@ -9,11 +9,17 @@
 //! limits does not: its bytes are dropped as they arrive, and then it is refused by an error that names the
 //! limit.
 
+mod fuzz;
 mod inline;
+mod number;
+
+pub use fuzz::fuzz_decode;
+pub use number::string2ll;
 
 use crate::args::{Args, Span};
 use crate::error::CommandError;
 use crate::limits::{self, Limits};
+use number::short_number;
 
 /// What [`Decoder::decode`] found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -373,89 +379,6 @@ fn shown(byte: u8) -> String {
 fn too_many_arguments(count: i64) -> CommandError {
     let max = limits::ARGUMENTS_MAX;
     CommandError::new(format!("a command of {count} arguments is above the limit of {max} (arguments-max)"))
-}
-
-/// Reads up to seven digits, without leading zeros, and the CR after them, as in nearly every header; gives the
-/// number and where the line after it starts. Anything else, also a line that is cut, is for the slow path.
-#[inline]
-fn short_number(buf: &[u8], from: usize) -> Option<(u32, usize)> {
-    let first = buf.get(from)?.wrapping_sub(b'0');
-    if first > 9 {
-        return None;
-    }
-    let mut value = u32::from(first);
-    let mut at = from + 1;
-    loop {
-        let digit = buf.get(at)?.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        if value == 0 || at - from == 7 {
-            return None;
-        }
-        value = value * 10 + u32::from(digit);
-        at += 1;
-    }
-    (buf[at] == b'\r' && at + 1 < buf.len()).then_some((value, at + 2))
-}
-
-/// An integer as Redis reads one: no `+`, no space, no leading zero, no `-0`, within an `i64`.
-pub fn string2ll(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = match text.split_first()? {
-        (b'-', digits) => (true, digits),
-        _ => (false, text),
-    };
-    match digits {
-        [b'0'] if !negative => return Some(0),
-        [b'1'..=b'9', ..] if digits.len() <= 19 => {}
-        _ => return None,
-    }
-    let mut value = 0u64;
-    for &digit in digits {
-        let digit = digit.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        // 19 digits fit a u64.
-        value = value * 10 + u64::from(digit);
-    }
-    if negative { 0i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
-}
-
-/// Decodes hostile bytes in two ways, whole and byte by byte, and panics when they differ: for a fuzz target.
-pub fn fuzz_decode(data: &[u8]) {
-    let limits = Limits::default();
-    assert_eq!(
-        decode_in_chunks(data, data.len().max(1), &limits),
-        decode_in_chunks(data, 1, &limits),
-        "the words depend on how the bytes arrive"
-    );
-}
-
-/// All that `data` holds when it arrives in chunks of this size: the words of each command, its refusal, or the
-/// error that ends the connection.
-fn decode_in_chunks(data: &[u8], chunk_bytes: usize, limits: &Limits) -> Vec<Result<Vec<Vec<u8>>, String>> {
-    let mut decoder = Decoder::new(limits, true);
-    let mut buf = Vec::new();
-    let mut found = Vec::new();
-    for chunk in data.chunks(chunk_bytes) {
-        buf.extend_from_slice(chunk);
-        loop {
-            match decoder.decode(&buf) {
-                Ok(Decoded::Command) => {
-                    found.push(Ok(decoder.args(&buf).iter().map(<[u8]>::to_vec).collect()))
-                }
-                Ok(Decoded::TooLarge(why)) => found.push(Err(why.to_string())),
-                Ok(Decoded::Incomplete) => break,
-                Err(broken) => {
-                    found.push(Err(broken.to_string()));
-                    return found;
-                }
-            }
-        }
-        buf.drain(..decoder.consume());
-    }
-    found
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ pub const TABLE: &[LimitRow] = &[
     row("", "AT in Unix milliseconds: the end of the year 9999", INSTANT_MS_MAX),
 ];
 
-/// The limits that the configuration may change.
+/// The limits that the configuration may change; [`Limits::check`] says whether they go together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// See [`NAME_BYTES_MAX`].
@@ -158,6 +158,63 @@ impl Default for Limits {
             command_jobs_max: COMMAND_JOBS_MAX,
             claim_jobs_max: CLAIM_JOBS_MAX,
             claim_bytes_max: CLAIM_BYTES_MAX,
+        }
+    }
+}
+
+/// The longest that names may be configured to be: their length is 16 bits wherever it is stored.
+pub const NAME_BYTES_CEILING: usize = u16::MAX as usize;
+
+/// The most that the arguments of one command may be configured to be, so that spans stay 32-bit.
+pub const ARGS_BYTES_CEILING: usize = 1 << 30;
+
+impl Limits {
+    /// Whether configured limits are in range and go together, as the constants do; otherwise what to change.
+    pub fn check(&self) -> Result<(), String> {
+        let jobs_ceiling = ARGUMENTS_MAX / JOB_ARGUMENTS_MAX;
+        let within = [
+            ("name-bytes-max", self.name_bytes_max, 1, NAME_BYTES_CEILING),
+            ("payload-bytes-max", self.payload_bytes_max, ERROR_BYTES_MAX, BULK_BYTES_MAX),
+            ("args-bytes-max", self.args_bytes_max, self.payload_bytes_max + 1, ARGS_BYTES_CEILING),
+            ("command-jobs-max", self.command_jobs_max as usize, 1, jobs_ceiling as usize),
+            ("claim-jobs-max", self.claim_jobs_max as usize, 1, u32::MAX as usize),
+            ("claim-bytes-max", self.claim_bytes_max, self.payload_bytes_max, usize::MAX),
+        ];
+        for (name, value, min, max) in within {
+            if value < min || value > max {
+                return Err(format!("{name} is {value}, with the other limits it takes {min} to {max}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_do_not_go_together_are_refused() {
+        let good = Limits::default();
+        assert_eq!(good.check(), Ok(()));
+        let refused = |limits: Limits| limits.check().unwrap_err();
+        let error = refused(Limits { args_bytes_max: good.payload_bytes_max, ..good });
+        assert_eq!(
+            error,
+            "args-bytes-max is 16777216, with the other limits it takes 16777217 to 1073741824"
+        );
+        let error = refused(Limits { claim_bytes_max: good.payload_bytes_max - 1, ..good });
+        assert!(error.starts_with("claim-bytes-max is 16777215"), "{error}");
+        for (name, limits) in [
+            ("name-bytes-max", Limits { name_bytes_max: 0, ..good }),
+            ("name-bytes-max", Limits { name_bytes_max: 1 << 16, ..good }),
+            ("payload-bytes-max", Limits { payload_bytes_max: BULK_BYTES_MAX + 1, ..good }),
+            ("command-jobs-max", Limits { command_jobs_max: 0, ..good }),
+            ("command-jobs-max", Limits { command_jobs_max: 50_000, ..good }),
+            ("claim-jobs-max", Limits { claim_jobs_max: 0, ..good }),
+        ] {
+            let error = refused(limits);
+            assert!(error.starts_with(name), "{name}: {error}");
         }
     }
 }

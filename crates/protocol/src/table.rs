@@ -3,6 +3,7 @@
 //! It drives look-up, arity, the parsing of options, COMMAND and its subcommands, help, ACL categories, key
 //! extraction and docs/PROTOCOL.md, so that none of them can disagree with another.
 
+mod connection;
 mod consumer;
 mod lookup;
 mod operator;
@@ -259,12 +260,19 @@ impl Group {
 }
 
 /// The chapters of the table.
-const CHAPTERS: [&[CommandSpec]; 4] =
-    [producer::COMMANDS, consumer::COMMANDS, operator::COMMANDS, redis::COMMANDS];
+const CHAPTERS: [&[CommandSpec]; 5] =
+    [producer::COMMANDS, consumer::COMMANDS, operator::COMMANDS, connection::COMMANDS, redis::COMMANDS];
 
 /// How many commands there are.
-const COMMANDS_LEN: usize =
-    producer::COMMANDS.len() + consumer::COMMANDS.len() + operator::COMMANDS.len() + redis::COMMANDS.len();
+const COMMANDS_LEN: usize = {
+    let mut len = 0;
+    let mut chapter = 0;
+    while chapter < CHAPTERS.len() {
+        len += CHAPTERS[chapter].len();
+        chapter += 1;
+    }
+    len
+};
 
 /// Every command, without subcommands: those of queues first.
 pub static COMMANDS: [&CommandSpec; COMMANDS_LEN] = {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use redis_protocol::resp2::decode::decode as oracle_decode;
 use redis_protocol::resp2::types::OwnedFrame;
 
+use super::fuzz::decode_in_chunks;
 use super::*;
 use crate::limits::{ARGUMENTS_MAX, LINE_BYTES_MAX};
 

@@ -22,6 +22,9 @@ pub(super) const BASE: CommandSpec = CommandSpec {
     refused: None,
 };
 
+/// Flags of what is answered at any time, but not from scripts.
+pub(super) const ALWAYS: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE);
+
 /// HELP of a command with subcommands.
 pub(super) const HELP: CommandSpec = CommandSpec {
     name: "help",
