@@ -134,8 +134,7 @@ fn a_damaged_log() {
 
 #[test]
 fn a_missing_segment() {
-    let options = Options::new()
-        .configuration("segment-bytes = 65536\n[limits]\npayload-bytes-max = 1024\nargs-bytes-max = 16384\n");
+    let options = Options::new().configuration("segment-bytes = 65536\n");
     let server = options.start();
     let mut connection = server.connect();
     for _ in 0..500 {
