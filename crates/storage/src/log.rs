@@ -68,9 +68,11 @@ impl Log {
         }
         let opened = recovery::recover(&*disk, &config, replay)?;
         let (doorbell, parker) = Doorbell::new();
-        let keep_bytes = config.staged_bytes_max;
+        // Twice the bound, so that one large record beyond it does not make the next batches grow again.
+        let keep_bytes = 2 * config.staged_bytes_max;
         let last_lsn = opened.recovered.last_lsn;
-        let shared = Arc::new(Shared::new(last_lsn, opened.sealed, keep_bytes, doorbell, on_event));
+        let shared =
+            Arc::new(Shared::new(last_lsn, opened.sealed, config.staged_bytes_max, doorbell, on_event));
         let sealed_bytes: u64 = shared.sealed().iter().map(|segment| segment.bytes).sum();
         shared.set_log_bytes(sealed_bytes + opened.active.segment().bytes);
         let writer = Writer {

