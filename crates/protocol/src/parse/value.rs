@@ -113,7 +113,11 @@ pub(super) fn root<'a>(
 #[inline]
 pub(super) fn receipts(words: Args<'_>, limits: &Limits) -> Result<Receipts, CommandError> {
     job_count(words.len(), limits)?;
-    words.iter().map(receipt).collect()
+    let mut receipts = Receipts::with_capacity(words.len());
+    for word in words.iter() {
+        receipts.push(receipt(word)?);
+    }
+    Ok(receipts)
 }
 
 /// One receipt.
