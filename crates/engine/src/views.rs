@@ -89,11 +89,12 @@ impl Shard {
     ) -> u64 {
         let (mut queue_ix, mut group_ix) = ((cursor >> 32) as u32, cursor as u32);
         let mut looked = 0;
+        let full = out.len() + count;
         while queue_ix < self.queues.slots() {
             let wanted = |queue: &&Queue| glob.is_none_or(|glob| glob::matches(glob, &queue.name));
             if let Some(queue) = self.queues.get(queue_ix).filter(wanted) {
                 while group_ix < queue.groups.slots() {
-                    if out.len() >= count || looked >= limits::SCAN_SLOTS_MAX {
+                    if out.len() >= full || looked >= limits::SCAN_SLOTS_MAX {
                         return u64::from(queue_ix) << 32 | u64::from(group_ix);
                     }
                     looked += 1;
@@ -149,9 +150,10 @@ impl Shard {
         let Some(queue_ix) = self.find(queue) else { return 0 };
         let queue = &self.queues[queue_ix];
         let end = queue.jobs.slots();
+        let full = out.len() + count;
         let start = u32::try_from(cursor).unwrap_or(end).min(end);
         for ix in start..end {
-            if out.len() >= count || (ix - start) as usize >= limits::SCAN_SLOTS_MAX {
+            if out.len() >= full || (ix - start) as usize >= limits::SCAN_SLOTS_MAX {
                 return u64::from(ix);
             }
             if queue.matches(ix, state, group) {
