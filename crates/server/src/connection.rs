@@ -144,7 +144,7 @@ impl Connection {
         self.consume(consumed);
         if self.session.run.calls() > 0 {
             let now = Stopwatch::now();
-            self.session.client.heard(now);
+            self.session.client.heard(now, self.session.run.newest());
             self.server.stats.add(self.session.client.id, &mut self.session.run, now - begun);
         }
         progress

@@ -101,6 +101,11 @@ impl RunStats {
         }
     }
 
+    /// The index of the command that was counted last, or nearly: of the newest kind of command.
+    pub(crate) fn newest(&self) -> Option<usize> {
+        self.commands.last().map(|(index, ..)| *index)
+    }
+
     /// How many commands were counted.
     #[inline]
     pub(crate) fn calls(&self) -> u32 {

@@ -118,7 +118,7 @@ fn refused(refusal: Refusal) -> CommandError {
     let code = match refusal {
         Refusal::Paused { .. } => ErrorCode::Paused,
         Refusal::FullJobs { .. } | Refusal::FullBytes { .. } => ErrorCode::Full,
-        Refusal::Setting(_) => ErrorCode::Err,
+        Refusal::Setting(_) | Refusal::TooFar { .. } => ErrorCode::Err,
     };
     CommandError::with_code(code, refusal.to_string())
 }
