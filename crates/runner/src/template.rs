@@ -26,11 +26,11 @@ pub enum Field {
 impl Field {
     /// All fields, with their names in commands and in the environment.
     pub const ALL: [(Field, &'static str, &'static str); 5] = [
-        (Field::Queue, "queue", "STANCHION_QUEUE"),
-        (Field::Group, "group", "STANCHION_GROUP"),
-        (Field::Id, "id", "STANCHION_ID"),
-        (Field::Attempt, "attempt", "STANCHION_ATTEMPT"),
-        (Field::Priority, "priority", "STANCHION_PRIORITY"),
+        (Field::Queue, "queue", "JOB_QUEUE"),
+        (Field::Group, "group", "JOB_GROUP"),
+        (Field::Id, "id", "JOB_ID"),
+        (Field::Attempt, "attempt", "JOB_ATTEMPT"),
+        (Field::Priority, "priority", "JOB_PRIORITY"),
     ];
 
     /// Its bytes in this job.

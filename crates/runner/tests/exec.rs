@@ -1,6 +1,8 @@
 //! The exec dispatcher and its shim against real processes. Every wait is for an event: a line of output, the
 //! end of a pipe that a process holds, an outcome.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -84,8 +86,8 @@ async fn exit_codes_and_signals_decide() {
 async fn the_job_is_told_who_it_is() {
     let text = r#"
         test "$1" = "--wiki=enwiki" && test "$2" = "0000100000000001" && test "$#" = 2 &&
-        test "$STANCHION_QUEUE $STANCHION_GROUP $STANCHION_ID" = "transcode enwiki 0000100000000001" &&
-        test "$STANCHION_ATTEMPT $STANCHION_PRIORITY" = "2 3" && test "$(cat)" = "the payload"
+        test "$JOB_QUEUE $JOB_GROUP $JOB_ID" = "transcode enwiki 0000100000000001" &&
+        test "$JOB_ATTEMPT $JOB_PRIORITY" = "2 3" && test "$(cat)" = "the payload"
     "#;
     assert_eq!(run(script(text, &["--wiki={group}", "{id}"]), &job()).await, Outcome::Done);
 }
@@ -94,7 +96,7 @@ async fn the_job_is_told_who_it_is() {
 async fn an_argument_never_splits_and_no_shell_reads_it() {
     let mut job = job();
     job.group = b"a b\n; exit 9 $(exit 9) * -x".to_vec();
-    let text = r#"test "$#" = 1 && test "$1" = "$STANCHION_GROUP""#;
+    let text = r#"test "$#" = 1 && test "$1" = "$JOB_GROUP""#;
     assert_eq!(run(script(text, &["{group}"]), &job).await, Outcome::Done);
 }
 

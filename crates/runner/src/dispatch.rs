@@ -1,0 +1,31 @@
+//! How a group's jobs are done: the one place that knows all dispatchers.
+
+use stanchion_client::Job;
+use tokio::sync::watch;
+
+use crate::config::Dispatcher;
+use crate::exec::ExecDispatcher;
+use crate::handler::Handler;
+use crate::outcome::{Cancel, Outcome};
+
+/// A dispatcher, ready to run jobs.
+#[derive(Debug, Clone)]
+pub(crate) enum Dispatch {
+    Exec(ExecDispatcher),
+    Handler(Handler),
+}
+
+impl Dispatch {
+    pub(crate) fn from_config(dispatcher: Dispatcher) -> Dispatch {
+        match dispatcher {
+            Dispatcher::Exec(exec) => Dispatch::Exec(ExecDispatcher::new(exec)),
+        }
+    }
+
+    pub(crate) async fn run(&self, job: &Job, cancel: watch::Receiver<Cancel>) -> Outcome {
+        match self {
+            Dispatch::Exec(exec) => exec.run(job, cancel).await,
+            Dispatch::Handler(handler) => handler.run(job, cancel).await,
+        }
+    }
+}

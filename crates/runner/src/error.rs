@@ -1,0 +1,28 @@
+//! Why a runner can't start, or stops by itself.
+
+use crate::config::ConfigError;
+
+/// A runner's error. A server that is away is none: the runner waits for it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration file has mistakes.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The builder was given nothing to do.
+    #[error("the runner has nothing to do: give it a handler for at least one queue")]
+    NothingToDo,
+    /// The server refuses what the runner must be able to do, so that trying again is no use.
+    #[error("the server at {address} refuses group \"{group}\": {error}")]
+    Refused {
+        /// Where the server is.
+        address: String,
+        /// The group whose claim was refused.
+        group: String,
+        /// What it said.
+        error: stanchion_client::Error,
+    },
+    /// The URL can't be used.
+    #[error(transparent)]
+    Server(#[from] stanchion_client::Error),
+}
