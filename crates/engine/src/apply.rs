@@ -39,6 +39,7 @@ impl Queue {
             Event::Set { name, words } => self.set(name, words)?,
             Event::Unset { name } => self.unset(name)?,
             Event::Windowless => self.drop_windows(),
+            Event::KeyFreed { group, key } => self.free_key(group, key),
             Event::Job(ref job) => self.restore_job(at, job),
             Event::Window { group, key, holder, window_until } => {
                 let group = self.group(group);
@@ -352,6 +353,12 @@ impl Queue {
         self.settings = Settings::resolve(&self.own, &self.file);
         while self.capped.front != NONE {
             self.bring_back(self.capped.front);
+        }
+    }
+
+    fn free_key(&mut self, group: &[u8], key: &[u8]) {
+        if let Some(hold) = self.find_group(group).and_then(|group| self.find_hold(group, key)) {
+            self.drop_hold(hold);
         }
     }
 

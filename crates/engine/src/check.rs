@@ -4,12 +4,12 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
+use crate::Shard;
 use crate::group::Turn;
 use crate::heap::Heap;
 use crate::job::{InRoot, Stand};
 use crate::queue::Queue;
 use crate::slab::NONE;
-use crate::Shard;
 
 impl Shard {
     /// Checks every invariant; costs a walk over everything.
@@ -69,9 +69,9 @@ impl Queue {
 
     fn check_job(&self, ix: u32, by_root: &mut HashMap<u32, u32>) -> Result<(), String> {
         let job = &self.jobs[ix];
-        let heap = |heap: &Heap, place: u32| heap.in_order().any(|(moment, owner)| {
-            owner == ix && moment == heap.at(place)
-        });
+        let heap = |heap: &Heap, place: u32| {
+            heap.in_order().any(|(moment, owner)| owner == ix && moment == heap.at(place))
+        };
         let placed = match job.stand {
             Stand::Delayed => self.delayed.at(job.link_a) == (job.ready_at, job.id),
             Stand::Claimed => heap(&self.leases, job.link_a),
@@ -90,7 +90,9 @@ impl Queue {
             ensure(self.holds[extras.hold].owner == ix, || "its hold is another's".into())?;
             ensure(extras.key.is_none(), || "its key is kept twice".into())?;
         }
-        ensure((extras.in_root != InRoot::No) == (waits && extras.root != NONE), || "its root is wrong".into())?;
+        ensure((extras.in_root != InRoot::No) == (waits && extras.root != NONE), || {
+            "its root is wrong".into()
+        })?;
         if extras.root != NONE {
             *by_root.entry(extras.root).or_default() += 1;
             let root = &self.roots[extras.root];
@@ -156,7 +158,8 @@ impl Queue {
             ensure(stale.iter().all(|&job| self.superseded(job)), || fault("a fresh job among the stale"))?;
             ensure(stale.is_empty() || root.to_sweep, || fault("not to be swept"))?;
             let waiting = self.jobs.iter().filter(|&(job, _)| self.is_waiting(job) && self.superseded(job));
-            let of_it = waiting.filter(|(_, job)| job.extras.as_deref().is_some_and(|extras| extras.root == ix));
+            let of_it =
+                waiting.filter(|(_, job)| job.extras.as_deref().is_some_and(|extras| extras.root == ix));
             ensure(of_it.count() == stale.len(), || fault("a superseded job is not among the stale"))?;
         }
         Ok(())

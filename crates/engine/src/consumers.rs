@@ -130,11 +130,13 @@ impl Queue {
             self.totals.stale_acks += 1;
             return Nacked::Stale;
         };
+        let (id, error) = (nack.receipt.id.0, nack.error);
         if self.superseded(ix) {
+            part.add(&self.name, &Event::Nack { id, ready_at: at.now, error });
+            self.nack(at, ix, at.now, error);
             self.decide_gone(at, part, ix, Gone::Superseded);
             return Nacked::Superseded;
         }
-        let (id, error) = (nack.receipt.id.0, nack.error);
         let delay_ms = match nack.retry {
             Retry::Dead => None,
             _ if !self.jobs[ix].may_retry(self.settings.attempts) => None,
@@ -173,13 +175,12 @@ impl Queue {
         delay_ms: Option<u64>,
     ) -> bool {
         let Some(ix) = self.live(receipt) else { return false };
-        if self.superseded(ix) {
-            self.decide_gone(at, part, ix, Gone::Superseded);
-            return true;
-        }
         let delayed_until = delay_ms.filter(|&ms| ms > 0).map(|ms| at.now.saturating_add(ms));
         part.add(&self.name, &Event::Release { id: receipt.id.0, delayed_until });
         self.release(ix, delayed_until);
+        if self.superseded(ix) {
+            self.decide_gone(at, part, ix, Gone::Superseded);
+        }
         true
     }
 

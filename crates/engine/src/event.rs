@@ -88,48 +88,134 @@ pub(crate) enum Gone {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Event<'a> {
-    Push { id: u64, terms: Terms<'a> },
-    Replace { id: u64, terms: Terms<'a> },
+    Push {
+        id: u64,
+        terms: Terms<'a>,
+    },
+    Replace {
+        id: u64,
+        terms: Terms<'a>,
+    },
     /// The newest timestamp of a root.
-    Root { group: &'a [u8], signature: &'a [u8], timestamp: u64 },
+    Root {
+        group: &'a [u8],
+        signature: &'a [u8],
+        timestamp: u64,
+    },
     /// A duplicate raised its holder's root.
-    Reroot { id: u64, timestamp: u64 },
+    Reroot {
+        id: u64,
+        timestamp: u64,
+    },
     /// `rate_at`: state of the rate limit after this claim, 0 when there is none.
-    Claim { id: u64, epoch: u64, lease_until: u64, rate_at: u64, worker: &'a [u8] },
-    Ack { id: u64 },
+    Claim {
+        id: u64,
+        epoch: u64,
+        lease_until: u64,
+        rate_at: u64,
+        worker: &'a [u8],
+    },
+    Ack {
+        id: u64,
+    },
     /// It becomes ready at an instant; `now` or earlier is at once.
-    Nack { id: u64, ready_at: u64, error: Option<&'a [u8]> },
+    Nack {
+        id: u64,
+        ready_at: u64,
+        error: Option<&'a [u8]>,
+    },
     /// A nack that was its last.
-    Die { id: u64, error: Option<&'a [u8]> },
+    Die {
+        id: u64,
+        error: Option<&'a [u8]>,
+    },
     /// Back to its place, or delayed until an instant.
-    Release { id: u64, delayed_until: Option<u64> },
-    Extend { id: u64, lease_until: u64 },
+    Release {
+        id: u64,
+        delayed_until: Option<u64>,
+    },
+    Extend {
+        id: u64,
+        lease_until: u64,
+    },
     /// Its lease ended with its connection; `attempts_max` is the queue's limit.
-    Lapse { id: u64, attempts_max: u32 },
-    Gone { id: u64, why: Gone },
+    Lapse {
+        id: u64,
+        attempts_max: u32,
+    },
+    Gone {
+        id: u64,
+        why: Gone,
+    },
     /// A dead or delayed job is ready; it takes its key back if `takes_key`.
-    Requeue { id: u64, takes_key: bool },
+    Requeue {
+        id: u64,
+        takes_key: bool,
+    },
     /// Everything up to a moment, in the order of the timers.
-    Due { through: Moment },
-    Lapses { through: Moment, attempts_max: u32 },
-    Expiries { through: Moment },
+    Due {
+        through: Moment,
+    },
+    Lapses {
+        through: Moment,
+        attempts_max: u32,
+    },
+    Expiries {
+        through: Moment,
+    },
     /// Dead jobs that were kept long enough, or are too many.
-    Buried { through: Moment },
-    WindowsOver { through: Moment },
-    RootOver { group: &'a [u8], signature: &'a [u8] },
+    Buried {
+        through: Moment,
+    },
+    WindowsOver {
+        through: Moment,
+    },
+    RootOver {
+        group: &'a [u8],
+        signature: &'a [u8],
+    },
     /// 0: no pause; `u64::MAX`: until resumed.
-    Pause { push_until: u64, claim_until: u64 },
-    Set { name: &'a str, words: &'a str },
-    Unset { name: &'a str },
+    Pause {
+        push_until: u64,
+        claim_until: u64,
+    },
+    Set {
+        name: &'a str,
+        words: &'a str,
+    },
+    Unset {
+        name: &'a str,
+    },
     Windowless,
+    /// A window whose job is gone ends early.
+    KeyFreed {
+        group: &'a [u8],
+        key: &'a [u8],
+    },
     QueueGone,
     Job(JobSnapshot<'a>),
     /// A dedupe window whose job is gone.
-    Window { group: &'a [u8], key: &'a [u8], holder: u64, window_until: u64 },
+    Window {
+        group: &'a [u8],
+        key: &'a [u8],
+        holder: u64,
+        window_until: u64,
+    },
     /// A root with its instant of registration.
-    RootKept { group: &'a [u8], signature: &'a [u8], timestamp: u64, registered_at: u64 },
+    RootKept {
+        group: &'a [u8],
+        signature: &'a [u8],
+        timestamp: u64,
+        registered_at: u64,
+    },
     /// What a queue is beside its jobs, windows and roots; settings follow as `Set`.
-    Queue { push_until: u64, claim_until: u64, rate_at: u64, idle_since: u64, totals: Totals },
+    Queue {
+        push_until: u64,
+        claim_until: u64,
+        rate_at: u64,
+        idle_since: u64,
+        totals: Totals,
+    },
 }
 
 /// The part of a record that is being written for one queue at one instant. Nothing is written before its
@@ -312,6 +398,11 @@ impl<'a> Event<'a> {
                 put_short(log, name.as_bytes());
             }
             Event::Windowless => log.push(23),
+            Event::KeyFreed { group, key } => {
+                log.push(29);
+                put_short(log, group);
+                put_short(log, key);
+            }
             Event::QueueGone => log.push(24),
             Event::Job(ref job) => {
                 put_head(log, 25, job.id);
@@ -395,7 +486,12 @@ impl<'a> Event<'a> {
             }
             27 => {
                 let (timestamp, registered_at) = (reader.u64()?, reader.u64()?);
-                Event::RootKept { group: reader.short()?, signature: reader.short()?, timestamp, registered_at }
+                Event::RootKept {
+                    group: reader.short()?,
+                    signature: reader.short()?,
+                    timestamp,
+                    registered_at,
+                }
             }
             28 => Event::Queue {
                 push_until: reader.u64()?,
@@ -404,6 +500,7 @@ impl<'a> Event<'a> {
                 idle_since: reader.u64()?,
                 totals: reader.totals()?,
             },
+            29 => Event::KeyFreed { group: reader.short()?, key: reader.short()? },
             kind => return Err(Damaged(format!("an event of unknown kind {kind}"))),
         })
     }
@@ -539,8 +636,18 @@ impl<'a> JobSnapshot<'a> {
 fn totals_words(totals: &Totals) -> [u64; 12] {
     let t = totals;
     [
-        t.pushed, t.duplicates, t.replaced, t.superseded, t.expired, t.claims, t.acked, t.nacked, t.released, t.lapsed,
-        t.died, t.stale_acks,
+        t.pushed,
+        t.duplicates,
+        t.replaced,
+        t.superseded,
+        t.expired,
+        t.claims,
+        t.acked,
+        t.nacked,
+        t.released,
+        t.lapsed,
+        t.died,
+        t.stale_acks,
     ]
 }
 

@@ -33,7 +33,11 @@ impl Histogram {
         if self.total == 0 {
             return Latency::default();
         }
-        Latency { p50_ms: Some(self.quantile(50)), p99_ms: Some(self.quantile(99)), max_ms: Some(self.max_ms) }
+        Latency {
+            p50_ms: Some(self.quantile(50)),
+            p99_ms: Some(self.quantile(99)),
+            max_ms: Some(self.max_ms),
+        }
     }
 
     fn quantile(&self, percent: u64) -> u64 {
@@ -75,7 +79,11 @@ mod tests {
     fn each_bucket_ends_where_the_next_begins() {
         for ms in 0..100_000 {
             let b = bucket(ms);
-            assert!(upper_end(b) >= ms && upper_end(b) <= ms + ms / 4, "{ms} is in bucket {b} to {}", upper_end(b));
+            assert!(
+                upper_end(b) >= ms && upper_end(b) <= ms + ms / 4,
+                "{ms} is in bucket {b} to {}",
+                upper_end(b)
+            );
             assert!(b == 0 || upper_end(b - 1) < ms, "{ms} belongs to an earlier bucket than {b}");
         }
     }

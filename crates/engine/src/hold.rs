@@ -55,7 +55,14 @@ impl Queue {
     }
 
     /// A hold without owner: a window whose job is gone.
-    pub(crate) fn add_hold(&mut self, base: Lsn, group: u32, key: &[u8], holder: u64, window_until: u64) -> u32 {
+    pub(crate) fn add_hold(
+        &mut self,
+        base: Lsn,
+        group: u32,
+        key: &[u8],
+        holder: u64,
+        window_until: u64,
+    ) -> u32 {
         if let Some(old) = self.find_hold(group, key) {
             self.drop_hold(old);
         }

@@ -25,5 +25,6 @@ pub const QUEUE_IDLE_MS: u64 = 60 * 60 * 1_000;
 /// Bytes that an entry's snapshot takes in the log beside its payload and words, rounded up.
 pub const SNAPSHOT_OVERHEAD_BYTES: u64 = 128;
 
-const _: () = assert!(TIMER_JOBS_MAX <= SCAN_SLOTS_MAX, "a step of a scan may fire as many jobs as it looks at");
+const _: () =
+    assert!(TIMER_JOBS_MAX <= SCAN_SLOTS_MAX, "a step of a scan may fire as many jobs as it looks at");
 const _: () = assert!(SWEEP_JOBS_MAX <= CLAIM_DROPS_MAX, "a claim may do at least one sweep step's work");

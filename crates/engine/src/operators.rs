@@ -71,14 +71,19 @@ impl Shard {
         })
     }
 
-    /// QDEL of the job that holds a dedupe key.
+    /// QDEL of the job that holds a dedupe key; a window whose job is gone ends, too.
     pub fn delete_key(&mut self, now: Now, queue: &[u8], group: &[u8], key: &[u8], log: &mut Vec<u8>) -> u64 {
-        self.change(now, queue, log, |queue, at, part| match queue.find_by_key(group, key) {
-            Some(ix) => {
+        self.change(now, queue, log, |queue, at, part| {
+            if let Some(ix) = queue.find_by_key(at.now, group, key) {
                 queue.decide_gone(at, part, ix, Gone::Deleted);
-                1
+                return 1;
             }
-            None => 0,
+            let window = queue.find_group(group).and_then(|group| queue.find_hold(group, key));
+            if let Some(hold) = window.filter(|&hold| queue.holds[hold].owner == NONE) {
+                part.add(&queue.name, &Event::KeyFreed { group, key });
+                queue.drop_hold(hold);
+            }
+            0
         })
     }
 
@@ -270,9 +275,9 @@ impl Queue {
     }
 
     /// The job that holds a dedupe key, by itself or by its window.
-    pub(crate) fn find_by_key(&self, group: &[u8], key: &[u8]) -> Option<u32> {
+    pub(crate) fn find_by_key(&self, now: u64, group: &[u8], key: &[u8]) -> Option<u32> {
         let hold = self.find_hold(self.find_group(group)?, key)?;
-        Some(self.holds[hold].owner).filter(|&owner| owner != NONE)
+        Some(self.holds[hold].owner).filter(|&owner| owner != NONE && self.in_force(hold, now))
     }
 
     pub(crate) fn matches(&self, ix: u32, state: Option<State>, group: Option<&[u8]>) -> bool {
@@ -289,7 +294,9 @@ impl Queue {
     pub(crate) fn count_in(&self, state: State, group: Option<&[u8]>) -> u64 {
         match group {
             None => self.counts[column(state)],
-            Some(name) => self.find_group(name).map_or(0, |ix| u64::from(self.groups[ix].counts[column(state)])),
+            Some(name) => {
+                self.find_group(name).map_or(0, |ix| u64::from(self.groups[ix].counts[column(state)]))
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use stanchion_protocol::command::{Dedupe, NewJob, RootTag, State, When};
 use stanchion_protocol::id::JobId;
+use stanchion_protocol::limits::DURATION_MS_MAX;
 
 use crate::event::{Event, KeyTerms, Part, Terms};
 use crate::job::Extras;
@@ -14,6 +15,13 @@ use crate::{Pushed, Refusal};
 impl Queue {
     /// Whether these pushes are let in, all of them: the checks that come before and after each push's own.
     pub(crate) fn admits(&self, now: u64, jobs: &[NewJob<'_>]) -> Result<(), Refusal> {
+        let too_far = jobs.iter().find_map(|job| match job.when {
+            When::At(at) if at > now.saturating_add(DURATION_MS_MAX) => Some(at),
+            _ => None,
+        });
+        if let Some(at) = too_far {
+            return Err(Refusal::TooFar { at });
+        }
         if self.push_paused_until > now {
             return Err(Refusal::Paused { queue: self.printable_name() });
         }
@@ -77,7 +85,7 @@ impl Queue {
                 return Pushed::Replaced(JobId(holder));
             }
             if let Some(root) = &job.root {
-                self.decide_root(at, part, job.group, root);
+                self.note_root(at, part, job.group, root);
                 self.raise_root(part, owner, root);
             }
             self.totals.duplicates += 1;
@@ -90,17 +98,31 @@ impl Queue {
     }
 
     /// Registers a root; false when a newer one is registered.
-    pub(crate) fn decide_root(&mut self, at: At, part: &mut Part<'_>, group: &[u8], root: &RootTag<'_>) -> bool {
+    pub(crate) fn decide_root(
+        &mut self,
+        at: At,
+        part: &mut Part<'_>,
+        group: &[u8],
+        root: &RootTag<'_>,
+    ) -> bool {
         let known = self.find_group(group).and_then(|group| self.find_root(group, root.signature));
         match known.map(|known| self.roots[known].newest.cmp(&root.timestamp)) {
             Some(std::cmp::Ordering::Greater) => return false,
-            Some(std::cmp::Ordering::Equal) => return true,
-            Some(std::cmp::Ordering::Less) | None => {}
+            // Registered again, it is remembered for longer.
+            Some(_) | None => {}
         }
         let RootTag { signature, timestamp } = *root;
         part.add(&self.name, &Event::Root { group, signature, timestamp });
         self.root(at, group, signature, timestamp);
         true
+    }
+
+    /// A duplicate's root counts, too; one that is known already is no event.
+    fn note_root(&mut self, at: At, part: &mut Part<'_>, group: &[u8], root: &RootTag<'_>) {
+        let known = self.find_group(group).and_then(|group| self.find_root(group, root.signature));
+        if known.is_none_or(|known| self.roots[known].newest < root.timestamp) {
+            self.decide_root(at, part, group, root);
+        }
     }
 
     /// A duplicate lends its newer root to the job that it duplicates, so that dedupe and superseding
@@ -109,7 +131,9 @@ impl Queue {
         if owner == NONE || self.jobs[owner].state() == State::Dead {
             return;
         }
-        let Some(&Extras { root: own, root_timestamp, .. }) = self.jobs[owner].extras.as_deref() else { return };
+        let Some(&Extras { root: own, root_timestamp, .. }) = self.jobs[owner].extras.as_deref() else {
+            return;
+        };
         if own != NONE && *self.roots[own].signature == *root.signature && root_timestamp < root.timestamp {
             let (id, timestamp) = (self.jobs[owner].id, root.timestamp);
             part.add(&self.name, &Event::Reroot { id, timestamp });

@@ -383,7 +383,9 @@ impl Queue {
     // --- roots: delayed and ready jobs stand in a list of theirs, so that a newer one finds them
 
     fn enter_root(&mut self, ix: u32) {
-        let Some(extras) = self.jobs[ix].extras.as_deref().filter(|extras| extras.root != NONE) else { return };
+        let Some(extras) = self.jobs[ix].extras.as_deref().filter(|extras| extras.root != NONE) else {
+            return;
+        };
         let (root, fresh) = (extras.root, extras.root_timestamp == self.roots[extras.root].newest);
         let list = if fresh { InRoot::Fresh } else { InRoot::Stale };
         self.roots[root].link(&mut self.jobs, ix, list);
@@ -431,7 +433,8 @@ impl Queue {
     pub(crate) fn next_deadline(&self, now: u64, awaited: bool) -> Option<u64> {
         const NEVER: u64 = u64::MAX;
         let settings = &self.settings;
-        let at = |heap: &Heap, after: u64| heap.first().map_or(NEVER, |((at, _), _)| at.saturating_add(after));
+        let at =
+            |heap: &Heap, after: u64| heap.first().map_or(NEVER, |((at, _), _)| at.saturating_add(after));
         let pause = |until: u64| if until == 0 { NEVER } else { until };
         // A token that is there needs no timer; nobody but a waiter asks for the next one.
         let awaited = awaited && self.counts[column(State::Ready)] > 0;

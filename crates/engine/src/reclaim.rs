@@ -3,16 +3,23 @@
 //! A queue's entries go first, the queue itself last: its totals are absolute, so whatever replay made of
 //! events of jobs that it did not know, the totals are right from there on.
 
+use crate::Lsn;
 use crate::event::{Event, JobSnapshot, KeyTerms, Part, Spot, Terms};
 use crate::job::Stand;
 use crate::queue::{At, Queue};
 use crate::slab::{NONE, Slab};
-use crate::Lsn;
 
 impl Queue {
     /// Writes snapshots of what is based below `below` until the record holds `bytes_max`; true when nothing
     /// older is left. The queue's own base is `base`; the caller moves it when `rewritten` is reset.
-    pub(crate) fn reclaim(&mut self, at: At, part: &mut Part<'_>, below: Lsn, base: Lsn, bytes_max: usize) -> bool {
+    pub(crate) fn reclaim(
+        &mut self,
+        at: At,
+        part: &mut Part<'_>,
+        below: Lsn,
+        base: Lsn,
+        bytes_max: usize,
+    ) -> bool {
         loop {
             if part.bytes() >= bytes_max {
                 return false;
@@ -65,7 +72,9 @@ impl Queue {
     fn keep_job(&mut self, at: At, part: &mut Part<'_>, ix: u32) {
         part.add(&self.name, &Event::Job(self.snapshot(ix)));
         self.jobs.rebase(ix, at.base);
-        if let Some(hold) = self.jobs[ix].extras.as_deref().map(|extras| extras.hold).filter(|&hold| hold != NONE) {
+        if let Some(hold) =
+            self.jobs[ix].extras.as_deref().map(|extras| extras.hold).filter(|&hold| hold != NONE)
+        {
             self.holds.rebase(hold, at.base);
         }
         self.rewritten = true;
@@ -89,7 +98,8 @@ impl Queue {
     fn snapshot(&self, ix: u32) -> JobSnapshot<'_> {
         let job = &self.jobs[ix];
         let extras = job.extras.as_deref();
-        let hold = extras.map(|extras| extras.hold).filter(|&hold| hold != NONE).map(|hold| &self.holds[hold]);
+        let hold =
+            extras.map(|extras| extras.hold).filter(|&hold| hold != NONE).map(|hold| &self.holds[hold]);
         let key = hold.map(|hold| &hold.key).or(extras.and_then(|extras| extras.key.as_ref()));
         let moment = |heap: &crate::heap::Heap| heap.at(job.link_a).0;
         JobSnapshot {

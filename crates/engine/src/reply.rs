@@ -43,7 +43,9 @@ pub enum Refusal {
         queue: String,
     },
     /// `-FULL`: the queue's limit on jobs.
-    #[error("queue '{queue}' holds {limit} jobs, its max-jobs; claim or delete some, or raise it with QCONFIG SET")]
+    #[error(
+        "queue '{queue}' holds {limit} jobs, its max-jobs; claim or delete some, or raise it with QCONFIG SET"
+    )]
     FullJobs {
         /// The queue, printable.
         queue: String,
@@ -51,12 +53,20 @@ pub enum Refusal {
         limit: u64,
     },
     /// `-FULL`: the queue's limit on bytes.
-    #[error("queue '{queue}' would hold more than {limit} bytes, its max-bytes; claim or delete some, or raise it with QCONFIG SET")]
+    #[error(
+        "queue '{queue}' would hold more than {limit} bytes, its max-bytes; claim or delete some, or raise it with QCONFIG SET"
+    )]
     FullBytes {
         /// The queue, printable.
         queue: String,
         /// The setting.
         limit: u64,
+    },
+    /// `-ERR`: a due time out of range.
+    #[error("AT {at} is more than ten years ahead")]
+    TooFar {
+        /// The due time.
+        at: u64,
     },
     /// `-ERR`: a setting's name or value.
     #[error("{0}")]

@@ -109,7 +109,14 @@ impl Queue {
     }
 
     /// Registers a timestamp: the root is made, or raised if it is older.
-    pub(crate) fn register(&mut self, base: Lsn, group: u32, signature: &[u8], timestamp: u64, at: u64) -> u32 {
+    pub(crate) fn register(
+        &mut self,
+        base: Lsn,
+        group: u32,
+        signature: &[u8],
+        timestamp: u64,
+        at: u64,
+    ) -> u32 {
         let Some(ix) = self.find_root(group, signature) else {
             return self.make_root(base, group, signature, timestamp, at);
         };
@@ -148,7 +155,8 @@ impl Queue {
         let ix = self.roots.insert(base, root);
         let hash = self.hash_bytes(group, signature);
         let mut signatures = std::mem::take(&mut self.signatures);
-        signatures.insert_unique(hash, ix, |&ix| self.hash_bytes(self.roots[ix].group, &self.roots[ix].signature));
+        signatures
+            .insert_unique(hash, ix, |&ix| self.hash_bytes(self.roots[ix].group, &self.roots[ix].signature));
         self.signatures = signatures;
         self.idle_root(ix);
         ix

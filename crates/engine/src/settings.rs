@@ -158,7 +158,9 @@ impl SettingsPatch {
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SettingsError> {
         let index = find(name)?;
         if value.len() > WORDS_BYTES_MAX {
-            return Err(SettingsError(format!("the value of setting '{name}' is longer than {WORDS_BYTES_MAX} bytes")));
+            return Err(SettingsError(format!(
+                "the value of setting '{name}' is longer than {WORDS_BYTES_MAX} bytes"
+            )));
         }
         read(&TABLE[index], value)?;
         self.words[index] = Some(value.to_ascii_lowercase().into());
@@ -272,7 +274,8 @@ pub(crate) fn names_of(names: &[&str]) -> Result<Vec<&'static str>, SettingsErro
 fn find(name: &str) -> Result<usize, SettingsError> {
     let found = TABLE.iter().position(|setting| setting.name.eq_ignore_ascii_case(name));
     found.ok_or_else(|| {
-        let near = TABLE.iter().min_by_key(|setting| distance(setting.name, name)).expect("the table is not empty");
+        let near =
+            TABLE.iter().min_by_key(|setting| distance(setting.name, name)).expect("the table is not empty");
         SettingsError(format!("unknown setting '{}', the nearest is '{}'", name.escape_default(), near.name))
     })
 }
@@ -280,18 +283,23 @@ fn find(name: &str) -> Result<usize, SettingsError> {
 fn read(setting: &Setting, words: &str) -> Result<Value, SettingsError> {
     let lower = words.to_ascii_lowercase();
     let fault = |wants: &str| {
-        SettingsError(format!("invalid value '{}' for setting '{}': {wants}", words.escape_default(), setting.name))
+        SettingsError(format!(
+            "invalid value '{}' for setting '{}': {wants}",
+            words.escape_default(),
+            setting.name
+        ))
     };
     match setting.kind {
-        Kind::Duration(least) => duration(&lower)
-            .filter(|&ms| ms >= least)
-            .map(Value::Number)
-            .ok_or_else(|| fault("a duration such as 250ms, 30s, 5m, 1h or 7d, at most ten years, is wanted")),
+        Kind::Duration(least) => {
+            duration(&lower).filter(|&ms| ms >= least).map(Value::Number).ok_or_else(|| {
+                fault("a duration such as 250ms, 30s, 5m, 1h or 7d, at most ten years, is wanted")
+            })
+        }
         Kind::Count => count(&lower).map(Value::Number).ok_or_else(|| fault("a whole number is wanted")),
         Kind::Decimal(least, most) => {
-            decimal(&lower).filter(|milli| (least..=most).contains(milli)).map(Value::Number).ok_or_else(|| {
-                fault(&format!("a number from {} to {} is wanted", least as f64 / 1e3, most as f64 / 1e3))
-            })
+            decimal(&lower).filter(|milli| (least..=most).contains(milli)).map(Value::Number).ok_or_else(
+                || fault(&format!("a number from {} to {} is wanted", least as f64 / 1e3, most as f64 / 1e3)),
+            )
         }
         Kind::Rate => rate(&lower)
             .map(Value::Rate)

@@ -211,27 +211,28 @@ impl Shard {
         let at = self.at(now);
         let mut claimer = self.claimer(take);
         let before = out.len();
-        let mut missed = 0;
-        while missed < self.turn.len() && out.len() - before < take.count as usize {
-            let ix = self.turn.pop_front().expect("the turn is longer than what was missed");
+        // A queue that has nothing for this claim keeps its place; one that has goes to the back.
+        let mut place = 0;
+        while place < self.turn.len() && out.len() - before < take.count as usize {
+            let ix = self.turn[place];
             let name = &self.queues[ix].name;
             if !wanted(name, globs.iter().copied(), except.iter().copied()) {
-                self.turn.push_back(ix);
-                missed += 1;
+                place += 1;
                 continue;
             }
             let mut part = Part::new(log, at.now);
             self.fire(at, ix, &mut part);
             let job = self.queues[ix].decide_claim(at, &mut part, &mut claimer);
-            self.queues[ix].in_turn = false;
-            self.after(at, ix, part);
-            match job {
-                Some(job) => {
-                    self.hand_out(ix, job, out);
-                    missed = 0;
-                }
-                None => missed += usize::from(self.queues[ix].in_turn),
+            if let Some(job) = job {
+                self.hand_out(ix, job, out);
             }
+            if job.is_some() || self.queues[ix].counts[0] == 0 {
+                self.turn.remove(place);
+                self.queues[ix].in_turn = false;
+            } else {
+                place += 1;
+            }
+            self.after(at, ix, part);
         }
     }
 
@@ -316,22 +317,18 @@ impl Shard {
     /// A claim waits; one waiter may wait for several queues. Nothing of it is logged.
     pub fn park(&mut self, waiter: WaiterId, on: WaitFor<'_>, group: Option<&[u8]>) {
         self.waiters.park(waiter, on, group);
-        match on {
+        let queues = match on {
             WaitFor::Queue(queue) => {
-                if let Some(ix) = self.find(queue) {
-                    self.queues[ix].waiters += 1;
-                    self.book_deadline(ix);
-                }
+                let ix = self.find(queue);
+                ix.iter().for_each(|&ix| self.queues[ix].waiters += 1);
+                ix.into_iter().collect()
             }
-            WaitFor::Match { .. } => {
-                // A token that nobody waited for until now has no timer yet.
-                for place in 0..self.turn.len() {
-                    let ix = self.turn[place];
-                    if self.queues[ix].settings.rate.is_some() {
-                        self.book_deadline(ix);
-                    }
-                }
-            }
+            WaitFor::Match { .. } => Vec::from(self.turn.clone()),
+        };
+        for ix in queues {
+            // A token that nobody waited for until now has no timer yet.
+            self.book_deadline(ix);
+            self.notice(ix);
         }
     }
 
@@ -376,6 +373,9 @@ impl Shard {
         };
         let mut part = Part::new(log, at.now);
         self.queues[ix].decide_due(at, &mut part);
+        if !part.is_empty() {
+            self.queues[ix].idle_since = at.now;
+        }
         if self.queues[ix].end_at().is_some_and(|end| end <= at.now) {
             part.add(&self.queues[ix].name, &Event::QueueGone);
             drop(part);

@@ -3,8 +3,8 @@
 
 use crate::event::{Event, Gone, Part};
 use crate::heap::{Heap, Moment};
-use crate::queue::{At, Queue};
 use crate::limits;
+use crate::queue::{At, Queue};
 
 impl Queue {
     /// Fires what is due now, of each kind as much as one event may. Whether the queue itself is due to go is
@@ -85,5 +85,9 @@ fn last_due(heap: &Heap, now: u64) -> Option<Moment> {
     if heap.len() <= limits::TIMER_JOBS_MAX {
         return Some((now, u64::MAX));
     }
-    heap.in_order().map(|(moment, _)| moment).take(limits::TIMER_JOBS_MAX).take_while(|&(at, _)| at <= now).last()
+    heap.in_order()
+        .map(|(moment, _)| moment)
+        .take(limits::TIMER_JOBS_MAX)
+        .take_while(|&(at, _)| at <= now)
+        .last()
 }

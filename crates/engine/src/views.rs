@@ -4,11 +4,11 @@ use stanchion_protocol::command::{Count, State, Which};
 use stanchion_protocol::glob;
 use stanchion_protocol::id::{Epoch, JobId, Receipt};
 
+use crate::Now;
 use crate::job::Stand;
 use crate::queue::Queue;
 use crate::slab::NONE;
 use crate::{JobRef, JobView, Paused, QueueLine, ReadyLine, SettingsPatch, Shard, Stats, limits};
-use crate::Now;
 
 impl Shard {
     /// Everything of a job that a claim, a peek or a look-up found.
@@ -113,7 +113,14 @@ impl Shard {
 
     /// QPEEK: jobs in a state, next to be claimed first; delayed by due time, claimed by the end of their
     /// lease, dead by when they died.
-    pub fn peek(&self, queue: &[u8], state: State, count: usize, group: Option<&[u8]>, out: &mut Vec<JobRef>) {
+    pub fn peek(
+        &self,
+        queue: &[u8],
+        state: State,
+        count: usize,
+        group: Option<&[u8]>,
+        out: &mut Vec<JobRef>,
+    ) {
         let Some(queue_ix) = self.find(queue) else { return };
         let queue = &self.queues[queue_ix];
         let found = match state {
@@ -131,7 +138,7 @@ impl Shard {
         let queue = &self.queues[queue_ix];
         let job = match which {
             Which::Id(id) => queue.find(id.0),
-            Which::Key { key, group } => queue.find_by_key(group, key),
+            Which::Key { key, group } => queue.find_by_key(self.last_now(), group, key),
         };
         job.map(|job| JobRef { queue: queue_ix, job })
     }
@@ -224,10 +231,15 @@ impl Queue {
         let order = self.settings.order;
         if let Some(name) = group {
             let group = self.find_group(name).map(|ix| &self.groups[ix]);
-            return group.into_iter().flat_map(|group| group.in_order(&self.jobs, order)).take(count).collect();
+            return group
+                .into_iter()
+                .flat_map(|group| group.in_order(&self.jobs, order))
+                .take(count)
+                .collect();
         }
         let turns = self.ring.iter(&self.groups).chain(self.capped.iter(&self.groups));
-        let mut groups: Vec<_> = turns.take(count).map(|ix| self.groups[ix].in_order(&self.jobs, order)).collect();
+        let mut groups: Vec<_> =
+            turns.take(count).map(|ix| self.groups[ix].in_order(&self.jobs, order)).collect();
         let mut found = Vec::new();
         while !groups.is_empty() && found.len() < count {
             groups.retain_mut(|jobs| {

@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use stanchion_protocol::command::{
-    Claim, ClaimMany, Dedupe, Nack, NewJob, Pause, Push, QueueCommand, Retry, RootTag, Selection, Sources, State,
-    SyncWish, Take, Until, When,
+    Claim, ClaimMany, Dedupe, Nack, NewJob, Pause, Push, QueueCommand, Retry, RootTag, Selection, Sources,
+    State, SyncWish, Take, Until, When,
 };
 use stanchion_protocol::id::{Epoch, JobId, Receipt};
 
@@ -132,8 +132,12 @@ fn when() -> impl Strategy<Value = When> {
 fn dedupe() -> impl Strategy<Value = Dedupe<'static>> {
     let until = select(&[Until::Claim, Until::Done][..]);
     let window = prop_oneof![2 => Just(0), 1 => duration()];
-    (select(&KEYS[..]), until, window, any::<bool>())
-        .prop_map(|(key, until, window_ms, replace)| Dedupe { key, until, window_ms, replace })
+    (select(&KEYS[..]), until, window, any::<bool>()).prop_map(|(key, until, window_ms, replace)| Dedupe {
+        key,
+        until,
+        window_ms,
+        replace,
+    })
 }
 
 fn new_job() -> impl Strategy<Value = NewSpec> {
@@ -168,8 +172,13 @@ fn picks() -> impl Strategy<Value = Vec<Pick>> {
 fn take() -> impl Strategy<Value = Take<'static>> {
     let lease = proptest::option::weighted(0.3, select(&[1, 100, 7_200_000][..]));
     let worker = proptest::option::weighted(0.5, Just(WORKER));
-    (1..5u32, lease, some_group(), worker)
-        .prop_map(|(count, lease_ms, group, worker)| Take { count, lease_ms, group, worker, ..one() })
+    (1..5u32, lease, some_group(), worker).prop_map(|(count, lease_ms, group, worker)| Take {
+        count,
+        lease_ms,
+        group,
+        worker,
+        ..one()
+    })
 }
 
 fn state() -> impl Strategy<Value = State> {

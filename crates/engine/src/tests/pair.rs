@@ -53,7 +53,10 @@ impl Pair {
         self.rig.tick();
         self.model.tick(now, &self.rig.shard)?;
         let deadline = self.rig.shard.next_deadline();
-        must!(deadline.is_none_or(|at| at > now), "all is fired up to {now}, but the deadline is {deadline:?}");
+        must!(
+            deadline.is_none_or(|at| at > now),
+            "all is fired up to {now}, but the deadline is {deadline:?}"
+        );
         self.check()
     }
 

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use stanchion_protocol::command::{Nack, NewJob, QueueCommand, Retry, Selection, Sources, Take, When};
 use stanchion_protocol::id::{JobId, Receipt};
 
-use crate::{
-    Claimed, Lsn, Nacked, Now, Purge, Pushed, Refusal, SettingsPatch, Shard, ShardConfig, Step,
-};
+use crate::{Claimed, Lsn, Nacked, Now, Purge, Pushed, Refusal, SettingsPatch, Shard, ShardConfig, Step};
 
 use super::pair::{claim, one};
 
@@ -130,7 +128,9 @@ impl Rig {
             QueueCommand::Ack { queue, receipts } => {
                 self.hold(|shard, now, log| Answer::Count(shard.ack(now, queue, receipts, log)))
             }
-            QueueCommand::Nack(nack) => self.hold(|shard, now, log| Answer::Nacked(shard.nack(now, nack, log))),
+            QueueCommand::Nack(nack) => {
+                self.hold(|shard, now, log| Answer::Nacked(shard.nack(now, nack, log)))
+            }
             QueueCommand::Release { queue, delay_ms, receipts } => self
                 .hold(|shard, now, log| Answer::Count(shard.release(now, queue, *delay_ms, receipts, log))),
             QueueCommand::Extend { queue, lease_ms, receipts } => {
@@ -209,7 +209,6 @@ impl Rig {
         self.hold(|shard, now, log| shard.background(now, log))
     }
 
-
     /// One step of reclaiming the records up to here; whether there is more. Then they are gone.
     pub(crate) fn reclaim_a_little(&mut self, bytes: usize) -> bool {
         let below = *self.reclaiming.get_or_insert(self.next_lsn);
@@ -265,11 +264,6 @@ impl Rig {
         let replayed = self.replayed(self.records.len());
         replayed.check().map_err(|why| format!("after replay: {why}"))?;
         same(&self.shard.dump(), &replayed.dump())
-    }
-
-    /// The shard's own checks.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        self.shard.check()
     }
 }
 

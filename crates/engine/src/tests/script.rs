@@ -17,7 +17,7 @@
 
 use std::collections::HashMap;
 
-use stanchion_protocol::command::{Count, QueueCommand};
+use stanchion_protocol::command::QueueCommand;
 use stanchion_protocol::id::{JobId, Receipt};
 use stanchion_protocol::{Limits, OwnedArgs, parse, table};
 
@@ -128,7 +128,8 @@ impl Script {
             }
             b"restart" => self.pair.restart(passed).map(|()| String::new())?,
             b"lapse" => {
-                let receipts: Option<Vec<Receipt>> = words[2..].iter().map(|word| Receipt::parse(word)).collect();
+                let receipts: Option<Vec<Receipt>> =
+                    words[2..].iter().map(|word| Receipt::parse(word)).collect();
                 self.pair.lapse(word(1)?, &receipts.ok_or("not a receipt")?)?.to_string()
             }
             b"del" => u8::from(self.pair.delete_queue(word(1)?)?).to_string(),
@@ -144,9 +145,9 @@ impl Script {
             }
             b"grants" => {
                 let served = self.pair.serve()?;
-                let each = served.iter().map(|served| {
-                    format!("{} {}", served.waiter.0, self.jobs(&served.jobs, false))
-                });
+                let each = served
+                    .iter()
+                    .map(|served| format!("{} {}", served.waiter.0, self.jobs(&served.jobs, false)));
                 or_nothing(each.collect::<Vec<_>>().join(", "))
             }
             b"deadline" => self.pair.rig.shard.next_deadline().map_or("none".into(), instant),
@@ -167,7 +168,9 @@ impl Script {
         }
         let many = matches!(command, QueueCommand::ClaimMany(_));
         Ok(match self.pair.run(&command)? {
-            Answer::Pushed(Ok(pushed)) => pushed.iter().map(|one| self.pushed(*one)).collect::<Vec<_>>().join(", "),
+            Answer::Pushed(Ok(pushed)) => {
+                pushed.iter().map(|one| self.pushed(*one)).collect::<Vec<_>>().join(", ")
+            }
             Answer::Pushed(Err(refusal)) | Answer::Done(Err(refusal)) => refused(&refusal),
             Answer::Flag(flag) => u8::from(flag).to_string(),
             Answer::Jobs(jobs) => self.jobs(&jobs, many),
@@ -246,43 +249,41 @@ impl Script {
                 fields.extend(view.last_error.map(|error| format!("last-error={}", text(error))));
                 fields.join(" ")
             }),
-            QueueCommand::Stats { queue } => {
-                shard.stats(now, queue).map_or("nil".into(), |stats| {
-                    let t = &stats.totals;
-                    let c = &stats.counts;
-                    [
-                        ("ready", Some(c.ready)),
-                        ("delayed", Some(c.delayed)),
-                        ("claimed", Some(c.claimed)),
-                        ("dead", Some(c.dead)),
-                        ("bytes", Some(stats.bytes)),
-                        ("groups", Some(stats.groups)),
-                        ("oldest-ready-ms", stats.oldest_ready_ms),
-                        ("push-paused", Some(u64::from(stats.paused.push))),
-                        ("claim-paused", Some(u64::from(stats.paused.claim))),
-                        ("pushed", Some(t.pushed)),
-                        ("duplicates", Some(t.duplicates)),
-                        ("replaced", Some(t.replaced)),
-                        ("superseded", Some(t.superseded)),
-                        ("expired", Some(t.expired)),
-                        ("claims", Some(t.claims)),
-                        ("acked", Some(t.acked)),
-                        ("nacked", Some(t.nacked)),
-                        ("released", Some(t.released)),
-                        ("lapsed", Some(t.lapsed)),
-                        ("died", Some(t.died)),
-                        ("stale-acks", Some(t.stale_acks)),
-                        ("wait-p50-ms", stats.wait.p50_ms),
-                        ("wait-max-ms", stats.wait.max_ms),
-                        ("run-p50-ms", stats.run.p50_ms),
-                        ("run-max-ms", stats.run.max_ms),
-                    ]
-                    .iter()
-                    .filter_map(|(name, value)| Some(format!("{name}={}", (*value)?)))
-                    .collect::<Vec<_>>()
-                    .join(" ")
-                })
-            }
+            QueueCommand::Stats { queue } => shard.stats(now, queue).map_or("nil".into(), |stats| {
+                let t = &stats.totals;
+                let c = &stats.counts;
+                [
+                    ("ready", Some(c.ready)),
+                    ("delayed", Some(c.delayed)),
+                    ("claimed", Some(c.claimed)),
+                    ("dead", Some(c.dead)),
+                    ("bytes", Some(stats.bytes)),
+                    ("groups", Some(stats.groups)),
+                    ("oldest-ready-ms", stats.oldest_ready_ms),
+                    ("push-paused", Some(u64::from(stats.paused.push))),
+                    ("claim-paused", Some(u64::from(stats.paused.claim))),
+                    ("pushed", Some(t.pushed)),
+                    ("duplicates", Some(t.duplicates)),
+                    ("replaced", Some(t.replaced)),
+                    ("superseded", Some(t.superseded)),
+                    ("expired", Some(t.expired)),
+                    ("claims", Some(t.claims)),
+                    ("acked", Some(t.acked)),
+                    ("nacked", Some(t.nacked)),
+                    ("released", Some(t.released)),
+                    ("lapsed", Some(t.lapsed)),
+                    ("died", Some(t.died)),
+                    ("stale-acks", Some(t.stale_acks)),
+                    ("wait-p50-ms", stats.wait.p50_ms),
+                    ("wait-max-ms", stats.wait.max_ms),
+                    ("run-p50-ms", stats.run.p50_ms),
+                    ("run-max-ms", stats.run.max_ms),
+                ]
+                .iter()
+                .filter_map(|(name, value)| Some(format!("{name}={}", (*value)?)))
+                .collect::<Vec<_>>()
+                .join(" ")
+            }),
             QueueCommand::Peek { queue, state, count, group } => {
                 let mut jobs = Vec::new();
                 shard.peek(queue, *state, *count as usize, *group, &mut jobs);
@@ -336,11 +337,6 @@ impl Script {
             _ => return None,
         })
     }
-
-    /// Jobs in any state, for scripts that are programs.
-    pub(crate) fn len(&self, queue: &str) -> u64 {
-        self.pair.rig.shard.len(queue.as_bytes(), Count::All, None)
-    }
 }
 
 fn waiter(word: &[u8]) -> Result<WaiterId, String> {
@@ -362,6 +358,7 @@ fn refused(refusal: &Refusal) -> String {
         Refusal::Paused { .. } => "PAUSED".into(),
         Refusal::FullJobs { .. } => "FULL jobs".into(),
         Refusal::FullBytes { .. } => "FULL bytes".into(),
+        Refusal::TooFar { at } => format!("ERR {at}"),
         Refusal::Setting(text) => format!("ERR {text}"),
     }
 }

@@ -57,7 +57,8 @@ impl Model {
             Sources::Queues(names) => {
                 let mut rest = jobs;
                 for name in names {
-                    let (mine, others) = rest.split_at(rest.iter().take_while(|job| job.queue == *name).count());
+                    let (mine, others) =
+                        rest.split_at(rest.iter().take_while(|job| job.queue == *name).count());
                     rest = others;
                     let left = take.count - (jobs.len() - mine.len() - rest.len()) as u32;
                     self.claim(now, name, &Take { count: left, ..*take }, mine, shard)?;
@@ -75,9 +76,10 @@ impl Model {
                     let taken = |turns: &[(Vec<u8>, u32)], name: &[u8]| {
                         turns.iter().find(|turn| turn.0 == name).map_or(0, |turn| turn.1)
                     };
-                    let waiting = self.queues.iter().filter(|queue| {
-                        matching(&queue.name) && queue.must_serve(now, take.group)
-                    });
+                    let waiting = self
+                        .queues
+                        .iter()
+                        .filter(|queue| matching(&queue.name) && queue.must_serve(now, take.group));
                     let least = waiting.map(|queue| taken(&turns, &queue.name)).min().unwrap_or(0);
                     let mine = taken(&turns, &job.queue);
                     must!(mine <= least, "{job:?} came before the turn of another queue");
@@ -87,9 +89,10 @@ impl Model {
                 }
                 if jobs.len() < take.count as usize {
                     self.queues.iter_mut().for_each(|queue| queue.adopt_sweep(shard));
-                    let left = self.queues.iter().find(|queue| {
-                        matching(&queue.name) && queue.must_serve(now, take.group)
-                    });
+                    let left = self
+                        .queues
+                        .iter()
+                        .find(|queue| matching(&queue.name) && queue.must_serve(now, take.group));
                     must!(left.is_none(), "there was one more job to claim: {left:?}");
                 }
             }
@@ -122,14 +125,15 @@ impl Model {
     /// QNACK.
     pub(crate) fn nack(&mut self, now: u64, nack: &Nack<'_>, answer: Nacked, shard: &Shard) -> Verdict {
         let id = nack.receipt.id;
-        let queue = match self.existing(nack.queue) {
-            Some(queue) if queue.live(nack.receipt) => queue,
-            _ => {
-                must!(answer == Nacked::Stale, "no such claim, so the answer is stale, not {answer:?}");
-                return Ok(());
-            }
+        let stale = |answer| {
+            must!(answer == Nacked::Stale, "no such claim, so the answer is stale, not {answer:?}");
+            Ok(())
         };
-        queue.totals.nacked += 1;
+        let Some(queue) = self.existing(nack.queue) else { return stale(answer) };
+        if !queue.live(nack.receipt) {
+            queue.totals.stale_acks += 1;
+            return stale(answer);
+        }
         let superseded = queue.job(id).is_some_and(|job| queue.superseded(job));
         let job = queue.job_mut(id).expect("a live claim has its job");
         job.failures += 1;
@@ -138,6 +142,8 @@ impl Model {
             job.last_error = Some(error.to_vec());
         }
         let failures = job.failures;
+        // One that is superseded counts as that alone.
+        queue.totals.nacked += u64::from(!superseded);
         let expected = if superseded {
             queue.drop_superseded(id);
             Nacked::Superseded
@@ -179,10 +185,8 @@ impl Model {
         if let Some(queue) = self.existing(name) {
             for receipt in receipts.iter() {
                 if !queue.live(*receipt) {
-                    queue.totals.stale_acks += 1;
                     continue;
                 }
-                queue.totals.released += 1;
                 let superseded = queue.job(receipt.id).is_some_and(|job| queue.superseded(job));
                 if superseded {
                     dropped += 1;
@@ -190,13 +194,15 @@ impl Model {
                     continue;
                 }
                 given_back += 1;
+                queue.totals.released += 1;
                 let job = queue.job_mut(receipt.id).expect("a live claim has its job");
                 job.attempts -= 1;
                 job.worker = None;
                 job.state = State::Ready;
-                if let Some(delay) = delay_ms {
+                // No delay is back to its place.
+                if let Some(delay) = delay_ms.filter(|delay| *delay > 0) {
                     job.ready_at = now + delay;
-                    job.state = if delay > 0 { State::Delayed } else { State::Ready };
+                    job.state = State::Delayed;
                 }
                 queue.refresh_turns();
             }
@@ -219,7 +225,9 @@ impl Model {
         let mut extended = 0;
         if let Some(queue) = self.existing(name) {
             let run_max = queue.settings.run_max;
-            for receipt in receipts.iter().filter(|receipt| queue.live(**receipt)).copied().collect::<Vec<_>>() {
+            for receipt in
+                receipts.iter().filter(|receipt| queue.live(**receipt)).copied().collect::<Vec<_>>()
+            {
                 extended += 1;
                 let job = queue.job_mut(receipt.id).expect("a live claim has its job");
                 job.lease_until = now + lease_ms;
@@ -257,7 +265,8 @@ impl Queue {
 
     /// A queue-wide reason why nothing is handed out now.
     fn held_up(&self, now: u64) -> bool {
-        let at_cap = self.settings.concurrency != 0 && self.count(State::Claimed) >= self.settings.concurrency;
+        let at_cap =
+            self.settings.concurrency != 0 && self.count(State::Claimed) >= self.settings.concurrency;
         now < self.claim_paused_until || at_cap
     }
 
@@ -279,7 +288,9 @@ impl Queue {
         let claimable = ready.filter(|job| !self.superseded(job));
         match self.settings.lifo {
             false => claimable.min_by_key(|job| (Reverse(job.priority), job.ready_at, job.id)),
-            true => claimable.min_by_key(|job| (Reverse(job.priority), Reverse(job.ready_at), Reverse(job.id))),
+            true => {
+                claimable.min_by_key(|job| (Reverse(job.priority), Reverse(job.ready_at), Reverse(job.id)))
+            }
         }
     }
 
@@ -318,13 +329,16 @@ impl Queue {
         {
             terms.held = false;
         }
-        must!(handed.receipt.epoch.0 == job.epoch, "the epoch of {id} is {}, not {:?}", job.epoch, handed.receipt);
+        must!(
+            handed.receipt.epoch.0 == job.epoch,
+            "the epoch of {id} is {}, not {:?}",
+            job.epoch,
+            handed.receipt
+        );
         must!(handed.payload == job.payload, "{id} has another payload");
         must!(handed.attempt == job.attempts, "{id} is at attempt {}, not {}", job.attempts, handed.attempt);
-        if settings.run_max != 0 && settings.run_max < job.lease_until - now {
-            // Whether run-max bounds a first lease, the page does not say.
-            let view = seen(shard, &handed.queue, id).and_then(|view| view.lease_until);
-            job.lease_until = view.map_or(job.lease_until, |until| until.max(now + settings.run_max));
+        if settings.run_max != 0 {
+            job.lease_until = job.lease_until.min(now + settings.run_max);
         }
         self.totals.claims += 1;
         match take.group {

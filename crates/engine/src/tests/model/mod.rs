@@ -58,8 +58,7 @@ pub(crate) struct Job {
     pub(crate) key: Option<Key>,
     pub(crate) root: Option<(Vec<u8>, u64)>,
     pub(crate) last_error: Option<Vec<u8>>,
-    /// When it died, and the how-manieth death that was.
-    pub(crate) died: (u64, u64),
+    pub(crate) died_at: u64,
 }
 
 /// A job's dedupe key with its terms.
@@ -86,7 +85,7 @@ pub(crate) struct Root {
     pub(crate) group: Vec<u8>,
     pub(crate) signature: Vec<u8>,
     pub(crate) newest: u64,
-    /// When it, or an equal one, was registered last.
+    /// When it became the newest.
     pub(crate) registered_at: u64,
 }
 
@@ -103,9 +102,10 @@ pub(crate) struct Queue {
     /// Claims wait until this instant.
     pub(crate) claim_paused_until: u64,
     pub(crate) totals: Totals,
+    /// Pushes dropped by a newer root; a restart forgets how many, as with duplicates.
+    pub(crate) superseded_pushes: u64,
     /// Jobs that were both superseded and expired: either total may count them.
     pub(crate) superseded_or_expired: u64,
-    pub(crate) deaths: u64,
     pub(crate) turns: Turns,
     pub(crate) bucket: Option<Bucket>,
     /// It has held nothing at all since some instant in this span.
@@ -174,7 +174,9 @@ impl Model {
                 }
                 self.claim(now, claim.queue, &claim.take, jobs, shard)?;
             }
-            (QueueCommand::ClaimMany(claim), Answer::Jobs(jobs)) => self.claim_many(now, claim, jobs, shard)?,
+            (QueueCommand::ClaimMany(claim), Answer::Jobs(jobs)) => {
+                self.claim_many(now, claim, jobs, shard)?
+            }
             (QueueCommand::Ack { queue, receipts }, Answer::Count(count)) => {
                 let acked = receipts.iter().filter(|receipt| self.ack(queue, **receipt)).count() as u64;
                 must!(acked == *count, "QACK answers {acked}, not {count}");
@@ -198,7 +200,11 @@ impl Model {
             }
             (QueueCommand::Resume { queue }, Answer::Done(Ok(()))) => self.resume(queue),
             (QueueCommand::ConfigSet { queue, pairs }, Answer::Done(Ok(()))) => self.config_set(queue, pairs),
-            (QueueCommand::ConfigUnset { queue, keys }, Answer::Done(Ok(()))) => self.config_unset(queue, keys),
+            (QueueCommand::ConfigUnset { queue, keys }, Answer::Done(Ok(()))) => {
+                self.config_unset(queue, keys)
+            }
+            // Which words are wrong is told by tables, not by this model.
+            (_, Answer::Done(Err(_))) => {}
             (command, answer) => return Err(format!("{answer:?} can't answer {command:?}")),
         }
         self.settle(now, shard);
@@ -231,8 +237,8 @@ impl Queue {
             push_paused_until: 0,
             claim_paused_until: 0,
             totals: Totals::default(),
+            superseded_pushes: 0,
             superseded_or_expired: 0,
-            deaths: 0,
             turns: Turns::default(),
             bucket: None,
             empty_since: None,
@@ -314,19 +320,17 @@ impl Queue {
 
     /// It stays as a dead job with its reason; the oldest dead ones make room.
     fn die(&mut self, now: u64, id: JobId) {
-        self.deaths += 1;
         self.totals.died += 1;
-        let deaths = self.deaths;
         let job = self.job_mut(id).expect("only a job that is there dies");
         job.state = State::Dead;
-        job.died = (now, deaths);
+        job.died_at = now;
         job.worker = None;
         if let Some(terms) = &mut job.key {
             terms.held = false;
         }
         while self.count(State::Dead) > self.settings.dead_max {
             let dead = self.jobs.iter().filter(|job| job.state == State::Dead);
-            let oldest = dead.min_by_key(|job| job.died).expect("more dead jobs than dead-max").id;
+            let oldest = dead.min_by_key(|job| (job.died_at, job.id)).expect("more dead jobs than dead-max").id;
             self.drop_job(oldest);
         }
     }

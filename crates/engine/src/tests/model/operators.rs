@@ -28,7 +28,8 @@ impl Model {
                 must!(count == answer, "QREQUEUE answers {count}, not {answer}");
             }
             Selection::Dead { group, count } => {
-                let dead = |job: &&Job| job.state == State::Dead && group.is_none_or(|group| job.group == group);
+                let dead =
+                    |job: &&Job| job.state == State::Dead && group.is_none_or(|group| job.group == group);
                 let dead: Vec<JobId> = queue.jobs.iter().filter(dead).map(|job| job.id).collect();
                 let count = count.unwrap_or(u64::MAX).min(dead.len() as u64);
                 must!(count == answer, "QREQUEUE DEAD answers {count}, not {answer}");
@@ -189,7 +190,9 @@ impl Queue {
     pub(crate) fn find(&self, which: Which<'_>) -> Option<JobId> {
         match which {
             Which::Id(id) => self.job(id).map(|job| job.id),
-            Which::Key { key, group } => self.holder(group, key).and_then(|id| self.job(id)).map(|job| job.id),
+            Which::Key { key, group } => {
+                self.holder(group, key).and_then(|id| self.job(id)).map(|job| job.id)
+            }
         }
     }
 }

@@ -18,13 +18,23 @@ enum Decision {
 
 impl Model {
     /// All or nothing: the whole batch is tried on a copy.
-    pub(crate) fn push(&mut self, now: u64, push: &Push<'_>, answer: &Result<Vec<Pushed>, Refusal>) -> Verdict {
+    pub(crate) fn push(
+        &mut self,
+        now: u64,
+        push: &Push<'_>,
+        answer: &Result<Vec<Pushed>, Refusal>,
+    ) -> Verdict {
         let mut copy = self.clone();
         let newest = copy.newest;
         let queue = copy.made(push.queue);
         match answer {
             Ok(pushed) => {
-                must!(pushed.len() == push.jobs.len(), "{} answers to {} jobs", pushed.len(), push.jobs.len());
+                must!(
+                    pushed.len() == push.jobs.len(),
+                    "{} answers to {} jobs",
+                    pushed.len(),
+                    push.jobs.len()
+                );
                 let mut newest = newest;
                 for (job, pushed) in push.jobs.iter().zip(pushed) {
                     queue.push(now, job, *pushed, &mut newest)?;
@@ -44,10 +54,11 @@ impl Queue {
     pub(crate) fn register(&mut self, now: u64, group: &[u8], root: &RootTag<'_>) -> bool {
         match self.roots.iter_mut().find(|known| known.group == group && known.signature == root.signature) {
             Some(known) if known.newest > root.timestamp => return false,
-            Some(known) => {
+            Some(known) if known.newest < root.timestamp => {
                 known.newest = root.timestamp;
                 known.registered_at = now;
             }
+            Some(_) => {}
             None => self.roots.push(Root {
                 group: group.to_vec(),
                 signature: root.signature.to_vec(),
@@ -68,7 +79,7 @@ impl Queue {
             self.register(now, job.group, root);
         }
         match (decision, answer) {
-            (Decision::Superseded, Pushed::Superseded) => self.totals.superseded += 1,
+            (Decision::Superseded, Pushed::Superseded) => self.superseded_pushes += 1,
             (Decision::Duplicate, Pushed::Duplicate(id)) => {
                 must!(holder == Some(id), "the duplicate's holder is {holder:?}, not {id}");
                 self.totals.duplicates += 1;
@@ -87,7 +98,9 @@ impl Queue {
                 self.add(now, id, job);
             }
             (Decision::Refused(why), answer) => return Err(format!("-{why} it is, not {answer:?}")),
-            (_, answer) => return Err(format!("{answer:?} is not what becomes of {job:?}; holder {holder:?}")),
+            (_, answer) => {
+                return Err(format!("{answer:?} is not what becomes of {job:?}; holder {holder:?}"));
+            }
         }
         Ok(())
     }
@@ -114,7 +127,8 @@ impl Queue {
         if self.settings.max_jobs != 0 && held >= self.settings.max_jobs {
             return Decision::Refused("FULL jobs");
         }
-        let bytes: usize = self.jobs.iter().map(|job| job.payload.len()).sum();
+        let living = self.jobs.iter().filter(|job| job.state != State::Dead);
+        let bytes: usize = living.map(|job| job.payload.len()).sum();
         if self.settings.max_bytes != 0 && (bytes + job.payload.len()) as u64 > self.settings.max_bytes {
             return Decision::Refused("FULL bytes");
         }
@@ -183,7 +197,7 @@ impl Queue {
             key: None,
             root: None,
             last_error: None,
-            died: (0, 0),
+            died_at: 0,
         };
         self.jobs.push(job);
         // Not ready before, so it has no place to keep.
@@ -222,8 +236,11 @@ impl Queue {
         job.expires_at = new.ttl_ms.map(|ttl| due + ttl);
         job.root = new.root.as_ref().map(|root| (root.signature.to_vec(), root.timestamp));
         job.last_error = None;
-        job.key =
-            new.dedupe.as_ref().map(|dedupe| Key { key: dedupe.key.to_vec(), until: dedupe.until, held: true });
+        job.key = new.dedupe.as_ref().map(|dedupe| Key {
+            key: dedupe.key.to_vec(),
+            until: dedupe.until,
+            held: true,
+        });
     }
 }
 

@@ -6,7 +6,7 @@ use stanchion_protocol::id::JobId;
 
 use crate::Shard;
 
-use super::{Model, Queue, Verdict, must};
+use super::{Job, Model, Queue, Verdict, must};
 
 /// A queue without anything is gone after so long.
 const EMPTY_QUEUE_MS: u64 = 3_600_000;
@@ -48,6 +48,8 @@ impl Model {
         self.waiters.clear();
         for queue in &mut self.queues {
             queue.turns.forget();
+            queue.superseded_pushes = 0;
+            (queue.totals.duplicates, queue.totals.stale_acks) = (0, 0);
             for job in queue.jobs.iter_mut().filter(|job| job.state == State::Claimed) {
                 job.lease_until = job.lease_until.max(now + grace_ms);
             }
@@ -82,8 +84,6 @@ impl Model {
 impl Queue {
     fn tick(&mut self, now: u64) {
         self.windows.retain(|window| window.until > now);
-        let root_retention = self.settings.root_retention;
-        self.roots.retain(|root| root.registered_at + root_retention > now);
         let mut touched: Vec<Vec<u8>> = Vec::new();
         while let Some((_, due, id)) = self.dues().filter(|due| due.0 <= now).min() {
             let group = self.job(id).expect("a due job is there").group.clone();
@@ -94,6 +94,15 @@ impl Queue {
             touched.push(group);
             self.fire(now, due, id);
         }
+        let retention = self.settings.root_retention;
+        let jobs = &self.jobs;
+        // A root lasts at least as long as the jobs that it is compared with.
+        self.roots.retain(|root| {
+            let tags = |job: &Job| {
+                job.group == root.group && job.root.as_ref().is_some_and(|(tag, _)| *tag == root.signature)
+            };
+            root.registered_at + retention > now || jobs.iter().any(tags)
+        });
     }
 
     /// Instant, kind and job of everything that will fall due.
@@ -105,7 +114,7 @@ impl Queue {
                 State::Delayed => [Some((job.ready_at, Due::Ready, job.id)), expiry],
                 State::Ready => [None, expiry],
                 State::Claimed => [Some((job.lease_until, Due::Lapse, job.id)), None],
-                State::Dead => [Some((job.died.0 + retention, Due::Retire, job.id)), None],
+                State::Dead => [Some((job.died_at + retention, Due::Retire, job.id)), None],
             }
             .into_iter()
             .flatten()

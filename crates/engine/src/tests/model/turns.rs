@@ -64,7 +64,8 @@ impl Queue {
     }
 
     pub(crate) fn group_at_cap(&self, group: &[u8]) -> bool {
-        let claimed = self.jobs.iter().filter(|job| job.state == State::Claimed && job.group == group).count();
+        let claimed =
+            self.jobs.iter().filter(|job| job.state == State::Claimed && job.group == group).count();
         self.settings.group_concurrency != 0 && claimed as u64 >= self.settings.group_concurrency
     }
 

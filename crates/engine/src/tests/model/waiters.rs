@@ -22,11 +22,12 @@ impl Waiter {
 impl Model {
     /// The engine serves this one next: nobody on that queue came earlier and could be served.
     pub(crate) fn grant(&self, now: u64, grant: &Grant) -> Verdict {
-        let Some(queue) = self.queue(&grant.queue) else { return Err(format!("{grant:?} of a missing queue")) };
+        let Some(queue) = self.queue(&grant.queue) else {
+            return Err(format!("{grant:?} of a missing queue"));
+        };
         let mut waiting = self.waiters.iter().filter(|waiter| waiter.waits_for(&grant.queue));
-        let first = waiting.find(|waiter| {
-            waiter.id == grant.waiter || queue.must_serve(now, waiter.group.as_deref())
-        });
+        let first = waiting
+            .find(|waiter| waiter.id == grant.waiter || queue.must_serve(now, waiter.group.as_deref()));
         let first = first.map(|waiter| waiter.id);
         must!(first == Some(grant.waiter), "{first:?} came before {grant:?}");
         Ok(())

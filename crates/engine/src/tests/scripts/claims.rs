@@ -35,7 +35,11 @@ fn the_lease_is_the_queues_unless_the_claim_says() {
 
 #[test]
 fn a_claim_takes_as_many_as_it_asks_for() {
-    check(&["0 QMPUSH q a NEXT b NEXT c", "0 QCLAIM q COUNT 2 -> #1.1=a #2.1=b", "0 QCLAIM q COUNT 2 -> #3.1=c"]);
+    check(&[
+        "0 QMPUSH q a NEXT b NEXT c",
+        "0 QCLAIM q COUNT 2 -> #1.1=a #2.1=b",
+        "0 QCLAIM q COUNT 2 -> #3.1=c",
+    ]);
 }
 
 #[test]
@@ -187,7 +191,7 @@ fn several_are_released_at_once() {
         "0 QCLAIM q COUNT 3",
         "0 QRELEASE q #3.1 #1.1 #1.1 -> 2",
         "0 QPEEK q COUNT 9 -> #1 #3",
-        "0 QSTATS q -> released=2 stale-acks=1",
+        "0 QSTATS q -> released=2",
     ]);
 }
 

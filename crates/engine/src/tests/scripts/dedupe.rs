@@ -19,18 +19,13 @@ fn keys_are_per_queue_and_group() {
         "0 QPUSH q a DEDUPE k GROUP g -> ready #2",
         "0 QPUSH r a DEDUPE k -> ready #3",
         "0 QPUSH q a DEDUPE k GROUP g -> duplicate #2",
-        "0 QPUSH q a DEDUPE \"\" -> ready #4",
-        "0 QPUSH q a DEDUPE \"\" -> duplicate #4",
+        "0 QPUSH q a DEDUPE \"\" -> ERR empty",
     ]);
 }
 
 #[test]
 fn until_claim_is_the_default_and_frees_the_key_at_the_first_claim() {
-    check(&[
-        "0 QPUSH q a DEDUPE k -> ready #1",
-        "0 QCLAIM q -> #1.1=a",
-        "0 QPUSH q b DEDUPE k -> ready #2",
-    ]);
+    check(&["0 QPUSH q a DEDUPE k -> ready #1", "0 QCLAIM q -> #1.1=a", "0 QPUSH q b DEDUPE k -> ready #2"]);
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn nacked_a_superseded_job_is_dropped() {
             "0 QROOT q s 2",
             &format!("0 {how} -> superseded"),
             "0 QLEN q ALL -> 0",
-            "0 QSTATS q -> superseded=1 died=0 nacked=1",
+            "0 QSTATS q -> superseded=1 died=0",
         ]);
     }
 }
@@ -106,7 +106,7 @@ fn released_or_lapsed_a_superseded_job_is_dropped() {
         "0 QRELEASE q #1.1",
         "0 QLEN q ALL -> 1",
         "10 QLEN q ALL -> 0",
-        "10 QSTATS q -> superseded=2 released=1 lapsed=1 died=0",
+        "10 QSTATS q -> superseded=2 died=0",
     ]);
 }
 
@@ -251,8 +251,27 @@ fn a_root_is_forgotten_after_its_retention() {
         "0 QCONFIG SET q root-retention 1000",
         "0 QROOT q s 5 -> 1",
         "500 QROOT q s 5 -> 1",
-        "1400 QROOT q s 4 -> 0",
-        "1600 QROOT q s 4 -> 1",
+        "999 QROOT q s 4 -> 0",
+        "1000 QROOT q s 4 -> 1",
+    ]);
+    check(&[
+        "0 QCONFIG SET q root-retention 1000",
+        "0 QROOT q s 5 -> 1",
+        "500 QROOT q s 6 -> 1",
+        "1499 QROOT q s 5 -> 0",
+        "1500 QROOT q s 5 -> 1",
+    ]);
+}
+
+#[test]
+fn a_root_lasts_as_long_as_its_jobs() {
+    check(&[
+        "0 QCONFIG SET q root-retention 1000",
+        "0 QPUSH q a ROOT s 5 DELAY 5000 -> delayed #1",
+        "2000 QROOT q s 4 -> 0",
+        "5000 QCLAIM q -> #1.1=a",
+        "5001 QACK q #1.1 -> 1",
+        "5002 QROOT q s 4 -> 1",
     ]);
 }
 
