@@ -106,11 +106,10 @@ impl Queue {
         root: &RootTag<'_>,
     ) -> bool {
         let known = self.find_group(group).and_then(|group| self.find_root(group, root.signature));
-        match known.map(|known| self.roots[known].newest.cmp(&root.timestamp)) {
-            Some(std::cmp::Ordering::Greater) => return false,
-            // Registered again, it is remembered for longer.
-            Some(_) | None => {}
+        if known.is_some_and(|known| self.roots[known].newest > root.timestamp) {
+            return false;
         }
+        // Registered again with the same timestamp, it is remembered for longer.
         let RootTag { signature, timestamp } = *root;
         part.add(&self.name, &Event::Root { group, signature, timestamp });
         self.root(at, group, signature, timestamp);
