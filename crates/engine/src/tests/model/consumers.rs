@@ -142,8 +142,7 @@ impl Model {
             job.last_error = Some(error.to_vec());
         }
         let failures = job.failures;
-        // One that is superseded counts as that alone.
-        queue.totals.nacked += u64::from(!superseded);
+        queue.totals.nacked += 1;
         let expected = if superseded {
             queue.drop_superseded(id);
             Nacked::Superseded
@@ -187,6 +186,7 @@ impl Model {
                 if !queue.live(*receipt) {
                     continue;
                 }
+                queue.totals.released += 1;
                 let superseded = queue.job(receipt.id).is_some_and(|job| queue.superseded(job));
                 if superseded {
                     dropped += 1;
@@ -194,7 +194,6 @@ impl Model {
                     continue;
                 }
                 given_back += 1;
-                queue.totals.released += 1;
                 let job = queue.job_mut(receipt.id).expect("a live claim has its job");
                 job.attempts -= 1;
                 job.worker = None;

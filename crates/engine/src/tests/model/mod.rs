@@ -85,7 +85,7 @@ pub(crate) struct Root {
     pub(crate) group: Vec<u8>,
     pub(crate) signature: Vec<u8>,
     pub(crate) newest: u64,
-    /// When it became the newest.
+    /// When it, or an equal one, was registered last.
     pub(crate) registered_at: u64,
 }
 

@@ -54,11 +54,10 @@ impl Queue {
     pub(crate) fn register(&mut self, now: u64, group: &[u8], root: &RootTag<'_>) -> bool {
         match self.roots.iter_mut().find(|known| known.group == group && known.signature == root.signature) {
             Some(known) if known.newest > root.timestamp => return false,
-            Some(known) if known.newest < root.timestamp => {
+            Some(known) => {
                 known.newest = root.timestamp;
                 known.registered_at = now;
             }
-            Some(_) => {}
             None => self.roots.push(Root {
                 group: group.to_vec(),
                 signature: root.signature.to_vec(),

@@ -91,7 +91,7 @@ fn nacked_a_superseded_job_is_dropped() {
             "0 QROOT q s 2",
             &format!("0 {how} -> superseded"),
             "0 QLEN q ALL -> 0",
-            "0 QSTATS q -> superseded=1 died=0",
+            "0 QSTATS q -> superseded=1 died=0 nacked=1",
         ]);
     }
 }
@@ -106,7 +106,7 @@ fn released_or_lapsed_a_superseded_job_is_dropped() {
         "0 QRELEASE q #1.1",
         "0 QLEN q ALL -> 1",
         "10 QLEN q ALL -> 0",
-        "10 QSTATS q -> superseded=2 died=0",
+        "10 QSTATS q -> superseded=2 released=1 lapsed=1 died=0",
     ]);
 }
 
@@ -251,8 +251,8 @@ fn a_root_is_forgotten_after_its_retention() {
         "0 QCONFIG SET q root-retention 1000",
         "0 QROOT q s 5 -> 1",
         "500 QROOT q s 5 -> 1",
-        "999 QROOT q s 4 -> 0",
-        "1000 QROOT q s 4 -> 1",
+        "1499 QROOT q s 4 -> 0",
+        "1500 QROOT q s 4 -> 1",
     ]);
     check(&[
         "0 QCONFIG SET q root-retention 1000",

@@ -113,7 +113,7 @@ fn a_matching_claim_skips_what_is_excluded_paused_or_does_not_match() {
         "0 QMCLAIM MATCH 1 mail:a -> mail:a/#1.1=1",
         "0 QMCLAIM MATCH 1 * EXCEPT 1 web COUNT 9 -> mail:c/#3.1=3",
         "0 QRESUME mail:b",
-        "0 QMCLAIM MATCH 2 mail:b web COUNT 9 EXCEPT 1 none -> web/#4.1=4 mail:b/#2.1=2",
+        "0 QMCLAIM MATCH 2 mail:b web COUNT 9 EXCEPT 1 none -> mail:b/#2.1=2 web/#4.1=4",
     ]);
 }
 
