@@ -1,2 +1,42 @@
-//! The `stanchion` binary.
-fn main() {}
+//! The `stanchion` binary: the server, and a demo of it.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use stanchion_cli::demo::{self, DemoArgs};
+use stanchion_cli::runner_command::{self, RunnerArgs};
+use stanchion_cli::server_command::{self, ServerArgs};
+
+/// Small payloads come and go; this allocator keeps their memory from fragmenting.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A durable job queue for everything that speaks Redis.
+#[derive(Debug, Parser)]
+#[command(name = "stanchion", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server until SIGTERM or SIGINT; a second one hurries
+    Server(ServerArgs),
+    /// Run real MediaWiki jobs through a server and a runner of its own, in half a minute
+    Demo(DemoArgs),
+    /// The same as the binary `stanchion-runner`: `cargo run` builds one binary, and the demo needs both
+    #[command(hide = true)]
+    Runner(RunnerArgs),
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = stanchion_runner::shim::run_if_called() {
+        return code;
+    }
+    match Args::parse().command {
+        Command::Server(args) => server_command::run(args),
+        Command::Demo(args) => demo::main(&args),
+        Command::Runner(args) => runner_command::main(args),
+    }
+}

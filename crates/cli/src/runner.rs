@@ -1,2 +1,13 @@
-//! The `stanchion` binary.
-fn main() {}
+//! The `stanchion-runner` binary.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use stanchion_cli::runner_command::{self, RunnerArgs};
+
+fn main() -> ExitCode {
+    if let Some(code) = stanchion_runner::shim::run_if_called() {
+        return code;
+    }
+    runner_command::main(RunnerArgs::parse())
+}

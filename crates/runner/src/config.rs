@@ -24,6 +24,8 @@ use crate::template::Template;
 pub struct Config {
     /// `[server] url`.
     pub url: String,
+    /// Where the url stands in the file.
+    pub url_line: usize,
     /// `[runner]`.
     pub settings: Settings,
     /// `[groups.NAME]`, by name.
@@ -188,7 +190,14 @@ fn whole(mut top: Section<'_>, problems: &mut problem::Problems) -> Option<Confi
         }
     }
     let groups = groups.into_iter().filter_map(|(group, _)| group).collect();
-    Some(Config { url: url?, settings: settings?, groups, warnings: problems.take_warnings() })
+    let (url, url_at) = url?;
+    Some(Config {
+        url_line: problems.line(url_at),
+        url,
+        settings: settings?,
+        groups,
+        warnings: problems.take_warnings(),
+    })
 }
 
 fn settings(section: Option<Section<'_>>, problems: &mut problem::Problems) -> Option<Settings> {

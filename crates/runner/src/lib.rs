@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+pub mod check;
 mod claimer;
 pub mod config;
 mod dispatch;

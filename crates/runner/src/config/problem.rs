@@ -98,7 +98,8 @@ impl Problems {
         ConfigError { file: file.to_owned(), problems: self.found }
     }
 
-    fn line(&self, at: usize) -> usize {
+    /// The line of this byte.
+    pub(super) fn line(&self, at: usize) -> usize {
         self.line_starts.partition_point(|start| *start <= at)
     }
 }

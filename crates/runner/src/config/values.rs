@@ -34,8 +34,8 @@ pub(super) fn show(duration: Duration) -> String {
     whole.map_or_else(|| format!("{ms}ms"), |(size, unit)| format!("{}{unit}", ms / size))
 }
 
-/// `[server] url`.
-pub(super) fn url(server: &mut Section<'_>, problems: &mut Problems) -> Option<String> {
+/// `[server] url`, and where it stands.
+pub(super) fn url(server: &mut Section<'_>, problems: &mut Problems) -> Option<(String, usize)> {
     let example = "url = \"redis://127.0.0.1:7379\"";
     if let Some(DeValue::Array(_)) = server.value("url").map(toml::Spanned::get_ref) {
         let what = "several servers (a cluster) are not in this version";
@@ -51,7 +51,7 @@ pub(super) fn url(server: &mut Section<'_>, problems: &mut Problems) -> Option<S
         );
         return None;
     }
-    Some(url.to_owned())
+    Some((url.to_owned(), server.value_at("url")))
 }
 
 /// `[runner] name`.

@@ -1,0 +1,119 @@
+//! `stanchion-runner`: runs a configuration file, or checks it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use stanchion_runner::{Config, Error, Runner, check, signals};
+
+use crate::exit;
+use crate::logging::{self, Format};
+
+/// Claims jobs from a Stanchion server, has them done, and reports.
+#[derive(Debug, Parser)]
+#[command(
+    name = "stanchion-runner",
+    version,
+    arg_required_else_help = true,
+    args_conflicts_with_subcommands = true
+)]
+pub struct RunnerArgs {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The same as `run FILE`
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How log lines are written
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    log_format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the groups of a configuration file until SIGTERM or SIGINT; a second one hurries
+    Run {
+        /// The TOML file
+        file: PathBuf,
+    },
+    /// Check a configuration file, and that its server can be reached; exits 2 with file, line and what to write instead
+    Check {
+        /// The TOML file
+        file: PathBuf,
+    },
+}
+
+/// Does what the arguments say.
+pub fn main(args: RunnerArgs) -> ExitCode {
+    match (args.command, args.config) {
+        (Some(Command::Run { file }), _) | (None, Some(file)) => run(&file, args.log_format),
+        (Some(Command::Check { file }), _) => check_file(&file),
+        // With no arguments at all clap has shown the help.
+        (None, None) => exit::with_message(exit::USAGE, "stanchion-runner: write `run FILE` or `check FILE`"),
+    }
+}
+
+fn run(file: &Path, format: Format) -> ExitCode {
+    let config = match load(file) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    logging::start(format);
+    warn(file, &config);
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(code) => return code,
+    };
+    let result = runtime.block_on(async {
+        let runner = Runner::from_config(config)?;
+        signals::stop_on_signal(runner.stop_handle());
+        runner.run().await
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::with_message(exit::FAILURE, format_args!("stanchion-runner: {error}")),
+    }
+}
+
+fn check_file(file: &Path) -> ExitCode {
+    let config = match load(file) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    warn(file, &config);
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(code) => return code,
+    };
+    let name = file.display().to_string();
+    match runtime.block_on(check::server(&name, &config)) {
+        Ok(found) => {
+            exit::say(format_args!("{name}: ok; {found}"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => exit::with_message(exit::USAGE, Error::from(error)),
+    }
+}
+
+fn load(file: &Path) -> Result<Config, ExitCode> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        exit::with_message(exit::USAGE, format_args!("{name}: can't be read: {error}; name a file in TOML"))
+    })?;
+    Config::parse(&name, &text).map_err(|error| exit::with_message(exit::USAGE, error))
+}
+
+fn warn(file: &Path, config: &Config) {
+    for warning in &config.warnings {
+        let _ =
+            exit::with_message(0, format_args!("{}:{}: warning: {warning}", file.display(), warning.line));
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("runner").build().map_err(|error| {
+        exit::with_message(
+            exit::FAILURE,
+            format_args!("stanchion-runner: no threads can be started: {error}"),
+        )
+    })
+}
