@@ -10,11 +10,14 @@ use stanchion_storage::Records;
 use crate::hold::{Ended, Handover, Hold};
 use crate::lane::{EVENTS, Lane};
 use crate::outbox::Outbox;
+use crate::waiter::Name;
 
 /// The locks of a run of commands.
 pub(crate) struct Holds<'a> {
     lane: &'a Lane,
     one: Option<Hold<'a>>,
+    /// A queue of the shard whose lock is held. Hashing a name to its slot takes longer than comparing it.
+    entered: Name,
     transaction: Option<Transaction<'a>>,
 }
 
@@ -31,7 +34,7 @@ struct Transaction<'a> {
 impl<'a> Holds<'a> {
     /// No lock yet.
     pub(crate) fn new(lane: &'a Lane) -> Holds<'a> {
-        Holds { lane, one: None, transaction: None }
+        Holds { lane, one: None, entered: Name::new(), transaction: None }
     }
 
     /// The lane that the shards belong to.
@@ -42,7 +45,11 @@ impl<'a> Holds<'a> {
     /// Holds the lock of a queue's shard; that of another one is given back first.
     #[inline]
     pub(crate) fn enter(&mut self, queue: &[u8], outbox: &mut Outbox) {
-        self.enter_shard(self.lane.shard_of(queue), outbox);
+        if self.one.is_none() || *self.entered != *queue {
+            self.enter_shard(self.lane.shard_of(queue), outbox);
+            self.entered.clear();
+            self.entered.extend_from_slice(queue);
+        }
     }
 
     /// The same for a shard by its index.
@@ -57,6 +64,7 @@ impl<'a> Holds<'a> {
         }
         if self.one.as_ref().is_none_or(|hold| hold.index() != index) {
             self.end(outbox);
+            self.entered.clear();
             self.one = Some(Hold::begin(self.lane, index));
         }
     }

@@ -132,7 +132,7 @@ impl CommandStats {
             entry.calls += u64::from(calls);
             entry.errors += u64::from(errors);
             entry.time += each * calls;
-            entry.latency.saturating_record_n(each.as_nanos() as u64, calls.into());
+            entry.latency.saturating_record_n(each.as_nanos() as u64, calls);
         }
         run.calls = 0;
     }

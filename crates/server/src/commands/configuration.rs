@@ -15,8 +15,11 @@ struct Parameter {
     name: &'static str,
     get: fn(&Server) -> String,
     /// `None` for one that needs a restart.
-    set: Option<fn(&Server, &str) -> Result<(), &'static str>>,
+    set: Option<Set>,
 }
+
+/// Changes a parameter, or says what its value must look like.
+type Set = fn(&Server, &str) -> Result<(), &'static str>;
 
 /// What CONFIG GET knows. The rest of the configuration is in the file; a client library looks for these.
 const PARAMETERS: &[Parameter] = &[
@@ -137,7 +140,7 @@ pub(super) fn set(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
 }
 
 /// A change of a parameter: how, which, to what, and what it was.
-type Change<'c> = (fn(&Server, &str) -> Result<(), &'static str>, &'static str, &'c str, String);
+type Change<'c> = (Set, &'static str, &'c str, String);
 
 /// Takes back what was set before a later parameter was refused.
 fn undo(server: &Server, applied: &[Change<'_>], password: Option<Secret>) {
