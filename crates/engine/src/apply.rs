@@ -5,7 +5,7 @@
 //! After reclaiming, the log may speak of jobs whose records are gone: their events do nothing, and the
 //! snapshot that replaced those records comes later in the log.
 
-use stanchion_protocol::command::{State, Until};
+use stanchion_protocol::command::Until;
 
 use crate::event::{Event, Gone, JobSnapshot, Spot, Terms};
 use crate::heap::Moment;
@@ -19,8 +19,12 @@ impl Queue {
     pub(crate) fn replay(&mut self, at: At, event: &Event<'_>) -> Result<(), Damaged> {
         self.idle_since = at.now;
         if let Some(id) = job_of(event) {
-            if let Some(ix) = self.find(id) {
-                self.replay_on(at, ix, event);
+            match (self.find(id), event) {
+                (Some(ix), event) => self.replay_on(at, ix, event),
+                (None, &Event::Replace { id, pushed_at, epoch, ref terms }) => {
+                    self.revive(at, id, pushed_at, epoch, terms);
+                }
+                (None, _) => {}
             }
             return Ok(());
         }
@@ -92,23 +96,31 @@ impl Queue {
         ix
     }
 
-    /// The holder takes the content of a push with its key.
+    /// The holder takes the content of a push with its key. From here on this event is the job's base.
     pub(crate) fn replace(&mut self, at: At, ix: u32, terms: &Terms<'_>) {
         self.totals.replaced += 1;
-        let keeps_place = self.jobs[ix].state() == State::Ready && !terms.delayed;
-        self.leave(ix);
+        // A job that is replaced over and over must not send its group to the end of the turn each time.
+        self.lift(ix);
         self.untag(ix);
         self.jobs.rebase(ix, at.base);
         self.set_payload(ix, terms.payload);
         let job = &mut self.jobs[ix];
         job.priority = terms.priority;
         (job.attempts, job.failures) = (0, 0);
-        if !keeps_place {
-            job.ready_at = terms.ready_at;
-        }
+        job.ready_at = terms.ready_at;
         let extras = job.extras();
         (extras.attempts_max, extras.expires_at) = (None, 0);
         extras.last_error = None;
+        self.take_terms(at, ix, terms);
+        self.enter_waiting(ix, terms.delayed);
+        self.leave_idle_turn(self.jobs[ix].group);
+    }
+
+    /// A job whose older records were reclaimed after its replacement.
+    fn revive(&mut self, at: At, id: u64, pushed_at: u64, epoch: u64, terms: &Terms<'_>) {
+        let group = self.group(terms.group);
+        let ix = self.admit(at.base, new_job(id, group, pushed_at, terms));
+        self.jobs[ix].epoch = epoch;
         self.take_terms(at, ix, terms);
         self.enter_waiting(ix, terms.delayed);
     }

@@ -92,8 +92,11 @@ pub(crate) enum Event<'a> {
         id: u64,
         terms: Terms<'a>,
     },
+    /// Says all of the job as it is from then on, so that its older records need not stay.
     Replace {
         id: u64,
+        pushed_at: u64,
+        epoch: u64,
         terms: Terms<'a>,
     },
     /// The newest timestamp of a root.
@@ -301,6 +304,7 @@ impl<'a> Event<'a> {
         matches!(
             self,
             Event::Push { .. }
+                | Event::Replace { .. }
                 | Event::Root { .. }
                 | Event::Pause { .. }
                 | Event::Set { .. }
@@ -317,8 +321,10 @@ impl<'a> Event<'a> {
                 put_head(log, 1, id);
                 terms.encode(log);
             }
-            Event::Replace { id, ref terms } => {
+            Event::Replace { id, pushed_at, epoch, ref terms } => {
                 put_head(log, 2, id);
+                put_u64(log, pushed_at);
+                put_u64(log, epoch);
                 terms.encode(log);
             }
             Event::Root { group, signature, timestamp } => {
@@ -435,7 +441,12 @@ impl<'a> Event<'a> {
     fn decode(reader: &mut Reader<'a>) -> Result<Event<'a>, Damaged> {
         Ok(match reader.u8()? {
             1 => Event::Push { id: reader.u64()?, terms: Terms::decode(reader)? },
-            2 => Event::Replace { id: reader.u64()?, terms: Terms::decode(reader)? },
+            2 => Event::Replace {
+                id: reader.u64()?,
+                pushed_at: reader.u64()?,
+                epoch: reader.u64()?,
+                terms: Terms::decode(reader)?,
+            },
             3 => {
                 let timestamp = reader.u64()?;
                 Event::Root { group: reader.short()?, signature: reader.short()?, timestamp }

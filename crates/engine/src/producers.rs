@@ -80,7 +80,12 @@ impl Queue {
         if let Some(hold) = hold {
             let (owner, holder) = (self.holds[hold].owner, self.holds[hold].holder);
             if owner != NONE && self.is_waiting(owner) && job.dedupe.is_some_and(|dedupe| dedupe.replace) {
-                part.add(&self.name, &Event::Replace { id: holder, terms });
+                let held = &self.jobs[owner];
+                let keeps_place = held.state() == State::Ready && !terms.delayed;
+                let terms =
+                    Terms { ready_at: if keeps_place { held.ready_at } else { terms.ready_at }, ..terms };
+                let (pushed_at, epoch) = (held.pushed_at, held.epoch);
+                part.add(&self.name, &Event::Replace { id: holder, pushed_at, epoch, terms });
                 self.replace(at, owner, &terms);
                 return Pushed::Replaced(JobId(holder));
             }

@@ -192,9 +192,6 @@ impl Shard {
             let Some(job) = self.queues[ix].decide_claim(at, &mut part, &mut claimer) else { break };
             self.hand_out(ix, job, out);
         }
-        if out.len() == before {
-            self.neglect(ix);
-        }
         self.after(at, ix, part);
     }
 
@@ -516,7 +513,10 @@ impl Shard {
                 None => continue,
             };
             known = Some(ix);
-            if let Event::Push { id, .. } | Event::Job(crate::event::JobSnapshot { id, .. }) = event {
+            if let Event::Push { id, .. }
+            | Event::Replace { id, .. }
+            | Event::Job(crate::event::JobSnapshot { id, .. }) = event
+            {
                 self.last_id = self.last_id.max(id);
             }
             if matches!(event, Event::Queue { .. }) {

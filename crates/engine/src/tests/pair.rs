@@ -36,8 +36,15 @@ impl Pair {
         self.model
             .explain(self.rig.now, command, &answer, &self.rig.shard)
             .map_err(|why| format!("{command:?} answers {answer:?}: {why}"))?;
-        self.check()?;
+        self.fire()?;
         Ok(answer)
+    }
+
+    /// What is due fires: also what a command has put back after its time, such as a job whose TTL is over.
+    fn fire(&mut self) -> Verdict {
+        self.rig.tick();
+        self.model.tick(self.rig.now, &self.rig.shard)?;
+        self.check()
     }
 
     /// Time passes, and what is due fires.
@@ -92,11 +99,9 @@ impl Pair {
         self.rig.check_replay()?;
         self.rig.restart(down_ms);
         let now = self.rig.now;
-        self.model.restart(now, LEASE_GRACE_MS);
+        self.model.restart(now, LEASE_GRACE_MS, &self.rig.shard);
         // What fell due meanwhile fires at the first tick.
-        self.rig.tick();
-        self.model.tick(now, &self.rig.shard)?;
-        self.check()
+        self.fire()
     }
 
     /// A claim blocks; no queue: it matches all.
@@ -142,7 +147,7 @@ impl Pair {
 
     fn settle(&mut self) -> Verdict {
         self.model.settle(self.rig.now, &self.rig.shard);
-        self.check()
+        self.fire()
     }
 
     fn check(&self) -> Verdict {

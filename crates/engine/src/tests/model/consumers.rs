@@ -80,7 +80,7 @@ impl Model {
                         .queues
                         .iter()
                         .filter(|queue| matching(&queue.name) && queue.must_serve(now, take.group));
-                    let least = waiting.map(|queue| taken(&turns, &queue.name)).min().unwrap_or(0);
+                    let least = waiting.map(|queue| taken(&turns, &queue.name)).min().unwrap_or(u32::MAX);
                     let mine = taken(&turns, &job.queue);
                     must!(mine <= least, "{job:?} came before the turn of another queue");
                     turns.retain(|turn| turn.0 != job.queue);

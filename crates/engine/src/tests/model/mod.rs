@@ -330,7 +330,8 @@ impl Queue {
         }
         while self.count(State::Dead) > self.settings.dead_max {
             let dead = self.jobs.iter().filter(|job| job.state == State::Dead);
-            let oldest = dead.min_by_key(|job| (job.died_at, job.id)).expect("more dead jobs than dead-max").id;
+            let oldest =
+                dead.min_by_key(|job| (job.died_at, job.id)).expect("more dead jobs than dead-max").id;
             self.drop_job(oldest);
         }
     }

@@ -4,7 +4,7 @@
 use stanchion_protocol::command::State;
 use stanchion_protocol::id::JobId;
 
-use crate::Shard;
+use crate::{Now, Shard};
 
 use super::{Job, Model, Queue, Verdict, must};
 
@@ -24,7 +24,6 @@ impl Model {
     /// Everything that falls due up to now, earliest first.
     pub(crate) fn tick(&mut self, now: u64, shard: &Shard) -> Verdict {
         for queue in &mut self.queues {
-            queue.adopt_sweep(shard);
             queue.tick(now);
             queue.adopt_sweep(shard);
             queue.refresh_turns();
@@ -43,13 +42,12 @@ impl Model {
     }
 
     /// The server was down: the turns are lost, epochs rise, and leases last at least the grace.
-    pub(crate) fn restart(&mut self, now: u64, grace_ms: u64) {
+    pub(crate) fn restart(&mut self, now: u64, grace_ms: u64, shard: &Shard) {
         self.boot += 1;
         self.waiters.clear();
         for queue in &mut self.queues {
             queue.turns.forget();
-            queue.superseded_pushes = 0;
-            (queue.totals.duplicates, queue.totals.stale_acks) = (0, 0);
+            queue.adopt_volatile_totals(now, shard);
             for job in queue.jobs.iter_mut().filter(|job| job.state == State::Claimed) {
                 job.lease_until = job.lease_until.max(now + grace_ms);
             }
@@ -82,6 +80,16 @@ impl Model {
 }
 
 impl Queue {
+    /// What changes nothing leaves no record, so a restart may forget how often it happened.
+    fn adopt_volatile_totals(&mut self, now: u64, shard: &Shard) {
+        let Some(seen) = shard.stats(Now { ms: now, entropy: 0 }, &self.name) else { return };
+        let own = &mut self.totals;
+        own.duplicates = own.duplicates.min(seen.totals.duplicates);
+        own.stale_acks = own.stale_acks.min(seen.totals.stale_acks);
+        let superseded = seen.totals.superseded.saturating_sub(own.superseded);
+        self.superseded_pushes = self.superseded_pushes.min(superseded);
+    }
+
     fn tick(&mut self, now: u64) {
         self.windows.retain(|window| window.until > now);
         let mut touched: Vec<Vec<u8>> = Vec::new();

@@ -1,8 +1,9 @@
 //! Whose turn it is: a group that gets its first claimable job joins the end, a claim takes the front.
 //!
 //! What one tick makes claimable joins in no particular order, so the turn is a list of sets: a claim takes
-//! any group of the first one. The engine finds out lazily that all ready jobs of a group are superseded; if
-//! such a group gets a new job meanwhile, it may have kept its place: it floats until it is claimed.
+//! any group of the first one. The engine finds out lazily that a group is at its cap, or that all of its
+//! ready jobs are superseded: such a group lingers. When it is claimable again it may have kept its place, so
+//! it floats until it is claimed.
 
 use stanchion_protocol::command::State;
 
@@ -72,31 +73,19 @@ impl Queue {
     /// Brings the line up to date after a change.
     pub(crate) fn refresh_turns(&mut self) {
         let claimable = self.claimable_groups();
-        let mut lingering = std::mem::take(&mut self.turns.lingering);
-        let has_ready = |group: &Group| {
-            self.jobs.iter().any(|job| job.state == State::Ready && job.group == *group)
-                && !self.group_at_cap(group)
-        };
-        let standing: Vec<Group> =
-            self.turns.line.iter().flatten().chain(&self.turns.floating).cloned().collect();
-        let (left, stayed): (Vec<Group>, Vec<Group>) =
-            standing.into_iter().partition(|group| !claimable.contains(group));
-        let lingers: Vec<Group> = left.iter().filter(|group| has_ready(group)).cloned().collect();
-        lingering.retain(has_ready);
-        lingering.extend(lingers);
-        for group in &left {
-            self.turns.leave(group);
+        let turns = &mut self.turns;
+        let standing: Vec<Group> = turns.line.iter().flatten().chain(&turns.floating).cloned().collect();
+        for group in standing.iter().filter(|group| !claimable.contains(group)) {
+            turns.leave(group);
         }
-        let mut joining = Vec::new();
-        for group in claimable.into_iter().filter(|group| !stayed.contains(group)) {
-            match lingering.iter().position(|other| *other == group) {
-                Some(at) => self.turns.floating.push(lingering.remove(at)),
-                None => joining.push(group),
-            }
-        }
+        let joining = claimable.iter().filter(|group| !standing.contains(group)).cloned();
+        let (returning, joining): (Vec<Group>, Vec<Group>) =
+            joining.partition(|group| turns.lingering.contains(group));
+        turns.floating.extend(returning);
         if !joining.is_empty() {
-            self.turns.line.push(joining);
+            turns.line.push(joining);
         }
-        self.turns.lingering = lingering;
+        let ready = self.jobs.iter().filter(|job| job.state == State::Ready).map(|job| &job.group);
+        self.turns.lingering = ready.filter(|group| !claimable.contains(group)).cloned().collect();
     }
 }

@@ -118,6 +118,25 @@ fn a_gone_queue_and_a_gone_job_stay_gone_after_reclaiming() {
 }
 
 #[test]
+fn a_job_that_was_replaced_needs_only_its_replacement() {
+    check(&[
+        "0 QPUSH q old DEDUPE k UNTIL DONE -> ready #1",
+        "0 QPUSH r old DEDUPE k WINDOW 9000 -> ready #2",
+        "1 reclaim",
+        "2 QPUSH q new DEDUPE k UNTIL DONE REPLACE -> replaced #1",
+        "2 QPUSH r new DEDUPE k WINDOW 9000 REPLACE ROOT s 5 -> replaced #2",
+        "2 QCLAIM r -> #2.1=new",
+        "2 QACK r #2.1",
+        "3 reclaim",
+        "4 restart",
+        "4 QPUSH q x DEDUPE k -> duplicate #1",
+        "4 QPUSH r x DEDUPE k -> duplicate #2",
+        "4 QPUSH r x ROOT s 4 -> superseded",
+        "4 QJOB q #1 -> payload=new pushed-at=0 ready-at=0",
+    ]);
+}
+
+#[test]
 fn windows_roots_and_pauses_are_reclaimed_too() {
     check(&[
         "0 QPUSH q a DEDUPE k WINDOW 5000 ROOT s 5 -> ready #1",

@@ -62,8 +62,7 @@ fn every_setting_of_the_contract_is_known() {
         assert_eq!(found[0].1, value, "{name}: the default, as one writes it");
         assert_eq!(rig.config_set(b"q", name, value), Ok(()), "{name} {value}");
     }
-    for (name, value) in [("durability", "always"), ("durability", "1s"), ("rate", "50/1s")]
-    {
+    for (name, value) in [("durability", "always"), ("durability", "1s"), ("rate", "50/1s")] {
         let mut rig = Rig::new(START_MS, SettingsPatch::default());
         assert_eq!(rig.config_set(b"q", name, value), Ok(()), "{name} {value}");
         let found = rig.shard.config_get(b"q", Some(name.as_bytes())).unwrap();

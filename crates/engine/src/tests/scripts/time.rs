@@ -63,10 +63,11 @@ fn a_root_a_window_a_setting_or_a_pause_keeps_a_queue() {
     }
     check(&[
         "0 QPAUSE q FOR 1000",
+        "1000 tick",
         "3600999 exists q -> 1",
-        "3602000 exists q -> 0",
-        "3602000 QCONFIG SET r attempts 1",
-        "3602000 QCONFIG UNSET r attempts",
+        "3601000 exists q -> 0",
+        "3601000 QCONFIG SET r attempts 1",
+        "3601000 QCONFIG UNSET r attempts",
         "7300000 exists r -> 0",
     ]);
 }

@@ -42,6 +42,16 @@ fn priority_counts_within_a_group_only() {
 }
 
 #[test]
+fn a_replaced_job_does_not_cost_its_group_the_turn() {
+    check(&[
+        "0 QPUSH q a GROUP a DEDUPE k",
+        "0 QMPUSH q b1 GROUP b NEXT b2 GROUP b",
+        "0 QPUSH q new GROUP a DEDUPE k REPLACE PRIORITY 2 -> replaced #1",
+        "0 QCLAIM q COUNT 9 -> #1.1=new #2.1=b1 #3.1=b2",
+    ]);
+}
+
+#[test]
 fn a_claim_of_one_group_gets_only_its_jobs() {
     check(&[
         "0 QMPUSH q a GROUP a NEXT b GROUP b NEXT n",

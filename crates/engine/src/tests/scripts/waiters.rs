@@ -37,6 +37,18 @@ fn a_waiter_for_a_group_waits_for_that_group() {
 }
 
 #[test]
+fn somebody_elses_vain_claim_does_not_make_a_waiter_forgotten() {
+    check(&[
+        "0 QCONFIG SET q concurrency 1",
+        "0 QMPUSH q a NEXT b",
+        "0 QCLAIM q -> #1.1=a",
+        "0 park 1 q",
+        "0 QCLAIM q GROUP other ACK 1 #1.1 -> nothing",
+        "0 grants -> 1 #2.1=b",
+    ]);
+}
+
+#[test]
 fn a_waiter_for_all_queues_is_served_by_any_made_later() {
     check(&["0 park 1 *", "0 QPUSH later a", "0 grants -> 1 #1.1=a"]);
 }
