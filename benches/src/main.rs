@@ -6,6 +6,7 @@
 mod client;
 mod cost;
 mod dialect;
+mod drive;
 mod durable;
 mod engine;
 mod idle;
@@ -78,6 +79,8 @@ enum Bench {
     Idle,
     /// Nanoseconds of the engine alone, in this process.
     Engine(engine::Turns),
+    /// Load on a server that runs already, to profile it.
+    Drive(drive::Drive),
     /// Correctness of all of them at a tiny size; no timing.
     Smoke,
     /// Cost, durable, idle and engine.
@@ -118,6 +121,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Bench::Durable => durable::run(&setting()?, &mut report)?,
         Bench::Idle => idle::run(&setting()?, &mut report)?,
         Bench::Engine(turns) => engine::run(&turns, rounds, slice, &mut report)?,
+        Bench::Drive(drive) => drive::run(drive, slice)?,
         Bench::Smoke => smoke::run(&setting()?)?,
         Bench::All => {
             let setting = setting()?;
