@@ -105,14 +105,19 @@ async fn show(args: &DemoArgs, place: &Place, port: u16, children: &mut Children
         place.path().display()
     ));
 
-    let pushes = feed::pushes()?;
-    say(format_args!("{} wikis push {} jobs, durably:", feed::WIKIS.len(), pushes.len()));
     let mut accounts: Vec<Account> = feed::SETTINGS.iter().map(|(queue, _)| Account::new(queue)).collect();
+    let pushes = feed::recorded()?;
+    say(format_args!("{} wikis push {} jobs, durably:", feed::WIKIS.len(), pushes.len()));
+    push_all(&client, pushes, &mut accounts).await?;
+    let pushes = feed::edited_again()?;
+    say(format_args!("The same pages are edited again, so {} more jobs supersede what waits:", pushes.len()));
     push_all(&client, pushes, &mut accounts).await?;
     let pushed_in = began.elapsed();
 
     let added = accounts.iter().map(|account| account.added).sum();
-    say(format_args!("Of these {added} are new; each is done by a process of its own:"));
+    say(format_args!(
+        "{added} of all pushes were new jobs; each that is not superseded is done by a process of its own:"
+    ));
     run_all(&client, children, added, &mut accounts).await?;
     let runs = place.runs()?;
 
