@@ -65,6 +65,12 @@ impl Lifecycle {
         self.enter(Phase::Failed);
     }
 
+    /// It can't start. Whoever started it says why, once.
+    pub(crate) fn refuse(&self, why: String) {
+        self.failure.lock().get_or_insert(why);
+        self.phase.send_replace(Phase::Failed);
+    }
+
     /// Why it failed.
     pub(crate) fn failure(&self) -> Option<String> {
         self.failure.lock().clone()

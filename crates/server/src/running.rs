@@ -172,7 +172,7 @@ async fn live(
     let recovered = recover(Arc::clone(&server), seed).await;
     let mut tasks = JoinSet::new();
     if let Err(error) = recovered {
-        server.lifecycle.fail(error.to_string());
+        server.lifecycle.refuse(error.to_string());
         server.clients.wake_all();
         return Err(error);
     }

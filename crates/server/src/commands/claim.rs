@@ -1,11 +1,13 @@
 //! QCLAIM and QMCLAIM, blocked ones included.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stanchion_engine::{Shard, WaitFor, WaiterId};
-use stanchion_protocol::Reply;
 use stanchion_protocol::command::{Claim, ClaimMany, Sources, Take};
+use stanchion_protocol::limits::CLAIM_BYTES_MAX;
+use stanchion_protocol::{Proto, Reply};
 use tokio::time::Instant;
 
 use super::Done;
@@ -70,42 +72,12 @@ fn sweep_bound(session: &mut Session, holds: &mut crate::holds::Holds<'_>, outbo
 /// QMCLAIM.
 pub(super) fn claim_many(turn: &mut Turn<'_, '_>, claim: &ClaimMany<'_>) -> Done {
     let visits = visits(turn, &claim.from);
-    let server = turn.server;
-    let mut answer = Gathered::default();
-    let (holds, session, outbox) = turn.parts();
-    for visit in &visits {
-        let left = claim.take.count - answer.jobs;
-        if left == 0 {
-            break;
-        }
-        let take = Take { count: left, ..claim.take };
-        holds.enter_shard(visit.shard(), outbox);
-        holds.record_claims(|engine, now, log, claimed| match visit {
-            Visit::Queue(_, queue) => engine.claim(now, queue, &take, log, claimed),
-            Visit::Shard(_, globs, except) => engine.claim_matching(now, globs, except, &take, log, claimed),
-        });
-        answer.gather(holds.hold(), take.meta, session.proto);
-        holds.serve();
-        holds.worked(take.count.min(64), outbox);
-    }
-    if answer.jobs == 0 && claim.take.block_ms.is_some() && !holds.in_transaction() {
-        let waiter = new_waiter(server.next_waiter(), &claim.take, session);
-        let mut shards = Vec::new();
-        for visit in &visits {
-            // Parked first and served after: whatever came since the first look is found in turn.
-            holds.enter_shard(visit.shard(), outbox);
-            let hold = holds.hold();
-            hold.park(&waiter, |engine| visit.park(engine, waiter.id, claim.take.group));
-            shards.push(visit.shard());
-            hold.serve();
-            if waiter.is_taken() {
-                break;
-            }
-        }
-        shards.dedup();
-        session.pending = Some(Pending::Claim(blocked(waiter, shards, &claim.take)));
+    let answer = gather(turn, claim, &visits);
+    if answer.jobs == 0 && claim.take.block_ms.is_some() && !turn.parts().0.in_transaction() {
+        block(turn, claim, &visits);
         return Ok(());
     }
+    let (holds, session, outbox) = turn.parts();
     // Its jobs are from several holds, which have all ended but the last.
     holds.end(outbox);
     let staged =
@@ -113,6 +85,56 @@ pub(super) fn claim_many(turn: &mut Turn<'_, '_>, claim: &ClaimMany<'_>) -> Done
     answer.write(session, outbox, claim.take.bound, staged);
     sweep_bound(session, holds, outbox);
     Ok(())
+}
+
+/// Claims what there is. Queues are emptied one after the other; over a glob each shard gives a job in turn, and
+/// within a shard each queue does.
+fn gather(turn: &mut Turn<'_, '_>, claim: &ClaimMany<'_>, visits: &[Visit<'_>]) -> Gathered {
+    let in_turns = matches!(claim.from, Sources::Match { .. });
+    let (holds, session, outbox) = turn.parts();
+    let mut answer = Gathered::default();
+    let mut waiting: VecDeque<&Visit<'_>> = visits.iter().collect();
+    while let Some(visit) = waiting.pop_front() {
+        let left = claim.take.count - answer.jobs;
+        if left == 0 || answer.bytes.len() >= CLAIM_BYTES_MAX {
+            break;
+        }
+        let count = if in_turns && !waiting.is_empty() { 1 } else { left };
+        let take = Take { count, ..claim.take };
+        holds.enter_shard(visit.shard(), outbox);
+        holds.record_claims(|engine, now, log, claimed| match visit {
+            Visit::Queue(_, queue) => engine.claim(now, queue, &take, log, claimed),
+            Visit::Shard(_, globs, except) => engine.claim_matching(now, globs, except, &take, log, claimed),
+        });
+        let jobs = answer.gather(holds.hold(), take.meta, session.proto);
+        if in_turns && jobs == count {
+            waiting.push_back(visit);
+        }
+        holds.serve();
+        holds.worked(jobs + 1, outbox);
+    }
+    answer
+}
+
+/// Parks a claim that found nothing wherever it looks.
+fn block(turn: &mut Turn<'_, '_>, claim: &ClaimMany<'_>, visits: &[Visit<'_>]) {
+    let id = turn.server.next_waiter();
+    let (holds, session, outbox) = turn.parts();
+    let waiter = new_waiter(id, &claim.take, session);
+    let mut shards = Vec::new();
+    for visit in visits {
+        // Parked first and served after: whatever came since the first look is found in turn.
+        holds.enter_shard(visit.shard(), outbox);
+        let hold = holds.hold();
+        hold.park(&waiter, |engine| visit.park(engine, waiter.id, claim.take.group));
+        shards.push(visit.shard());
+        hold.serve();
+        if waiter.is_taken() {
+            break;
+        }
+    }
+    shards.dedup();
+    session.pending = Some(Pending::Claim(blocked(waiter, shards, &claim.take)));
 }
 
 /// One look of a QMCLAIM.
@@ -167,13 +189,11 @@ struct Gathered {
 }
 
 impl Gathered {
-    /// Takes the jobs that the last command of a hold claimed.
-    fn gather(&mut self, hold: &mut Hold<'_>, meta: bool, proto: stanchion_protocol::Proto) {
+    /// Takes the jobs that the last command of a hold claimed; how many.
+    fn gather(&mut self, hold: &mut Hold<'_>, meta: bool, proto: Proto) -> u32 {
         let (engine, claimed) = hold.claimed();
-        if claimed.is_empty() {
-            return;
-        }
-        self.jobs += claimed.len() as u32;
+        let jobs = claimed.len() as u32;
+        self.jobs += jobs;
         let newest_base = claimed.newest_base;
         let mut reply = Reply::new(&mut self.bytes, proto);
         for job in claimed.jobs() {
@@ -188,6 +208,7 @@ impl Gathered {
                 Wait::Lsn(lsn) => self.lsn = self.lsn.max(lsn),
             }
         }
+        jobs
     }
 
     /// Writes them as one reply.

@@ -102,7 +102,7 @@ pub(super) fn auth(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
             authenticate(turn, b"default", args.at(1))?;
         }
         3 => authenticate(turn, args.at(1), args.at(2))?,
-        _ => return Err(CommandError::syntax("AUTH takes a password, or a user and a password")),
+        _ => return Err(CommandError::new("syntax error")),
     }
     turn.reply().ok();
     Ok(())

@@ -61,7 +61,7 @@ pub(super) fn delete(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
 pub(super) fn scan(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: Args<'_>) -> Done {
     let server = turn.server;
     let (mut pattern, mut count, mut queues) = (None, limits::SCAN_COUNT_DEFAULT, true);
-    let start = cursor(args.at(1))?;
+    let start = cursor(args.at(1)).map_err(|_| CommandError::new("invalid cursor"))?;
     let mut options = Options::new(spec, args, 2, &server.config.limits);
     while let Some(found) = options.read()? {
         match found.opt {
@@ -78,8 +78,7 @@ pub(super) fn scan(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: Ar
     while let Some((shard, within)) = cursor.place() {
         holds.enter_shard(shard, outbox);
         outbox.wait(holds.hold().wait_any());
-        let within =
-            u32::try_from(within).map_err(|_| CommandError::new(format!("invalid cursor '{start}'")))?;
+        let within = u32::try_from(within).map_err(|_| CommandError::new("invalid cursor"))?;
         let next = holds.hold().list(within, (count - looked) as usize, &mut |line| {
             looked += 1;
             if queues && pattern.is_none_or(|pattern| glob::matches(pattern, line.queue)) {

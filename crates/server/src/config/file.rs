@@ -9,6 +9,9 @@ use toml::de::{DeTable, DeValue};
 use super::queues::QueueRule;
 use super::{Config, ConfigError, OPTIONS, options, unknown};
 
+/// So much of the line is shown where the file is not TOML.
+const NEAR_CHARS: usize = 40;
+
 /// Applies the file at `path`.
 pub(super) fn apply(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
     let shown = path.display().to_string();
@@ -25,8 +28,14 @@ pub(super) fn apply(config: &mut Config, path: &Path) -> Result<(), ConfigError>
 pub(super) fn apply_text(config: &mut Config, path: &str, text: &str) -> Result<(), ConfigError> {
     let reader = Reader { path, text };
     let table = DeTable::parse(text).map_err(|error| {
-        let line = reader.place(error.span().map_or(0, |span| span.start));
-        ConfigError::new(line, format!("not TOML: {}", error.message().replace('\n', "; ")))
+        let at = error.span().map_or(0, |span| span.start);
+        let near = text.get(at..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let near: String = near.chars().take(NEAR_CHARS).collect();
+        let why = error.message().replace('\n', "; ");
+        ConfigError::new(
+            reader.place(at),
+            format!("not TOML: {why}, near '{}'", near.trim_end().escape_debug()),
+        )
     })?;
     reader.table(config, "", table.get_ref())
 }
