@@ -7,10 +7,10 @@
 
 use stanchion_protocol::command::Until;
 
-use crate::event::{Event, Gone, JobSnapshot, Spot, Terms};
+use crate::event::{Event, Gone, JobSnapshot, KeyTerms, Spot, Terms};
 use crate::heap::Moment;
-use crate::job::{Job, Stand};
-use crate::queue::{At, Queue};
+use crate::job::{Extras, Job, Stand};
+use crate::queue::{At, Queue, rate_us};
 use crate::slab::NONE;
 use crate::{Damaged, Settings};
 
@@ -40,8 +40,8 @@ impl Queue {
             Event::WindowsOver { through } => self.windows_over(through),
             Event::RootOver { group, signature } => self.root_over(group, signature),
             Event::Pause { push_until, claim_until } => self.pause(push_until, claim_until),
-            Event::Set { name, words } => self.set(name, words)?,
-            Event::Unset { name } => self.unset(name)?,
+            Event::Set { name, words } => self.set(at.now, name, words)?,
+            Event::Unset { name } => self.unset(at.now, name)?,
             Event::Windowless => self.drop_windows(),
             Event::KeyFreed { group, key } => self.free_key(group, key),
             Event::Job(ref job) => self.restore_job(at, job),
@@ -285,10 +285,14 @@ impl Queue {
         if was_dead {
             (job.attempts, job.failures) = (0, 0);
         }
-        if takes_key && let Some(key) = job.extras().key.take() {
-            let until = job.extras().until;
-            let terms = crate::event::KeyTerms { key: &key, until, window_until: 0 };
-            self.take_key(at.base, ix, &terms, true);
+        if takes_key {
+            let Extras { until, hold, .. } = *job.extras();
+            if let Some(key) = job.extras().key.take() {
+                let terms = KeyTerms { key: &key, until, window_until: 0 };
+                self.take_key(at.base, ix, &terms, true);
+            } else if hold != NONE {
+                self.holds[hold].held = true;
+            }
         }
         self.enter_ready(ix);
     }
@@ -349,20 +353,25 @@ impl Queue {
         (self.push_paused_until, self.claim_paused_until) = (push_until, claim_until);
     }
 
-    pub(crate) fn set(&mut self, name: &str, words: &str) -> Result<(), Damaged> {
+    pub(crate) fn set(&mut self, now: u64, name: &str, words: &str) -> Result<(), Damaged> {
         self.own.set(name, words).map_err(|error| Damaged(format!("a setting of the log: {error}")))?;
-        self.resettle();
+        self.resettle(now);
         Ok(())
     }
 
-    pub(crate) fn unset(&mut self, name: &str) -> Result<(), Damaged> {
+    pub(crate) fn unset(&mut self, now: u64, name: &str) -> Result<(), Damaged> {
         self.own.unset(name).map_err(|error| Damaged(format!("a setting of the log: {error}")))?;
-        self.resettle();
+        self.resettle(now);
         Ok(())
     }
 
-    fn resettle(&mut self) {
+    fn resettle(&mut self, now: u64) {
         self.settings = Settings::resolve(&self.own, &self.file);
+        // An empty bucket at most: the debt of a slower rate is not the new one's.
+        if let Some(rate) = self.settings.rate {
+            let (_, window_us) = rate_us(rate);
+            self.rate_at = self.rate_at.min(now * 1_000 + window_us);
+        }
         while self.capped.front != NONE {
             self.bring_back(self.capped.front);
         }

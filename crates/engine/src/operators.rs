@@ -170,7 +170,7 @@ impl Shard {
         self.change_or_make(now, queue, log, |queue, at, part| {
             for (name, words) in checked.iter() {
                 part.add(&queue.name, &Event::Set { name, words });
-                queue.set(name, words).expect("the setting was checked");
+                queue.set(at.now, name, words).expect("the setting was checked");
             }
             queue.decide_burial(at, part);
         });
@@ -194,7 +194,7 @@ impl Shard {
             for name in names {
                 if queue.own.get(name).is_some() {
                     part.add(&queue.name, &Event::Unset { name });
-                    queue.unset(name).expect("the setting is in the table");
+                    queue.unset(at.now, name).expect("the setting is in the table");
                 }
             }
             queue.decide_burial(at, part);
@@ -264,10 +264,13 @@ impl Queue {
         if !matches!(job.stand, Stand::Dead | Stand::Delayed) {
             return false;
         }
-        let key = job.extras.as_deref().and_then(|extras| extras.key.as_deref());
-        let takes_key = key.is_some_and(|key| {
-            let hold = self.find_hold(job.group, key);
-            hold.is_none_or(|hold| !self.in_force(hold, at.now))
+        // Its own window does not stand in its way.
+        let takes_key = job.extras.as_deref().is_some_and(|extras| match &extras.key {
+            Some(key) => {
+                let hold = self.find_hold(job.group, key);
+                hold.is_none_or(|hold| !self.in_force(hold, at.now))
+            }
+            None => extras.hold != NONE,
         });
         part.add(&self.name, &Event::Requeue { id: job.id, takes_key });
         self.requeue(at, ix, takes_key);

@@ -5,6 +5,7 @@ use stanchion_protocol::id::JobId;
 
 use crate::{Pushed, Refusal};
 
+use super::settings::Settings;
 use super::{Job, Key, Model, Queue, Root, Verdict, Window, must};
 
 /// What the page lets an engine say about one job of a push.
@@ -37,6 +38,8 @@ impl Model {
                 );
                 let mut newest = newest;
                 for (job, pushed) in push.jobs.iter().zip(pushed) {
+                    let full = queue.full(job).filter(|_| exact(push) && is_added(pushed));
+                    must!(full.is_none(), "-{full:?} it is, not {pushed:?}");
                     queue.push(now, job, *pushed, &mut newest)?;
                     queue.refresh_turns();
                 }
@@ -122,16 +125,18 @@ impl Queue {
                 _ => Decision::Duplicate,
             };
         }
-        let held = self.jobs.iter().filter(|job| job.state != State::Dead).count() as u64;
-        if self.settings.max_jobs != 0 && held >= self.settings.max_jobs {
-            return Decision::Refused("FULL jobs");
-        }
-        let living = self.jobs.iter().filter(|job| job.state != State::Dead);
-        let bytes: usize = living.map(|job| job.payload.len()).sum();
-        if self.settings.max_bytes != 0 && (bytes + job.payload.len()) as u64 > self.settings.max_bytes {
-            return Decision::Refused("FULL bytes");
-        }
         Decision::Added(if due(now, job) > now { State::Delayed } else { State::Ready })
+    }
+
+    /// The limit that this job would exceed, were it added.
+    fn full(&self, job: &NewJob<'_>) -> Option<&'static str> {
+        let living = || self.jobs.iter().filter(|job| job.state != State::Dead);
+        let bytes: usize = living().map(|job| job.payload.len()).sum();
+        let Settings { max_jobs, max_bytes, .. } = self.settings;
+        if max_jobs != 0 && living().count() as u64 >= max_jobs {
+            return Some("FULL jobs");
+        }
+        (max_bytes != 0 && (bytes + job.payload.len()) as u64 > max_bytes).then_some("FULL bytes")
     }
 
     /// Some job of the batch must be refused for the reason given, on a copy on which those before it count.
@@ -142,24 +147,34 @@ impl Queue {
             Refusal::FullBytes { .. } => "FULL bytes",
             other => return Err(format!("{other:?} is no answer to a push")),
         };
+        if let Some(why) = push.jobs.iter().find_map(|job| match self.decide(now, job) {
+            Decision::Refused(why) => Some(why),
+            _ => None,
+        }) {
+            must!(why == given, "-{why} it is, not -{given}");
+            return Ok(());
+        }
         // An id for each job of the copy, above whatever is there; the copy is thrown away.
         let mut id = u64::MAX - push.jobs.len() as u64;
         for job in &push.jobs {
             let holder = job.dedupe.as_ref().and_then(|dedupe| self.holder(job.group, dedupe.key));
-            let decision = self.decide(now, job);
-            if let Decision::Refused(why) = decision {
-                must!(why == given, "-{why} it is, not -{given}");
-                return Ok(());
-            }
             id += 1;
-            let answer = match (decision, holder) {
+            let answer = match (self.decide(now, job), holder) {
                 (Decision::Superseded, _) => Pushed::Superseded,
                 (Decision::Duplicate, Some(holder)) => Pushed::Duplicate(holder),
                 (Decision::Replaced, Some(holder)) => Pushed::Replaced(holder),
                 (Decision::Added(State::Delayed), _) => Pushed::Delayed(JobId(id)),
                 _ => Pushed::Ready(JobId(id)),
             };
+            if let Some(full) = self.full(job).filter(|_| is_added(&answer)) {
+                // Which one of two limits a batch names is not said.
+                must!(full == given || push.jobs.len() > 1, "-{full} it is, not -{given}");
+                return Ok(());
+            }
             self.push(now, job, answer, &mut 0)?;
+        }
+        if !exact(push) {
+            return Ok(());
         }
         Err(format!("-{given}, but no job of the push is refused"))
     }
@@ -250,4 +265,15 @@ fn due(now: u64, job: &NewJob<'_>) -> u64 {
         When::Delay(delay) => now + delay,
         When::At(at) => at.max(now),
     }
+}
+
+/// Whether limits are exact for this push. For a batch they are reckoned before its first job is added, so
+/// without what its own replaces and roots give back.
+fn exact(push: &Push<'_>) -> bool {
+    let gives_back = |job: &NewJob<'_>| job.root.is_some() || job.dedupe.is_some_and(|dedupe| dedupe.replace);
+    push.jobs.len() == 1 || !push.jobs.iter().any(gives_back)
+}
+
+fn is_added(pushed: &Pushed) -> bool {
+    matches!(pushed, Pushed::Ready(_) | Pushed::Delayed(_))
 }

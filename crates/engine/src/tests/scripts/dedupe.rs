@@ -274,6 +274,20 @@ fn requeue_takes_the_key_back_if_it_is_free() {
 }
 
 #[test]
+fn a_requeued_job_holds_its_key_beyond_its_own_window() {
+    check(&[
+        "0 QPUSH q a DEDUPE k UNTIL DONE WINDOW 100 -> ready #1",
+        "0 QCLAIM q -> #1.1=a",
+        "0 QNACK q #1.1 DEAD",
+        "50 QREQUEUE q #1 -> 1",
+        "100 QPUSH q b DEDUPE k -> duplicate #1",
+        "100 QCLAIM q -> #1.2=a",
+        "100 QACK q #1.2",
+        "100 QPUSH q b DEDUPE k -> ready #2",
+    ]);
+}
+
+#[test]
 fn a_push_with_an_id_of_its_own_is_idempotent() {
     check(&[
         "0 QPUSH q a DEDUPE 6f1c WINDOW 600000 STATUS -> ready #1",

@@ -116,6 +116,19 @@ fn a_rate_is_a_bucket_of_n() {
 }
 
 #[test]
+fn a_faster_rate_counts_at_once() {
+    check(&[
+        "0 QCONFIG SET q rate 1/1h",
+        "0 QMPUSH q a NEXT b NEXT c",
+        "1000 QCLAIM q COUNT 9 -> #1.1=a",
+        "1000 QCONFIG SET q rate 1/100ms",
+        "1100 QCLAIM q COUNT 9 -> #2.1=b",
+        "1100 QCONFIG UNSET q rate",
+        "1100 QCLAIM q COUNT 9 -> #3.1=c",
+    ]);
+}
+
+#[test]
 fn an_idle_bucket_holds_no_more_than_n() {
     check(&[
         "0 QCONFIG SET q rate 2/1s",
