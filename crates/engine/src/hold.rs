@@ -63,10 +63,11 @@ impl Queue {
         holder: u64,
         window_until: u64,
     ) -> u32 {
+        // Before the old hold goes, which may be all that keeps the group.
+        self.groups[group].pins += 1;
         if let Some(old) = self.find_hold(group, key) {
             self.drop_hold(old);
         }
-        self.groups[group].pins += 1;
         self.snapshot_bytes += limits::SNAPSHOT_OVERHEAD_BYTES + key.len() as u64;
         let hold =
             Hold { group, key: key.into(), owner: NONE, holder, held: false, window_until, window: NONE };

@@ -362,7 +362,6 @@ impl Queue {
     pub(crate) fn drop_superseded(&mut self, id: JobId) {
         self.totals.superseded += 1;
         self.delete_job(id);
-        self.refresh_turns();
     }
 
     /// The lease is over.

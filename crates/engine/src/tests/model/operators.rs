@@ -30,10 +30,12 @@ impl Model {
             Selection::Dead { group, count } => {
                 let dead =
                     |job: &&Job| job.state == State::Dead && group.is_none_or(|group| job.group == group);
-                let dead: Vec<JobId> = queue.jobs.iter().filter(dead).map(|job| job.id).collect();
+                let mut dead: Vec<&Job> = queue.jobs.iter().filter(dead).collect();
+                dead.sort_by_key(|job| (job.died_at, job.id));
+                let dead: Vec<JobId> = dead.into_iter().map(|job| job.id).collect();
                 let count = count.unwrap_or(u64::MAX).min(dead.len() as u64);
                 must!(count == answer, "QREQUEUE DEAD answers {count}, not {answer}");
-                // Which ones of too many, and in which order, is the engine's choice.
+                // Which ones of too many is the engine's choice.
                 let moved = |id: &&JobId| seen(shard, name, **id).is_none_or(|job| job.state != State::Dead);
                 let moved: Vec<JobId> = dead.iter().filter(moved).copied().collect();
                 must!(moved.len() as u64 == count, "{count} were requeued, but {} are not dead", moved.len());
@@ -94,6 +96,10 @@ impl Model {
             for id in queue.jobs.iter().filter(chosen).map(|job| job.id).collect::<Vec<_>>() {
                 queue.delete_job(id);
                 purged += 1;
+            }
+            // Of the whole queue: windows go, too, that have outlived their jobs.
+            if state.is_none() && group.is_none() {
+                queue.windows.clear();
             }
         }
         must!(purged == answer, "QPURGE answers {purged}, not {answer}");

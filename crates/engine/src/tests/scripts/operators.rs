@@ -126,6 +126,19 @@ fn a_purge_is_of_a_state_and_a_group() {
 }
 
 #[test]
+fn a_purge_of_all_frees_windows_whose_jobs_are_gone() {
+    check(&[
+        "0 QPUSH q a DEDUPE k WINDOW 1000 GROUP g",
+        "0 QCLAIM q -> #1.1=a",
+        "0 QACK q #1.1",
+        "0 QPURGE q GROUP g -> 0",
+        "0 QPUSH q b DEDUPE k GROUP g -> duplicate #1",
+        "0 QPURGE q -> 0",
+        "0 QPUSH q b DEDUPE k GROUP g -> ready #2",
+    ]);
+}
+
+#[test]
 fn a_purge_takes_steps_and_leaves_what_came_after_it_began() {
     let mut rig = Rig::new(START_MS, Default::default());
     for job in 0..3_000u32 {
