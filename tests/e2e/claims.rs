@@ -268,7 +268,7 @@ fn bad_claims_are_refused_by_name() {
         ("QCLAIM q ACK two", "*two*"),
         ("QCLAIM q BOGUS", "syntax error*BOGUS*"),
         ("QMCLAIM q", "*"),
-        ("QMCLAIM QUEUES 0", "*0*"),
+        ("QMCLAIM QUEUES 0 q", "*0*"),
         ("QMCLAIM QUEUES 2 q", "syntax error*QUEUES*"),
         ("QMCLAIM QUEUES 1 q EXCEPT 1 x", "syntax error*EXCEPT*"),
         ("QMCLAIM MATCH 1 q* EXCEPT 0", "*0*"),

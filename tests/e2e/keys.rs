@@ -72,7 +72,7 @@ fn scan_iterates_over_queues() {
         > SCAN 0 MATCH none COUNT 1000 => ["0", []]
         > SCAN 0 TYPE queue MATCH queue:7 COUNT 1000 => ["0", ["queue:7"]]
         > SCAN 0 TYPE string COUNT 1000 => ["0", []]
-        > SCAN junk => -ERR invalid cursor
+        > SCAN junk => -ERR invalid cursor*
         > SCAN 0 COUNT 0 => -ERR syntax error*
         > SCAN 0 COUNT x => -ERR value is not an integer or out of range
         "#,

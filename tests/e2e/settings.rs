@@ -190,13 +190,13 @@ fn full_queues_say_which_limit_it_was() {
 fn settings_survive_a_crash() {
     let options = Options::new();
     let mut server = options.start();
-    server.check("> QCONFIG SET q attempts 7 rate 50/1s => +OK\n> QCONFIG SET q notify on => +OK\n> QCONFIG UNSET q notify => +OK");
+    server.check("> QCONFIG SET q attempts 7 rate 50/1s => +OK\n> QCONFIG SET q order lifo => +OK\n> QCONFIG UNSET q order => +OK");
     server.kill();
     options.start().check(
         r#"
         > QCONFIG GET q attempts => {attempts: ["7", queue]}
         > QCONFIG GET q rate => {rate: ["50/1s", queue]}
-        > QCONFIG GET q notify => {notify: [off, default]}
+        > QCONFIG GET q order => {order: [fifo, default]}
         "#,
     );
 }

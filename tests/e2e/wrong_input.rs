@@ -9,8 +9,7 @@ use stanchion_tests::{Options, Process, Server, binary, snapshot};
 /// Starts a server that must refuse, and checks how it does.
 #[track_caller]
 fn refused(options: &Options, says: &[&str]) {
-    let data = options.data();
-    let before = data.exists().then(|| snapshot(&data));
+    let before = data_snapshot(options);
     let mut process = options.spawn();
     let status = process.wait();
     let said = process.output();
@@ -19,7 +18,14 @@ fn refused(options: &Options, says: &[&str]) {
     for word in says {
         assert!(said.contains(word), "`{word}` is not in: {said}");
     }
-    assert_eq!(data.exists().then(|| snapshot(&data)), before, "the directory was changed");
+    assert_eq!(data_snapshot(options), before, "the directory was changed");
+}
+
+/// What is in the data directory, if there is one. The lock file names whoever held it last, refused or not.
+fn data_snapshot(options: &Options) -> Option<Vec<(PathBuf, usize, u32)>> {
+    let data = options.data();
+    let files = data.exists().then(|| snapshot(&data))?;
+    Some(files.into_iter().filter(|(path, ..)| !path.ends_with("LOCK")).collect())
 }
 
 /// The same for flags of clap, whose complaint is followed by how to get help.
@@ -83,7 +89,7 @@ fn bad_configuration_files_are_named_with_their_line() {
         ("[[queues]]\nattempts = 5\n", &["stanchion.toml", "match"]),
         ("[[queues]]\nmatch = \"a\"\natempts = 5\n", &["stanchion.toml:3", "atempts", "attempts"]),
         ("[[queues]]\nmatch = \"a\"\n\nattempts = \"x\"\n", &["stanchion.toml:4", "x"]),
-        ("port = 1\nport = 2\n", &["stanchion.toml:2", "port"]),
+        ("port = 1\nport = 2\n", &["stanchion.toml:2", "duplicate"]),
     ] {
         refused(&Options::new().configuration(toml), says);
     }
@@ -113,8 +119,10 @@ fn a_log_from_a_newer_version() {
     let options = with_jobs();
     let newest = segments(&options).pop().expect("a segment");
     let mut bytes = fs::read(&newest).expect("the segment");
-    // FORMAT.md: the format version is the little-endian word after the eight bytes of the magic number.
+    // FORMAT.md: the version is at byte 8, and at byte 60 is the checksum of what stands before it.
     bytes[8] = 200;
+    let checksum = crc32fast::hash(&bytes[..60]);
+    bytes[60..64].copy_from_slice(&checksum.to_le_bytes());
     fs::write(&newest, bytes).expect("it can be written");
     refused(&options, &[&newest.display().to_string(), "version"]);
 }
@@ -124,12 +132,17 @@ fn a_damaged_log() {
     let options = with_jobs();
     // More commits, so that the first record's batch is known to have been durable.
     options.start().check("> QPUSH q c\n> QPUSH q d");
-    let oldest = segments(&options).remove(0);
-    let mut bytes = fs::read(&oldest).expect("the segment");
-    let at = find(&bytes, b"payload one").expect("the first payload is in the log");
+    let (path, mut bytes, at) = segments(&options)
+        .into_iter()
+        .find_map(|path| {
+            let bytes = fs::read(&path).expect("the segment");
+            let at = find(&bytes, b"payload one")?;
+            Some((path, bytes, at))
+        })
+        .expect("the first payload is in the log");
     bytes[at] ^= 0x20;
-    fs::write(&oldest, bytes).expect("it can be written");
-    refused(&options, &[&oldest.display().to_string(), "byte"]);
+    fs::write(&path, bytes).expect("it can be written");
+    refused(&options, &[&path.display().to_string(), "byte"]);
 }
 
 #[test]
@@ -194,11 +207,12 @@ fn with_jobs() -> Options {
 
 /// The log's segments, oldest first.
 fn segments(options: &Options) -> Vec<PathBuf> {
-    let files = snapshot(&options.data()).into_iter();
-    let large = files.filter(|(name, content)| !name.ends_with("LOCK") && content.len() >= 4_096);
-    large.map(|(name, _)| PathBuf::from(name)).collect()
+    let paths = snapshot(&options.data()).into_iter().map(|(path, ..)| path);
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "seg")).collect()
 }
 
 fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
-    bytes.windows(part.len()).position(|window| window == part)
+    // By the first byte at first: a segment is large, and mostly zeros.
+    let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == part[0]);
+    starts.map(|(at, _)| at).find(|&at| bytes[at..].starts_with(part))
 }

@@ -78,7 +78,15 @@ impl Pattern {
             (Pattern::Unordered(elements), Value::Array(got) | Value::Set(got)) => {
                 let mut left: Vec<&Value> = got.iter().collect();
                 let found = elements.iter().all(|wanted| {
-                    let at = left.iter().position(|got| wanted.matches(got, captures));
+                    let at = left.iter().position(|got| {
+                        // A match that fails half way leaves no names behind.
+                        let mut tried = captures.clone();
+                        let matched = wanted.matches(got, &mut tried);
+                        if matched {
+                            *captures = tried;
+                        }
+                        matched
+                    });
                     at.map(|at| left.swap_remove(at)).is_some()
                 });
                 found && left.is_empty()

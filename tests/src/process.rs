@@ -1,7 +1,7 @@
 //! A child process whose lines can be waited for, that is never left behind.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -168,18 +168,19 @@ pub fn cpu_ticks(process: u32) -> u64 {
     fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("ticks")).sum()
 }
 
-/// Every file under a directory with its content, to see that nothing has changed.
-pub fn snapshot(directory: &Path) -> Vec<(String, Vec<u8>)> {
+/// Every file under a directory with its length and the checksum of its content, to see that nothing has changed.
+pub fn snapshot(directory: &Path) -> Vec<(PathBuf, usize, u32)> {
     let mut files = Vec::new();
     let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(&directory).expect("the directory can be read") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
-                files.push((path.display().to_string(), Vec::new()));
+                files.push((path.clone(), 0, 0));
                 directories.push(path);
             } else {
-                files.push((path.display().to_string(), std::fs::read(&path).expect("the file can be read")));
+                let content = std::fs::read(&path).expect("the file can be read");
+                files.push((path, content.len(), crc32fast::hash(&content)));
             }
         }
     }

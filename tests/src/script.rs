@@ -120,7 +120,6 @@ impl Session {
     fn matches(&mut self, expected: Option<&Pattern>, reply: &Value) -> bool {
         match expected {
             None => !matches!(reply, Value::Error(_)),
-            // A match that fails half way leaves no names behind.
             Some(pattern) => {
                 let mut captures = self.captures.clone();
                 let matched = pattern.matches(reply, &mut captures);
