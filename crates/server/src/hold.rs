@@ -290,9 +290,10 @@ impl<'a> Hold<'a> {
                 engine.claim(now, &grant.queue, &take, log, claimed)
             });
             if self.claimed().1.is_empty() {
-                // Nothing for it after all, which the engine has noticed, too.
+                // The claim stepped over as many superseded jobs as one may. The sweep goes on with them, and each
+                // of its steps comes back here; going on at once would hold the lock for as long as it takes.
                 waiter.untake();
-                continue;
+                return;
             }
             let newest_base = self.claimed().1.newest_base;
             let wait = self.wait_claimed(&grant.queue, newest_base);
