@@ -19,6 +19,7 @@ mod operators;
 mod producers;
 mod reports;
 mod roots;
+mod runner;
 mod settings;
 mod shutdown;
 mod sync;

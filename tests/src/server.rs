@@ -229,6 +229,11 @@ impl RedisServer {
     pub fn connect(&self) -> Connection {
         Connection::unix(&self.socket).expect("redis-server accepts a connection")
     }
+
+    /// Where it listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use stanchion_cli::demo::{self, DemoArgs};
+use stanchion_cli::exit;
 use stanchion_cli::runner_command::{self, RunnerArgs};
 use stanchion_cli::server_command::{self, ServerArgs};
 
@@ -34,9 +35,10 @@ fn main() -> ExitCode {
     if let Some(code) = stanchion_runner::shim::run_if_called() {
         return code;
     }
-    match Args::parse().command {
-        Command::Server(args) => server_command::run(args),
-        Command::Demo(args) => demo::main(&args),
-        Command::Runner(args) => runner_command::main(args),
+    match Args::try_parse() {
+        Ok(Args { command: Command::Server(args) }) => server_command::run(args),
+        Ok(Args { command: Command::Demo(args) }) => demo::main(&args),
+        Ok(Args { command: Command::Runner(args) }) => runner_command::main(args),
+        Err(error) => exit::arguments("stanchion", &error),
     }
 }

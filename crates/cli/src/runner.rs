@@ -3,11 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use stanchion_cli::exit;
 use stanchion_cli::runner_command::{self, RunnerArgs};
 
 fn main() -> ExitCode {
     if let Some(code) = stanchion_runner::shim::run_if_called() {
         return code;
     }
-    runner_command::main(RunnerArgs::parse())
+    match RunnerArgs::try_parse() {
+        Ok(args) => runner_command::main(args),
+        Err(error) => exit::arguments("stanchion-runner", &error),
+    }
 }

@@ -45,9 +45,11 @@ enum Command {
 /// Does what the arguments say.
 pub fn main(args: RunnerArgs) -> ExitCode {
     match (args.command, args.config) {
-        (Some(Command::Run { file }), _) | (None, Some(file)) => run(&file, args.log_format),
-        (Some(Command::Check { file }), _) => check_file(&file),
-        // With no arguments at all clap has shown the help.
+        (Some(Command::Run { file }), None) | (None, Some(file)) => run(&file, args.log_format),
+        (Some(Command::Check { file }), None) => check_file(&file),
+        (Some(_), Some(_)) => {
+            exit::with_message(exit::USAGE, "stanchion-runner: --config names a second file; remove it")
+        }
         (None, None) => exit::with_message(exit::USAGE, "stanchion-runner: write `run FILE` or `check FILE`"),
     }
 }

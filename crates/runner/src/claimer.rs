@@ -54,7 +54,12 @@ impl Claimer {
                 () = stop.reached(Phase::Draining) => break,
                 free = self.group.slots.wait_free() => free,
             };
-            match self.round().await {
+            // After an outage first a word that does not wait, to say that it is over and to claim again.
+            let answer = match is_away {
+                true => self.connection.ping().await,
+                false => self.round().await,
+            };
+            match answer {
                 Ok(()) => {
                     if is_away {
                         tracing::info!(group = self.group.name, "the server is back");

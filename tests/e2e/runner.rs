@@ -1,0 +1,424 @@
+//! The runner against a real server: jobs are done once, nothing outlives its time, and stopping loses nothing.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use stanchion_tests::{Options, PATIENCE, Process, Server, Value, binary};
+
+/// What a runner is configured with, besides its server and the script that does the jobs.
+struct Setup {
+    settings: &'static str,
+    group: &'static str,
+    dispatcher: &'static str,
+}
+
+const PLAIN: Setup = Setup {
+    settings: "lease = \"30s\"",
+    group: "slots = 4\ninclude = [\"*\"]",
+    dispatcher: "timeout = \"10m\"\nkill-after = \"10m\"",
+};
+
+/// Starts a runner whose jobs are done by this shell script; `$1` is the server's temporary directory.
+fn runner(server: &Server, setup: &Setup, script: &str) -> Process {
+    let directory = server.directory().display().to_string();
+    let toml = format!(
+        "[server]\nurl = \"redis://{}\"\n[runner]\nname = \"tested\"\n{}\n\
+         [groups.all]\ndispatcher = \"script\"\n{}\n\
+         [dispatchers.script]\nkind = \"exec\"\ncommand = [\"/bin/sh\", \"-c\", {script:?}, \"sh\", {directory:?}]\n{}\n",
+        server.address(),
+        setup.settings,
+        setup.group,
+        setup.dispatcher,
+    );
+    let file = server.directory().join("runner.toml");
+    std::fs::write(&file, toml).expect("the configuration is written");
+    Process::start(Command::new(binary("stanchion-runner")).arg("run").arg(file))
+}
+
+/// Waits for a log line with all these words.
+#[track_caller]
+fn wait_for(runner: &Process, words: &[&str]) -> String {
+    let find = |line: &str| words.iter().all(|word| line.contains(word)).then(|| line.to_owned());
+    runner.wait_line(&words.join(" "), find)
+}
+
+fn push(server: &Server, words: &[&str]) -> String {
+    server.connect().call(&[&["QPUSH"], words].concat()).text()
+}
+
+/// A field of QJOB or QSTATS; nil when there is no job.
+fn field(reply: &Value, name: &str) -> Value {
+    reply.field(name).unwrap_or_else(|| panic!("no {name} in {reply:?}")).clone()
+}
+
+fn stat(server: &Server, queue: &str, name: &str) -> i64 {
+    field(&server.connect().call(&["QSTATS", queue]), name).integer()
+}
+
+#[track_caller]
+fn stopped(runner: &mut Process) {
+    assert!(runner.wait().success(), "{}", runner.output());
+}
+
+fn fifo(server: &Server, name: &str) -> PathBuf {
+    let path = server.directory().join(name);
+    assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo starts").success());
+    path
+}
+
+/// A fifo that the processes of a job hold open: it says what they write, and when the last of them is gone.
+struct Witness {
+    file: File,
+    said: String,
+}
+
+impl Witness {
+    fn new(server: &Server) -> Witness {
+        let path = fifo(server, "witness");
+        let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag");
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).expect("the fifo opens");
+        Witness { file, said: String::new() }
+    }
+
+    /// Waits until somebody has written this line.
+    #[track_caller]
+    fn wait_line(&mut self, line: &str) {
+        while !self.said.lines().any(|said| said == line) {
+            assert!(self.read(), "all are gone and nobody wrote {line}; they wrote: {}", self.said);
+        }
+    }
+
+    /// Waits until nobody holds it any more.
+    #[track_caller]
+    fn wait_gone(&mut self) {
+        while self.read() {}
+    }
+
+    /// Waits for what is written next; false when nobody is left who could write.
+    #[track_caller]
+    fn read(&mut self) -> bool {
+        let mut buffer = [0; 1024];
+        loop {
+            let patience = Timespec { tv_sec: PATIENCE.as_secs().cast_signed(), tv_nsec: 0 };
+            let mut waiting = [PollFd::new(&self.file, PollFlags::IN)];
+            let ready = poll(&mut waiting, Some(&patience)).expect("a fifo can be waited for");
+            assert_ne!(ready, 0, "somebody holds the fifo and says nothing more than: {}", self.said);
+            match self.file.read(&mut buffer) {
+                Ok(0) => return false,
+                Ok(n) => {
+                    self.said.push_str(&String::from_utf8_lossy(&buffer[..n]));
+                    return true;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => panic!("the fifo can't be read: {error}"),
+            }
+        }
+    }
+}
+
+/// A fifo that jobs wait at (`read go <"$1/gate"`) until they are let through.
+struct Gate {
+    file: File,
+}
+
+impl Gate {
+    fn new(server: &Server) -> Gate {
+        let path = fifo(server, "gate");
+        // For both, so that neither opening it here nor in a job waits for the other.
+        Gate { file: OpenOptions::new().read(true).write(true).open(path).expect("the fifo opens") }
+    }
+
+    fn let_through(&mut self) {
+        self.file.write_all(b"go\n").expect("the fifo takes a line");
+    }
+}
+
+#[test]
+fn every_job_is_done_and_acked() {
+    let server = Server::start();
+    let ids: Vec<String> = (0..50).map(|n| push(&server, &["q", &format!("payload {n}")])).collect();
+    let mut runner = runner(&server, &PLAIN, r#"read -r said; case $said in payload*) ;; *) exit 1;; esac"#);
+    for id in &ids {
+        wait_for(&runner, &["job ended", id, "status=\"done\"", "attempt=1"]);
+    }
+    runner.terminate();
+    stopped(&mut runner);
+    assert_eq!((stat(&server, "q", "acked"), stat(&server, "q", "claims")), (50, 50));
+    assert_eq!(stat(&server, "q", "stale-acks"), 0);
+}
+
+#[test]
+fn exit_codes_decide_what_is_reported() {
+    let server = Server::start();
+    let failed = push(&server, &["failing", "x"]);
+    let released = push(&server, &["busy", "x"]);
+    let dead = push(&server, &["nul", "x", "GROUP", "a\0b"]);
+    let script = r#"case $JOB_QUEUE in failing) echo boom >&2; exit 3;; busy) exit 75;; esac"#;
+    let mut runner = runner(&server, &PLAIN, script);
+    for (id, status) in [(&failed, "failed"), (&released, "released"), (&dead, "dead")] {
+        wait_for(&runner, &["job ended", id, status]);
+    }
+    runner.terminate();
+    stopped(&mut runner);
+    let mut connection = server.connect();
+    let job = connection.call(&["QJOB", "failing", &failed]);
+    assert_eq!((field(&job, "state").text().as_str(), field(&job, "attempts").integer()), ("delayed", 1));
+    assert_eq!(field(&job, "last-error").text(), "boom");
+    let job = connection.call(&["QJOB", "busy", &released]);
+    assert_eq!((field(&job, "state").text().as_str(), field(&job, "attempts").integer()), ("delayed", 0));
+    let job = connection.call(&["QJOB", "nul", &dead]);
+    assert_eq!(field(&job, "state").text(), "dead");
+    assert_eq!(field(&job, "last-error").text(), "NUL in the job's group: no process can be told it");
+}
+
+#[test]
+fn a_lease_is_extended_while_the_job_runs() {
+    let server = Server::start();
+    let mut gate = Gate::new(&server);
+    let id = push(&server, &["q", "x"]);
+    let setup = Setup { settings: "lease = \"1s\"", ..PLAIN };
+    let mut runner = runner(&server, &setup, r#"read go <"$1/gate""#);
+    wait_for(&runner, &["job started", &id]);
+    // Nobody else gets it for well over a lease.
+    assert_eq!(server.connect().call(&["QCLAIM", "q", "BLOCK", "2500"]).array().len(), 0);
+    gate.let_through();
+    wait_for(&runner, &["job ended", &id, "status=\"done\""]);
+    runner.terminate();
+    stopped(&mut runner);
+    assert_eq!((stat(&server, "q", "acked"), stat(&server, "q", "lapsed")), (1, 0));
+}
+
+#[test]
+fn a_lost_lease_cancels_the_job() {
+    let server = Server::start();
+    let mut witness = Witness::new(&server);
+    let id = push(&server, &["q", "x"]);
+    let setup = Setup { settings: "lease = \"1s\"", ..PLAIN };
+    let mut runner = runner(&server, &setup, r#"exec >"$1/witness"; echo up; sleep 1000 & sleep 1000"#);
+    witness.wait_line("up");
+    assert_eq!(server.connect().call(&["QDEL", "q", &id]).integer(), 1);
+    witness.wait_gone();
+    wait_for(&runner, &["lease was lost", &id]);
+    wait_for(&runner, &["job ended", &id, "status=\"cancelled\""]);
+    runner.terminate();
+    stopped(&mut runner);
+}
+
+#[test]
+fn when_the_runner_is_killed_its_jobs_go_and_come_back() {
+    let server = Server::start();
+    let mut witness = Witness::new(&server);
+    let id = push(&server, &["q", "x"]);
+    let setup = Setup { settings: "lease = \"1s\"", ..PLAIN };
+    let script = r#"trap '' TERM; exec >"$1/witness"; echo up; sh -c 'trap "" TERM; sleep 1000' & sleep 1000; sleep 1000"#;
+    let mut runner = runner(&server, &setup, script);
+    witness.wait_line("up");
+    runner.kill();
+    witness.wait_gone();
+    let jobs = server.connect().call(&["QCLAIM", "q", "BLOCK", "30000"]);
+    let [job] = jobs.array() else { panic!("the job did not come back: {jobs:?}") };
+    assert!(job.array()[1].text().starts_with(&id));
+    assert_eq!(job.array()[3].integer(), 2, "the second attempt");
+}
+
+#[test]
+fn a_stopping_runner_takes_no_job_along() {
+    let server = Server::start();
+    let id = push(&server, &["q", "x"]);
+    let mut runner = runner(&server, &PLAIN, "exit 0");
+    // From here on it waits for a job, or is about to.
+    wait_for(&runner, &["job ended", &id]);
+    runner.terminate();
+    stopped(&mut runner);
+    push(&server, &["q", "x"]);
+    assert_eq!((stat(&server, "q", "ready"), stat(&server, "q", "claimed")), (1, 0));
+    assert_eq!(stat(&server, "q", "acked"), 1);
+}
+
+#[test]
+fn running_jobs_may_finish_when_it_stops() {
+    let server = Server::start();
+    let mut gate = Gate::new(&server);
+    let id = push(&server, &["q", "x"]);
+    let setup = Setup { settings: "drain = \"10m\"", ..PLAIN };
+    let mut runner = runner(&server, &setup, r#"read go <"$1/gate""#);
+    wait_for(&runner, &["job started", &id]);
+    runner.terminate();
+    wait_for(&runner, &["stopping", "SIGTERM"]);
+    let waiting = push(&server, &["q", "y"]);
+    gate.let_through();
+    stopped(&mut runner);
+    wait_for(&runner, &["job ended", &id, "status=\"done\""]);
+    assert_eq!((stat(&server, "q", "acked"), stat(&server, "q", "ready")), (1, 1));
+    assert_eq!(field(&server.connect().call(&["QJOB", "q", &waiting]), "attempts").integer(), 0);
+}
+
+#[test]
+fn jobs_that_outlast_the_drain_time_are_given_back() {
+    let server = Server::start();
+    let mut witness = Witness::new(&server);
+    let id = push(&server, &["q", "x"]);
+    let setup = Setup { settings: "drain = \"0s\"", ..PLAIN };
+    let mut runner = runner(&server, &setup, r#"exec >"$1/witness"; echo up; sleep 1000"#);
+    witness.wait_line("up");
+    runner.terminate();
+    stopped(&mut runner);
+    witness.wait_gone();
+    let job = server.connect().call(&["QJOB", "q", &id]);
+    assert_eq!((field(&job, "state").text().as_str(), field(&job, "attempts").integer()), ("ready", 0));
+}
+
+#[test]
+fn a_second_signal_hurries() {
+    let server = Server::start();
+    let mut witness = Witness::new(&server);
+    let id = push(&server, &["q", "x"]);
+    let setup = Setup { settings: "drain = \"10m\"", ..PLAIN };
+    let script = r#"trap '' TERM; exec >"$1/witness"; echo up; sleep 1000; sleep 1000"#;
+    let mut runner = runner(&server, &setup, script);
+    witness.wait_line("up");
+    runner.terminate();
+    wait_for(&runner, &["stopping", "phase=Running"]);
+    runner.terminate();
+    stopped(&mut runner);
+    witness.wait_gone();
+    let job = server.connect().call(&["QJOB", "q", &id]);
+    assert_eq!((field(&job, "state").text().as_str(), field(&job, "attempts").integer()), ("ready", 0));
+}
+
+#[test]
+fn low_priority_queues_get_their_share_only() {
+    let server = Server::start();
+    let mut gate = Gate::new(&server);
+    let low: Vec<String> = (0..6).map(|_| push(&server, &["low", "x"])).collect();
+    let normal: Vec<String> = (0..5).map(|_| push(&server, &["normal", "x"])).collect();
+    let group = "slots = 4\ninclude = [\"*\"]\nlow-priority = [\"low\"]\nlow-priority-share = 0.25";
+    let mut runner = runner(&server, &Setup { group, ..PLAIN }, r#"read go <"$1/gate""#);
+    for id in [&low[0], &normal[0], &normal[1], &normal[2]] {
+        wait_for(&runner, &["job started", id]);
+    }
+    assert_eq!((stat(&server, "low", "claimed"), stat(&server, "normal", "claimed")), (1, 3));
+    // One after the other: the normal queue has two jobs left, then the low one may have all slots.
+    for _ in 0..low.len() + normal.len() {
+        gate.let_through();
+    }
+    for id in low.iter().chain(&normal) {
+        wait_for(&runner, &["job ended", id, "status=\"done\""]);
+    }
+    runner.terminate();
+    stopped(&mut runner);
+    assert_eq!((stat(&server, "low", "acked"), stat(&server, "normal", "acked")), (6, 5));
+}
+
+#[test]
+fn low_priority_queues_get_all_slots_when_nothing_else_waits() {
+    let server = Server::start();
+    let mut gate = Gate::new(&server);
+    let low: Vec<String> = (0..4).map(|_| push(&server, &["low", "x"])).collect();
+    let group = "slots = 4\ninclude = [\"*\"]\nlow-priority = [\"low\"]\nlow-priority-share = 0.25";
+    let mut runner = runner(&server, &Setup { group, ..PLAIN }, r#"read go <"$1/gate""#);
+    for id in &low {
+        wait_for(&runner, &["job started", id]);
+    }
+    for _ in &low {
+        gate.let_through();
+    }
+    runner.terminate();
+    stopped(&mut runner);
+    assert_eq!(stat(&server, "low", "acked"), 4);
+}
+
+#[test]
+fn excluded_queues_are_left_alone() {
+    let server = Server::start();
+    push(&server, &["uploads", "x"]);
+    let id = push(&server, &["mail", "x"]);
+    let group = "slots = 1\ninclude = [\"*\"]\nexclude = [\"upl*\"]";
+    let mut runner = runner(&server, &Setup { group, ..PLAIN }, "exit 0");
+    wait_for(&runner, &["job ended", &id]);
+    runner.terminate();
+    stopped(&mut runner);
+    assert_eq!((stat(&server, "uploads", "claims"), stat(&server, "uploads", "ready")), (0, 1));
+}
+
+#[test]
+fn a_job_that_ends_while_the_server_is_away_is_reported_when_it_is_back() {
+    let options = Options::new();
+    let server = options.start();
+    let address = server.address();
+    let mut gate = Gate::new(&server);
+    let id = push(&server, &["q", "x"]);
+    let mut runner = runner(&server, &PLAIN, r#"read go <"$1/gate""#);
+    wait_for(&runner, &["job started", &id]);
+    server.into_process().kill();
+    gate.let_through();
+    wait_for(&runner, &["job ended", &id, "status=\"done\""]);
+    let server = options.arguments(&["--port", &address.port().to_string()]).start();
+    wait_for(&runner, &["the server is back"]);
+    let next = push(&server, &["q", "y"]);
+    wait_for(&runner, &["job started", &next]);
+    gate.let_through();
+    runner.terminate();
+    stopped(&mut runner);
+    assert_eq!(stat(&server, "q", "claimed"), 0);
+    assert!(server.connect().call(&["QJOB", "q", &id]).field("state").is_none(), "it was acked");
+}
+
+#[test]
+fn a_server_that_is_no_stanchion_is_refused() {
+    let redis = stanchion_tests::RedisServer::start();
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("runner.toml");
+    write_minimal(&file, &format!("unix://{}", redis.socket().display()));
+    let mut checked = Process::start(Command::new(binary("stanchion-runner")).arg("check").arg(&file));
+    assert_eq!(checked.wait().code(), Some(2));
+    assert!(checked.output().contains("runner.toml:2: the server at"), "{}", checked.output());
+    assert!(checked.output().contains("is not a Stanchion"), "{}", checked.output());
+    let mut run = Process::start(Command::new(binary("stanchion-runner")).arg("--config").arg(&file));
+    assert_eq!(run.wait().code(), Some(1));
+    assert!(run.output().contains("refuses group \"all\""), "{}", run.output());
+}
+
+#[test]
+fn check_says_what_is_wrong_and_where() {
+    let options = Options::new();
+    let server = options.start();
+    let file = server.directory().join("runner.toml");
+    let check = || {
+        let mut process = Process::start(Command::new(binary("stanchion-runner")).arg("check").arg(&file));
+        let code = process.wait().code();
+        (code, process.output())
+    };
+    write_minimal(&file, &format!("redis://{}", server.address()));
+    let (code, said) = check();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("ok; 1 groups with 1 slots"), "{said}");
+
+    let text = std::fs::read_to_string(&file).expect("it was written");
+    std::fs::write(&file, text.replace("slots", "slot")).expect("written");
+    let (code, said) = check();
+    assert_eq!(code, Some(2));
+    assert!(
+        said.contains("runner.toml:4: unknown key \"slot\" in [groups.all]; did you mean \"slots\"?"),
+        "{said}"
+    );
+
+    server.into_process().kill();
+    std::fs::write(&file, text).expect("written");
+    let (code, said) = check();
+    assert_eq!(code, Some(2));
+    assert!(said.contains("does not answer") && said.contains("runner.toml:2"), "{said}");
+}
+
+fn write_minimal(file: &Path, url: &str) {
+    let toml = format!(
+        "[server]\nurl = \"{url}\"\n[groups.all]\nslots = 1\ninclude = [\"*\"]\ndispatcher = \"d\"\n\
+         [dispatchers.d]\nkind = \"exec\"\ncommand = [\"true\"]\n"
+    );
+    std::fs::write(file, toml).expect("the configuration is written");
+}
