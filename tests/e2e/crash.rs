@@ -7,6 +7,9 @@
 mod client;
 mod oracle;
 
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::mpsc;
 
 use stanchion_tests::{Options, Random, Server};
@@ -31,6 +34,41 @@ fn kills_between_small_segments_lose_nothing() {
 #[test]
 fn without_syncs_a_crash_may_lose_but_never_repeats() {
     run(10, Promise::Lossy, Options::new().arguments(&["--durability", "never"]));
+}
+
+/// The canary: a disk that forgot what it had synced must not pass.
+#[test]
+fn a_log_that_went_back_in_time_is_noticed() {
+    let options = Options::new();
+    let mut random = Random::new(7);
+    let mut oracle = Oracle::new(Promise::Kept);
+    let mut round = |number: usize| {
+        let mut server = options.start();
+        oracle.examine(&mut server.connect());
+        oracle.learn(load(&mut server, &mut random, number, 100));
+    };
+    round(0);
+    let kept = options.file("kept", "");
+    fs::remove_file(&kept).expect("a name in the temporary directory");
+    copy(&options.data(), &kept);
+    round(1);
+    fs::remove_dir_all(options.data()).expect("the data can be removed");
+    copy(&kept, &options.data());
+    let server = options.start();
+    let mut connection = server.connect();
+    let judged = catch_unwind(AssertUnwindSafe(|| oracle.examine(&mut connection)));
+    let verdict = judged.expect_err("the oracle did not notice");
+    let verdict = verdict.downcast_ref::<String>().expect("the verdict is a text");
+    assert!(verdict.contains("was lost") || verdict.contains("was undone"), "{verdict}");
+}
+
+/// Copies a directory without directories in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a new directory");
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), to.join(entry.file_name())).expect("a file can be copied");
+    }
 }
 
 /// Some dozens of commits each.
