@@ -3,8 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use stanchion_protocol::parse::{Options, Value};
-use stanchion_protocol::table::Opt;
+use stanchion_protocol::error::Quoted;
 use stanchion_protocol::{Args, CommandError, CommandSpec, ErrorCode, Proto, docs};
 
 use super::client::check_name;
@@ -28,7 +27,7 @@ pub(super) fn echo(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
 }
 
 /// HELLO [protover [AUTH user password] [SETNAME name]].
-pub(super) fn hello(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: Args<'_>) -> Done {
+pub(super) fn hello(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     let mut proto = turn.session.proto;
     if let Some(version) = args.get(1) {
         proto = match version {
@@ -40,15 +39,7 @@ pub(super) fn hello(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: A
             _ => return Err(CommandError::new("Protocol version is not an integer or out of range")),
         };
     }
-    let (mut login, mut name) = (None, None);
-    let mut options = Options::new(spec, args, 2, &turn.server.config.limits);
-    while let Some(found) = options.read()? {
-        match (found.opt, found.value) {
-            (Opt::Auth, Value::Login(user, password)) => login = Some((user, password)),
-            (Opt::SetName, value) => name = Some(check_name(value.bytes())?),
-            _ => return Err(CommandError::syntax("HELLO takes AUTH and SETNAME")),
-        }
-    }
+    let (login, name) = hello_options(args)?;
     if let Some((user, password)) = login {
         authenticate(turn, user, password)?;
     }
@@ -83,6 +74,32 @@ pub(super) fn hello(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: A
     reply.bulk(b"modules");
     reply.array(0);
     Ok(())
+}
+
+/// HELLO's options: a login and a name.
+type HelloOptions<'a> = (Option<(&'a [u8], &'a [u8])>, Option<String>);
+
+/// Reads HELLO's options, with Redis's words for what is wrong with them.
+fn hello_options(args: Args<'_>) -> Result<HelloOptions<'_>, CommandError> {
+    let (mut login, mut name) = (None, None);
+    let mut at = 2;
+    while let Some(word) = args.get(at) {
+        match (upper(word).as_str(), args.get(at + 1), args.get(at + 2)) {
+            ("AUTH", Some(user), Some(password)) => {
+                login = Some((user, password));
+                at += 3;
+            }
+            ("SETNAME", Some(word), _) => {
+                name = Some(check_name(word)?);
+                at += 2;
+            }
+            _ => {
+                let word = Quoted(word);
+                return Err(CommandError::new(format!("Syntax error in HELLO option {word}")));
+            }
+        }
+    }
+    Ok((login, name))
 }
 
 fn set_proto(turn: &mut Turn<'_, '_>, proto: Proto) {

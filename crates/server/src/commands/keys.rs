@@ -1,5 +1,6 @@
 //! Queues as Redis's keys: TYPE EXISTS DEL UNLINK SCAN DBSIZE.
 
+use stanchion_protocol::decode::string2ll;
 use stanchion_protocol::parse::{Options, cursor};
 use stanchion_protocol::table::Opt;
 use stanchion_protocol::{Args, CommandError, CommandSpec, glob, limits};
@@ -63,7 +64,7 @@ pub(super) fn scan(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: Ar
     let (mut pattern, mut count, mut queues) = (None, limits::SCAN_COUNT_DEFAULT, true);
     let start = cursor(args.at(1)).map_err(|_| CommandError::new("invalid cursor"))?;
     let mut options = Options::new(spec, args, 2, &server.config.limits);
-    while let Some(found) = options.read()? {
+    while let Some(found) = options.read().map_err(|_| scan_error(args))? {
         match found.opt {
             Opt::Match => pattern = Some(found.value.bytes()),
             Opt::Count => count = found.value.number().min(limits::SCAN_COUNT_MAX.into()) as u32,
@@ -98,6 +99,18 @@ pub(super) fn scan(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: Ar
         reply.bulk(name);
     }
     Ok(())
+}
+
+/// Redis's words for what is wrong with SCAN's options.
+fn scan_error(args: Args<'_>) -> CommandError {
+    let words = || args.skip(2).iter();
+    let count = words().zip(words().skip(1)).find(|(word, _)| word.eq_ignore_ascii_case(b"COUNT"));
+    match count {
+        Some((_, value)) if string2ll(value).is_none() => {
+            CommandError::new("value is not an integer or out of range")
+        }
+        _ => CommandError::new("syntax error"),
+    }
 }
 
 /// DBSIZE.

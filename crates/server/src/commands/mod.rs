@@ -76,7 +76,7 @@ pub(crate) fn run_redis(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, arg
     let result = match spec.id {
         CommandId::Ping => connection::ping(turn, args),
         CommandId::Echo => connection::echo(turn, args),
-        CommandId::Hello => connection::hello(turn, spec, args),
+        CommandId::Hello => connection::hello(turn, args),
         CommandId::Auth => connection::auth(turn, args),
         CommandId::Select => connection::select(turn, args),
         CommandId::Quit => connection::quit(turn),
