@@ -57,6 +57,9 @@ pub fn main(args: &DemoArgs) -> ExitCode {
     };
     match runtime.block_on(demo(args, &place)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Interrupted>() => {
+            exit::with_message(exit::FAILURE, format_args!("stanchion demo: {error}"))
+        }
         Err(error) => {
             let directory = place.keep();
             let message = format!("stanchion demo: {error:#}\nlogs and data are in {}", directory.display());
@@ -76,7 +79,7 @@ async fn demo(args: &DemoArgs, place: &Place) -> Result<()> {
     let mut children = Children::default();
     let result = tokio::select! {
         result = show(args, place, port, &mut children) => result,
-        () = interrupts.next() => Err(anyhow::anyhow!("interrupted")),
+        () = interrupts.next() => Err(Interrupted.into()),
     };
     let kept = match result {
         Ok(()) if args.keep => {
@@ -197,6 +200,18 @@ async fn run_all(
     progress.finish();
     Ok(())
 }
+
+/// Somebody did not want to see the end: nothing went wrong, and nothing is kept.
+#[derive(Debug)]
+struct Interrupted;
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
 
 /// Ctrl-C and SIGTERM.
 struct Interrupts {

@@ -29,12 +29,9 @@ pub fn arguments(program: &str, error: &clap::Error) -> ExitCode {
         return with_message(USAGE, text.trim_end());
     }
     // What is wrong and the nearest right thing; how it is used altogether is in the help.
-    let parts = text
-        .lines()
-        .map(|line| line.trim().trim_end_matches(':'))
-        .take_while(|line| !line.starts_with("Usage:"));
+    let parts = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let parts: Vec<&str> = parts.filter(|line| !line.is_empty() && !line.starts_with("For more")).collect();
-    let line = parts.join("; ").replacen("error: ", "", 1).replace("tip: ", "");
+    let line = parts.join("; ").replacen("error: ", "", 1).replace("tip: ", "").replace(":; ", ": ");
     with_message(USAGE, format_args!("{program}: {line}; see {program} --help"))
 }
 

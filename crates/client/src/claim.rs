@@ -330,14 +330,7 @@ fn job(command: &'static str, value: Value) -> Result<Job> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn words(command: &Cmd) -> String {
-        let words = command.args_iter().map(|arg| match arg {
-            redis::Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            _ => "?".into(),
-        });
-        words.collect::<Vec<_>>().join(" ")
-    }
+    use crate::testing::words;
 
     fn bulk(text: &str) -> Value {
         Value::BulkString(text.as_bytes().to_vec())

@@ -27,6 +27,8 @@ pub mod operate;
 pub mod push;
 mod reply;
 pub mod report;
+#[cfg(test)]
+mod testing;
 
 pub use backoff::Backoff;
 pub use claim::{Claim, Job, JobId, Receipt, Sources};

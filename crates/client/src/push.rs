@@ -305,14 +305,7 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn words(command: &Cmd) -> String {
-        let words = command.args_iter().map(|arg| match arg {
-            redis::Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            _ => "?".into(),
-        });
-        words.collect::<Vec<_>>().join(" ")
-    }
+    use crate::testing::words;
 
     #[test]
     fn options_become_words_in_the_contract_order() {

@@ -220,6 +220,7 @@ fn answer(report: &Report, value: Value) -> Result<Reported> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::words;
 
     fn reports() -> Vec<Report> {
         let (queue, receipt) = (b"q".to_vec(), Receipt::from("00ab-1".to_owned()));
@@ -246,16 +247,7 @@ mod tests {
     #[test]
     fn each_report_is_one_command() {
         let commands = report_commands(&reports());
-        let lines: Vec<String> = commands
-            .cmd_iter()
-            .map(|command| {
-                let words = command.args_iter().map(|arg| match arg {
-                    redis::Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-                    _ => "?".into(),
-                });
-                words.collect::<Vec<_>>().join(" ")
-            })
-            .collect();
+        let lines: Vec<String> = commands.cmd_iter().map(words).collect();
         assert_eq!(
             lines,
             [

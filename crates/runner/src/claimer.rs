@@ -112,7 +112,10 @@ impl Claimer {
             claim = claim.block(CLAIM_BLOCK);
         }
         // Opened first, because stopping needs its number.
-        let connection_id = self.connection.connect().await?;
+        let connection_id = tokio::select! {
+            opened = self.connection.connect() => opened?,
+            () = self.shared.stop.reached(Phase::Draining) => return Ok(0),
+        };
         let outbox = &self.group.outbox;
         let reports = outbox.take_for_claim();
         let answer = self.answer(&reports, from, &claim, connection_id).await;
