@@ -152,7 +152,8 @@ async fn wait_until_serving(client: &Client, children: &mut Children) -> Result<
         }
         tokio::time::sleep(backoff.next_pause()).await;
     }
-    Ok(())
+    // With --port somebody else may have answered.
+    children.check()
 }
 
 /// Pushes in pipelines, and counts the answers.

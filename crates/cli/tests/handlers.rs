@@ -35,7 +35,10 @@ async fn jobs_are_handled_and_what_handlers_return_is_reported() {
         .url(url(&server))
         .name("library")
         .slots(2)
-        .handle("good", move |job| std::future::ready(good(&job)))
+        .handle("good", move |job| {
+            good(&job);
+            async {}
+        })
         .handle("failing", move |job| {
             failing(&job);
             async { Err::<(), _>("no luck") }
