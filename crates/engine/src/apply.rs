@@ -7,17 +7,18 @@
 
 use stanchion_protocol::command::Until;
 
-use crate::event::{Event, Gone, JobSnapshot, KeyTerms, Spot, Terms};
+use crate::event::{Event, Gone};
 use crate::heap::Moment;
 use crate::job::{Extras, Job, Stand};
 use crate::queue::{At, Queue, rate_us};
 use crate::slab::NONE;
+use crate::terms::{JobSnapshot, KeyTerms, Spot, Terms};
 use crate::{Damaged, Settings};
 
 impl Queue {
     /// Applies an event of the log.
     pub(crate) fn replay(&mut self, at: At, event: &Event<'_>) -> Result<(), Damaged> {
-        self.idle_since = at.now;
+        self.touch(at.now);
         if let Some(id) = job_of(event) {
             match (self.find(id), event) {
                 (Some(ix), event) => self.replay_on(at, ix, event),
@@ -355,20 +356,20 @@ impl Queue {
 
     pub(crate) fn set(&mut self, now: u64, name: &str, words: &str) -> Result<(), Damaged> {
         self.own.set(name, words).map_err(|error| Damaged(format!("a setting of the log: {error}")))?;
-        self.resettle(now);
+        self.resettle(now, name);
         Ok(())
     }
 
     pub(crate) fn unset(&mut self, now: u64, name: &str) -> Result<(), Damaged> {
         self.own.unset(name).map_err(|error| Damaged(format!("a setting of the log: {error}")))?;
-        self.resettle(now);
+        self.resettle(now, name);
         Ok(())
     }
 
-    fn resettle(&mut self, now: u64) {
+    fn resettle(&mut self, now: u64, changed: &str) {
         self.settings = Settings::resolve(&self.own, &self.file);
         // An empty bucket at most: the debt of a slower rate is not the new one's.
-        if let Some(rate) = self.settings.rate {
+        if let Some(rate) = self.settings.rate.filter(|_| changed == "rate") {
             let (_, window_us) = rate_us(rate);
             self.rate_at = self.rate_at.min(now * 1_000 + window_us);
         }

@@ -4,10 +4,10 @@
 //! it, and the owner, by its window. A job that lost its hold keeps the key's bytes: it is shown, and a
 //! requeue takes the key back if it is free.
 
-use crate::event::KeyTerms;
 use crate::job::Extras;
 use crate::queue::Queue;
 use crate::slab::NONE;
+use crate::terms::KeyTerms;
 use crate::{Lsn, limits};
 
 #[derive(Debug)]

@@ -10,6 +10,7 @@
 
 mod apply;
 mod check;
+mod codec;
 mod consumers;
 mod event;
 mod group;
@@ -22,11 +23,13 @@ mod operators;
 mod producers;
 mod queue;
 mod reclaim;
+mod recovery;
 mod reply;
 mod root;
 mod settings;
 mod shard;
 mod slab;
+mod terms;
 mod timers;
 mod views;
 mod waiters;

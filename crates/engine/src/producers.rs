@@ -6,10 +6,11 @@ use stanchion_protocol::command::{Dedupe, NewJob, RootTag, State, When};
 use stanchion_protocol::id::JobId;
 use stanchion_protocol::limits::DURATION_MS_MAX;
 
-use crate::event::{Event, KeyTerms, Part, Terms};
+use crate::event::{Event, Part};
 use crate::job::Extras;
 use crate::queue::{At, Queue, column};
 use crate::slab::NONE;
+use crate::terms::{KeyTerms, Terms};
 use crate::{Pushed, Refusal};
 
 impl Queue {

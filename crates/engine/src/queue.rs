@@ -85,8 +85,8 @@ pub(crate) struct Queue {
     pub(crate) rate_at: u64,
     /// When its last event happened.
     pub(crate) idle_since: u64,
-    /// Entries of it were written again in the reclaiming that is under way, so it itself must be, after them.
-    pub(crate) rewritten: bool,
+    /// Something happened since it was written again, so the next reclaiming must write it, after its entries.
+    pub(crate) changed: bool,
 
     /// Blocked claims that wait for this queue by name.
     pub(crate) waiters: u32,
@@ -144,7 +144,7 @@ impl Queue {
             claim_paused_until: 0,
             rate_at: 0,
             idle_since: now,
-            rewritten: false,
+            changed: false,
             waiters: 0,
             attention: false,
             in_turn: false,
@@ -437,6 +437,11 @@ impl Queue {
         self.jobs[ix].extras.as_deref().is_some_and(|extras| {
             extras.root != NONE && extras.root_timestamp < self.roots[extras.root].newest
         })
+    }
+
+    /// An event happened.
+    pub(crate) fn touch(&mut self, now: u64) {
+        (self.idle_since, self.changed) = (now, true);
     }
 
     // --- what happens next

@@ -1,17 +1,19 @@
 //! Snapshots: what must be written again before the oldest segment of the log is freed.
 //!
 //! A queue's entries go first, the queue itself last: its totals are absolute, so whatever replay made of
-//! events of jobs that it did not know, the totals are right from there on.
+//! events of jobs that it did not know, the totals are right from there on. That is why a queue is written
+//! again whenever anything happened to it since the last time: its older records may be of such jobs.
 
 use crate::Lsn;
-use crate::event::{Event, JobSnapshot, KeyTerms, Part, Spot, Terms};
+use crate::event::{Event, Part};
 use crate::job::Stand;
 use crate::queue::{At, Queue};
 use crate::slab::{NONE, Slab};
+use crate::terms::{JobSnapshot, KeyTerms, Spot, Terms};
 
 impl Queue {
     /// Writes snapshots of what is based below `below` until the record holds `bytes_max`; true when nothing
-    /// older is left. The queue's own base is `base`; the caller moves it when `rewritten` is reset.
+    /// older is left. The queue's own base is `base`; the caller moves it when the queue is written again.
     pub(crate) fn reclaim(
         &mut self,
         at: At,
@@ -33,7 +35,7 @@ impl Queue {
                 }
             } else if let Some(job) = oldest(&self.jobs, below) {
                 self.keep_job(at, part, job);
-            } else if self.rewritten || base < below {
+            } else if self.changed || base < below {
                 self.keep_queue(part);
                 return true;
             } else {
@@ -55,7 +57,7 @@ impl Queue {
             },
         );
         self.roots.rebase(ix, at.base);
-        self.rewritten = true;
+        self.changed = true;
     }
 
     fn keep_window(&mut self, at: At, part: &mut Part<'_>, ix: u32) {
@@ -66,10 +68,15 @@ impl Queue {
             &Event::Window { group, key: &hold.key, holder: hold.holder, window_until: hold.window_until },
         );
         self.holds.rebase(ix, at.base);
-        self.rewritten = true;
+        self.changed = true;
     }
 
     fn keep_job(&mut self, at: At, part: &mut Part<'_>, ix: u32) {
+        // Whether a lapse drops the job depends on its root, so replay must know that no later than the job.
+        let root = self.jobs[ix].extras.as_deref().map_or(NONE, |extras| extras.root);
+        if root != NONE && self.roots.base(root) < at.base {
+            self.keep_root(at, part, root);
+        }
         part.add(&self.name, &Event::Job(self.snapshot(ix)));
         self.jobs.rebase(ix, at.base);
         if let Some(hold) =
@@ -77,7 +84,7 @@ impl Queue {
         {
             self.holds.rebase(hold, at.base);
         }
-        self.rewritten = true;
+        self.changed = true;
     }
 
     fn keep_queue(&mut self, part: &mut Part<'_>) {
@@ -92,7 +99,7 @@ impl Queue {
         for (name, words) in self.own.iter() {
             part.add(&self.name, &Event::Set { name, words });
         }
-        self.rewritten = false;
+        self.changed = false;
     }
 
     fn snapshot(&self, ix: u32) -> JobSnapshot<'_> {

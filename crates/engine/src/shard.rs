@@ -12,14 +12,12 @@ use stanchion_protocol::command::{Nack, NewJob, RootTag, Take};
 use stanchion_protocol::id::{COUNTER_BITS, JobId, Receipt};
 
 use crate::consumers::Claimer;
-use crate::event::{Decoded, Event, Part, events, put_boot, split_part};
+use crate::event::{Event, Part};
 use crate::heap::Heap;
 use crate::queue::{At, Queue};
 use crate::slab::{NONE, Slab};
 use crate::waiters::{Waiters, wanted};
-use crate::{
-    Claimed, Damaged, Grant, JobRef, Lsn, Nacked, Pushed, Refusal, SettingsPatch, WaitFor, WaiterId, limits,
-};
+use crate::{Claimed, Grant, JobRef, Lsn, Nacked, Pushed, Refusal, SettingsPatch, WaitFor, WaiterId, limits};
 
 /// The instant of a command.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +66,8 @@ pub struct Shard {
     base: Lsn,
     /// Ids issued in this run.
     issued: u64,
-    last_now: u64,
-    last_id: u64,
+    pub(crate) last_now: u64,
+    pub(crate) last_id: u64,
     /// Queues by their next deadline.
     deadlines: Heap,
     waiters: Waiters,
@@ -371,7 +369,7 @@ impl Shard {
         let mut part = Part::new(log, at.now);
         self.queues[ix].decide_due(at, &mut part);
         if !part.is_empty() {
-            self.queues[ix].idle_since = at.now;
+            self.queues[ix].touch(at.now);
         }
         if self.queues[ix].end_at().is_some_and(|end| end <= at.now) {
             part.add(&self.queues[ix].name, &Event::QueueGone);
@@ -423,123 +421,7 @@ impl Shard {
         }
     }
 
-    // --- storage and recovery
-
-    /// About what a full snapshot of this shard would take in the log.
-    pub fn live_bytes(&self) -> u64 {
-        self.queues.iter().map(|(_, queue)| queue.snapshot_bytes).sum()
-    }
-
-    /// Writes again what is based below `below`, about `bytes` of it in one record.
-    pub fn reclaim(&mut self, now: Now, below: Lsn, bytes: usize, log: &mut Vec<u8>) -> Step<usize> {
-        let at = self.at(now);
-        let start = log.len();
-        while self.reclaim_at < self.queues.slots() {
-            let ix = self.reclaim_at;
-            if self.queues.get(ix).is_some() {
-                let base = self.queues.base(ix);
-                let queue = &mut self.queues[ix];
-                let mut part = Part::new(log, at.now);
-                let done = queue.reclaim(at, &mut part, below, base, start + bytes);
-                let wrote = !part.is_empty();
-                drop(part);
-                if !done {
-                    return Step::More(log.len() - start);
-                }
-                if wrote || base < below {
-                    self.queues.rebase(ix, at.base);
-                }
-            }
-            self.reclaim_at += 1;
-        }
-        self.reclaim_at = 0;
-        Step::Done(log.len() - start)
-    }
-
-    /// Splits a record's body into parts: the queue whose shard each goes to (`None`: every shard), and the
-    /// bytes for [`Shard::replay`].
-    pub fn parts(body: &[u8]) -> impl Iterator<Item = Result<(Option<&[u8]>, &[u8]), Damaged>> {
-        let mut left = body;
-        std::iter::from_fn(move || {
-            if left.is_empty() {
-                return None;
-            }
-            let split = split_part(left);
-            left = split.as_ref().map_or(&[][..], |&(_, _, rest)| rest);
-            Some(split.map(|(part, whole, _)| match part {
-                Decoded::Queue { queue, .. } => (Some(queue), whole),
-                Decoded::Boot { .. } => (None, whole),
-            }))
-        })
-    }
-
-    /// Applies a part of a record.
-    ///
-    /// # Errors
-    /// The part can't be read: it was written by another version, or it is damaged.
-    pub fn replay(&mut self, lsn: Lsn, part: &[u8]) -> Result<(), Damaged> {
-        let (part, _, _) = split_part(part)?;
-        self.begin(lsn);
-        match part {
-            Decoded::Boot { now, grace_ms } => {
-                self.last_now = self.last_now.max(now);
-                let queues: Vec<u32> = self.queues.iter().map(|(ix, _)| ix).collect();
-                for ix in queues {
-                    self.queues[ix].grant_grace(now.saturating_add(grace_ms));
-                    self.book_deadline(ix);
-                }
-            }
-            Decoded::Queue { queue, now, events: bytes } => {
-                self.last_now = self.last_now.max(now);
-                self.replay_events(queue, At { base: lsn, now }, bytes)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn replay_events(&mut self, name: &[u8], at: At, bytes: &[u8]) -> Result<(), Damaged> {
-        let mut known = self.find(name);
-        for event in events(bytes) {
-            let event = event?;
-            if event == Event::QueueGone {
-                if let Some(ix) = known.take() {
-                    self.remove_queue(ix);
-                }
-                continue;
-            }
-            let ix = match known {
-                Some(ix) => ix,
-                None if event.makes_queue() => self.find_or_make(name, at.now),
-                None => continue,
-            };
-            known = Some(ix);
-            if let Event::Push { id, .. }
-            | Event::Replace { id, .. }
-            | Event::Job(crate::event::JobSnapshot { id, .. }) = event
-            {
-                self.last_id = self.last_id.max(id);
-            }
-            if matches!(event, Event::Queue { .. }) {
-                self.queues.rebase(ix, at.base);
-            }
-            self.queues[ix].replay(at, &event)?;
-        }
-        if let Some(ix) = known {
-            self.settle(ix);
-        }
-        Ok(())
-    }
-
-    /// Encodes the event of a restart: a lease that would end sooner ends `lease_grace_ms` from now. The
-    /// server stages it as the run's first record and replays it into each shard.
-    pub fn boot_event(now: Now, lease_grace_ms: u64, log: &mut Vec<u8>) {
-        put_boot(log, now.ms, lease_grace_ms);
-    }
-
-    /// The newest instant of any event.
-    pub fn last_now(&self) -> u64 {
-        self.last_now
-    }
+    // --- books
 
     /// The newest id issued, in this run or an earlier one.
     pub fn newest_id(&self) -> JobId {
@@ -547,8 +429,6 @@ impl Shard {
         let issued = if self.issued == 0 { 0 } else { ids.nth(self.issued) };
         JobId(self.last_id.max(issued))
     }
-
-    // --- books
 
     pub(crate) fn at(&mut self, now: Now) -> At {
         self.last_now = self.last_now.max(now.ms);
@@ -599,7 +479,7 @@ impl Shard {
     pub(crate) fn after(&mut self, at: At, ix: u32, part: Part<'_>) {
         if !part.is_empty() {
             drop(part);
-            self.queues[ix].idle_since = at.now;
+            self.queues[ix].touch(at.now);
             self.notice(ix);
         }
         self.settle(ix);
@@ -614,7 +494,7 @@ impl Shard {
         }
     }
 
-    fn settle(&mut self, ix: u32) {
+    pub(crate) fn settle(&mut self, ix: u32) {
         let queue = &mut self.queues[ix];
         if queue.counts[0] > 0 && !std::mem::replace(&mut queue.in_turn, true) {
             self.turn.push_back(ix);
@@ -625,7 +505,7 @@ impl Shard {
         self.book_deadline(ix);
     }
 
-    fn book_deadline(&mut self, ix: u32) {
+    pub(crate) fn book_deadline(&mut self, ix: u32) {
         let queue = &self.queues[ix];
         let awaited = queue.waiters > 0 || self.waiters.has_matching();
         let (place, name_order) = (queue.deadline, u64::from(ix));
@@ -647,11 +527,6 @@ impl Shard {
                 self.queues[ix].deadline = NONE;
             }
         }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn books(&self) -> (&Heap, &VecDeque<u32>, &VecDeque<u32>, &Waiters) {
-        (&self.deadlines, &self.turn, &self.stale, &self.waiters)
     }
 }
 

@@ -99,7 +99,7 @@ pub(super) enum Op {
     Unset { queue: &'static [u8], key: &'static [u8] },
     Advance { ms: u64 },
     Sweep { to_the_end: bool },
-    Reclaim { bytes: usize },
+    Reclaim { bytes: usize, newest: u64 },
     Restart { down_ms: u64 },
     Park { queue: Option<&'static [u8]>, group: Option<&'static [u8]> },
     Unpark { index: Index },
@@ -229,7 +229,8 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         2 => (queue(), setting).prop_map(|(queue, (key, _))| Op::Unset { queue, key }),
         20 => step.prop_map(|ms| Op::Advance { ms }),
         4 => any::<bool>().prop_map(|to_the_end| Op::Sweep { to_the_end }),
-        4 => select(&[1usize, 100, 100_000][..]).prop_map(|bytes| Op::Reclaim { bytes }),
+        4 => (select(&[1usize, 100, 100_000][..]), select(&[0, 0, 1, 5, 20][..]))
+            .prop_map(|(bytes, newest)| Op::Reclaim { bytes, newest }),
         1 => select(&[0u64, 10, 1_000, 90_000_000][..]).prop_map(|down_ms| Op::Restart { down_ms }),
         3 => (proptest::option::weighted(0.7, queue()), some_group())
             .prop_map(|(queue, group)| Op::Park { queue, group }),
@@ -255,6 +256,7 @@ impl Run {
             ids: vec![JobId(1)],
             waiters: 0,
         };
+        run.pair.rig.dumps_wanted = true;
         let pairs: Vec<(&[u8], &[u8])> = vec![(b"dead-max", b"2"), (b"dead-retention", b"2h")];
         run.command(&QueueCommand::ConfigSet { queue: QUEUES[0], pairs })?;
         Ok(run)
@@ -265,8 +267,8 @@ impl Run {
         match *op {
             Op::Advance { ms } => self.pair.advance(ms)?,
             Op::Sweep { to_the_end } => self.pair.sweep(to_the_end)?,
-            Op::Reclaim { bytes } => {
-                if !self.pair.rig.reclaim_a_little(bytes) {
+            Op::Reclaim { bytes, newest } => {
+                if !self.pair.rig.reclaim_a_little(bytes, newest) {
                     self.pair.rig.check_replay()?;
                 }
             }

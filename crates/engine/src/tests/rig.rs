@@ -1,7 +1,7 @@
 //! A shard with its log in memory: runs commands as the server does, one record each, and can start again
 //! from the records that reclaiming left.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use stanchion_protocol::command::{Nack, NewJob, QueueCommand, Retry, Selection, Sources, Take, When};
@@ -52,6 +52,10 @@ pub(crate) struct Rig {
     entropy: u64,
     /// Records below this one are being reclaimed.
     reclaiming: Option<Lsn>,
+    /// What the shard was after each record, for a crash after it.
+    dumps: BTreeMap<Lsn, String>,
+    /// Whether they are kept: not for runs of thousands of jobs.
+    pub(crate) dumps_wanted: bool,
     /// The file's settings of every queue.
     file: SettingsPatch,
 }
@@ -68,6 +72,8 @@ impl Rig {
             next_lsn: 1,
             entropy: 0x9e37_79b9_7f4a_7c15,
             reclaiming: None,
+            dumps: BTreeMap::new(),
+            dumps_wanted: false,
             file,
         };
         rig.announce_boot();
@@ -85,10 +91,17 @@ impl Rig {
         self.shard.begin(self.next_lsn);
         let answer = work(&mut self.shard, now, &mut log);
         if !log.is_empty() {
-            self.records.push_back((self.next_lsn, log));
-            self.next_lsn += 1;
+            self.append(log);
         }
         answer
+    }
+
+    fn append(&mut self, body: Vec<u8>) {
+        self.records.push_back((self.next_lsn, body));
+        if self.dumps_wanted {
+            self.dumps.insert(self.next_lsn, self.shard.dump());
+        }
+        self.next_lsn += 1;
     }
 
     /// Runs a command that may change something; panics on one that only reads.
@@ -209,14 +222,16 @@ impl Rig {
         self.hold(|shard, now, log| shard.background(now, log))
     }
 
-    /// One step of reclaiming the records up to here; whether there is more. Then they are gone.
-    pub(crate) fn reclaim_a_little(&mut self, bytes: usize) -> bool {
-        let below = *self.reclaiming.get_or_insert(self.next_lsn);
+    /// One step of reclaiming all records but the `newest` ones; whether there is more. Then they are gone.
+    pub(crate) fn reclaim_a_little(&mut self, bytes: usize, newest: u64) -> bool {
+        let below = *self.reclaiming.get_or_insert(self.next_lsn.saturating_sub(newest));
         match self.hold(|shard, now, log| shard.reclaim(now, below, bytes, log)) {
             Step::More(_) => true,
             Step::Done(_) => {
                 self.reclaiming = None;
                 self.records.retain(|(lsn, _)| *lsn >= below);
+                // What follows in the log before the snapshots' end is no state that ever was.
+                self.dumps.clear();
                 false
             }
         }
@@ -224,8 +239,8 @@ impl Rig {
 
     /// Reclaims everything, in small steps.
     pub(crate) fn reclaim(&mut self) {
-        while self.reclaim_a_little(200) {}
-        while self.reclaim_a_little(200) {}
+        while self.reclaim_a_little(200, 0) {}
+        while self.reclaim_a_little(200, 0) {}
     }
 
     /// A shard of the next boot, fed with the first `count` records.
@@ -250,13 +265,26 @@ impl Rig {
         let mut body = Vec::new();
         Shard::boot_event(Now { ms: self.now, entropy: 0 }, LEASE_GRACE_MS, &mut body);
         replay(&mut self.shard, self.next_lsn, &body);
-        self.records.push_back((self.next_lsn, body));
-        self.next_lsn += 1;
+        self.append(body);
     }
 
     /// The number of the next record.
     pub(crate) fn next_lsn(&self) -> Lsn {
         self.next_lsn
+    }
+
+    /// A crash after any record leaves what was then.
+    pub(crate) fn check_prefixes(&self) -> Result<(), String> {
+        let mut shard = self.replayed(0);
+        for (lsn, body) in &self.records {
+            let crash = |why: String| format!("after a crash behind record {lsn}: {why}");
+            replay(&mut shard, *lsn, body);
+            shard.check().map_err(crash)?;
+            if let Some(dump) = self.dumps.get(lsn) {
+                same(dump, &shard.dump()).map_err(crash)?;
+            }
+        }
+        Ok(())
     }
 
     /// The log alone makes the same shard.

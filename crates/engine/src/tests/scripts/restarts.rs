@@ -7,7 +7,7 @@ use stanchion_protocol::slot;
 
 use crate::tests::pair::one;
 use crate::tests::rig::{Rig, plain};
-use crate::tests::script::{START_MS, check};
+use crate::tests::script::{START_MS, Script, check};
 use crate::{Claimed, Now, SettingsPatch, Shard, ShardConfig};
 
 #[test]
@@ -115,6 +115,48 @@ fn a_gone_queue_and_a_gone_job_stay_gone_after_reclaiming() {
         "1 QLEN q ALL -> 1",
         "1 exists r -> 0",
     ]);
+}
+
+#[test]
+fn totals_stay_right_when_an_acked_jobs_push_is_reclaimed() {
+    let mut rig = Rig::new(START_MS, SettingsPatch::default());
+    rig.push(b"q", b"", b"a");
+    rig.reclaim();
+    rig.push(b"q", b"", b"b");
+    let newest = rig.next_lsn();
+    let receipt = rig.claim(b"q", 2)[1].receipt;
+    rig.ack(b"q", receipt);
+    while rig.reclaim_a_little(200, rig.next_lsn() - newest) {}
+    rig.check_replay().unwrap();
+}
+
+#[test]
+fn a_superseded_job_does_not_come_back_when_its_root_is_reclaimed_later() {
+    let mut script = Script::new();
+    for line in ["0 QPUSH q a ROOT s 1 ATTEMPTS 1", "0 QCLAIM q LEASE 100", "0 QROOT q s 2"] {
+        script.line(line).unwrap();
+    }
+    // The job is written again, the newer root is not yet.
+    while script.pair.rig.reclaim_a_little(200, 1) {}
+    script.line("100 QLEN q ALL -> 0").unwrap();
+    // Now the root is: it stands behind the lapse that it decided.
+    while script.pair.rig.reclaim_a_little(200, 2) {}
+    script.pair.rig.check_replay().unwrap();
+    script.line("200 restart").unwrap();
+    script.line("200 QLEN q ALL -> 0").unwrap();
+}
+
+#[test]
+fn a_slow_rates_debt_is_reclaimed_whatever_the_file_says() {
+    let mut file = SettingsPatch::default();
+    file.set("rate", "1/1s").unwrap();
+    let mut rig = Rig::new(START_MS, file);
+    rig.config_set(b"q", "rate", "1/1h").unwrap();
+    rig.config_set(b"q", "attempts", "5").unwrap();
+    rig.push(b"q", b"", b"a");
+    assert_eq!(rig.claim(b"q", 9).len(), 1);
+    rig.reclaim();
+    rig.check_replay().unwrap();
 }
 
 #[test]
