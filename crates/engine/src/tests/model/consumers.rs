@@ -33,7 +33,7 @@ impl Model {
     ) -> Verdict {
         for job in jobs {
             must!(job.queue == name, "a claim of one queue got {job:?}");
-            self.take(now, job, take, shard)?;
+            self.take(now, job, take)?;
         }
         if jobs.len() < take.count as usize
             && let Some(queue) = self.existing(name)
@@ -85,7 +85,7 @@ impl Model {
                     must!(mine <= least, "{job:?} came before the turn of another queue");
                     turns.retain(|turn| turn.0 != job.queue);
                     turns.push((job.queue.clone(), mine + 1));
-                    self.take(now, job, take, shard)?;
+                    self.take(now, job, take)?;
                 }
                 if jobs.len() < take.count as usize {
                     self.queues.iter_mut().for_each(|queue| queue.adopt_sweep(shard));
@@ -101,12 +101,12 @@ impl Model {
     }
 
     /// One job handed out.
-    fn take(&mut self, now: u64, handed: &Handed, take: &Take<'_>, shard: &Shard) -> Verdict {
+    fn take(&mut self, now: u64, handed: &Handed, take: &Take<'_>) -> Verdict {
         let boot = self.boot;
         let Some(queue) = self.existing(&handed.queue) else {
             return Err(format!("{handed:?} is of a queue that does not exist"));
         };
-        queue.take(now, boot, handed, take, shard)
+        queue.take(now, boot, handed, take)
     }
 
     /// Whether this receipt was acked now.
@@ -293,7 +293,7 @@ impl Queue {
         }
     }
 
-    fn take(&mut self, now: u64, boot: u64, handed: &Handed, take: &Take<'_>, shard: &Shard) -> Verdict {
+    fn take(&mut self, now: u64, boot: u64, handed: &Handed, take: &Take<'_>) -> Verdict {
         let id = handed.receipt.id;
         must!(!self.held_up(now), "{id} was claimed though the queue is paused or at its cap");
         if let Some(bucket) = &mut self.bucket {

@@ -212,7 +212,7 @@ fn a_scan_sees_every_job_that_stays() {
         let from = seen.len();
         cursor = rig.shard.scan(b"q", cursor, None, None, 10, &mut seen);
         // Whatever was seen and need not stay goes, and new jobs come.
-        for id in seen[from..].to_vec() {
+        for &id in &seen[from..] {
             if !stay.contains(&id) {
                 rig.hold(|shard, now, log| shard.delete(now, b"q", &[id], log));
             }
