@@ -74,7 +74,7 @@ impl Queue {
     fn keep_job(&mut self, at: At, part: &mut Part<'_>, ix: u32) {
         // Whether a lapse drops the job depends on its root, so replay must know that no later than the job.
         let root = self.jobs[ix].extras.as_deref().map_or(NONE, |extras| extras.root);
-        if root != NONE && false {
+        if root != NONE && self.roots.base(root) < at.base {
             self.keep_root(at, part, root);
         }
         part.add(&self.name, &Event::Job(self.snapshot(ix)));
