@@ -9,7 +9,7 @@ use stanchion_protocol::command::Until;
 
 use crate::event::{Event, Gone};
 use crate::heap::Moment;
-use crate::job::{Extras, Job, Stand};
+use crate::job::{Job, Stand};
 use crate::queue::{At, Queue, rate_us};
 use crate::slab::NONE;
 use crate::terms::{JobSnapshot, KeyTerms, Spot, Terms};
@@ -169,7 +169,7 @@ impl Queue {
         if !claiming.worker.is_empty() {
             job.extras().worker = Some(claiming.worker.into());
         }
-        if job.extras.as_ref().is_some_and(|extras| extras.until == Until::Claim) {
+        if job.until == Until::Claim {
             self.end_hold(ix, at.now);
         }
         self.enter_claimed(ix, claiming.lease_until);
@@ -287,8 +287,8 @@ impl Queue {
             (job.attempts, job.failures) = (0, 0);
         }
         if takes_key {
-            let Extras { until, hold, .. } = *job.extras();
-            if let Some(key) = job.extras().key.take() {
+            let (until, hold) = (job.until, job.hold);
+            if let Some(key) = job.key.take() {
                 let terms = KeyTerms { key: &key, until, window_until: 0 };
                 self.take_key(at.base, ix, &terms, true);
             } else if hold != NONE {
@@ -426,8 +426,8 @@ impl Queue {
             if snapshot.owns_key {
                 self.take_key(at.base, ix, key, snapshot.held);
             } else {
-                let extras = self.jobs[ix].extras();
-                (extras.key, extras.until) = (Some(key.key.into()), key.until);
+                let job = &mut self.jobs[ix];
+                (job.key, job.until) = (Some(key.key.into()), key.until);
             }
         }
         if let Some((signature, timestamp)) = terms.root {
@@ -485,6 +485,9 @@ fn new_job(id: u64, group: u32, pushed_at: u64, terms: &Terms<'_>) -> Job {
         failures: 0,
         stand: Stand::Nowhere,
         priority: terms.priority,
+        key: None,
+        hold: NONE,
+        until: Until::Claim,
         extras: None,
     }
 }

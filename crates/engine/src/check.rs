@@ -79,16 +79,16 @@ impl Queue {
             _ => true,
         };
         ensure(placed, || "its heap has it elsewhere".into())?;
+        if job.hold != NONE {
+            ensure(self.holds[job.hold].owner == ix, || "its hold is another's".into())?;
+            ensure(job.key.is_none(), || "its key is kept twice".into())?;
+        }
         let Some(extras) = job.extras.as_deref() else { return Ok(()) };
         let waits = self.is_waiting(ix);
         ensure((extras.expiry != NONE) == (waits && extras.expires_at > 0), || "its expiry is wrong".into())?;
         if extras.expiry != NONE {
             let at = self.expiries.at(extras.expiry);
             ensure(at == (extras.expires_at, job.id), || "the heap of expiries has it elsewhere".into())?;
-        }
-        if extras.hold != NONE {
-            ensure(self.holds[extras.hold].owner == ix, || "its hold is another's".into())?;
-            ensure(extras.key.is_none(), || "its key is kept twice".into())?;
         }
         ensure((extras.in_root != InRoot::No) == (waits && extras.root != NONE), || {
             "its root is wrong".into()
@@ -138,8 +138,7 @@ impl Queue {
             ensure(hold.held || hold.window_until > 0, || fault("nobody holds it"))?;
             ensure((hold.window != NONE) == (hold.window_until > 0), || fault("its window is wrong"))?;
             if hold.owner != NONE {
-                let extras = self.jobs[hold.owner].extras.as_deref();
-                ensure(extras.is_some_and(|extras| extras.hold == ix), || fault("its owner has another"))?;
+                ensure(self.jobs[hold.owner].hold == ix, || fault("its owner has another"))?;
                 ensure(self.jobs[hold.owner].id == hold.holder, || fault("its holder is not its owner"))?;
             } else {
                 ensure(!hold.held, || fault("it is held by nobody"))?;
@@ -190,7 +189,7 @@ impl Queue {
         let (job, view) = (&self.jobs[ix], self.view(ix));
         let claimed_at = if job.stand == Stand::Claimed { job.claimed_at } else { 0 };
         let died_at = if job.stand == Stand::Dead { self.dead.at(job.link_a).0 } else { 0 };
-        let until = job.extras.as_deref().filter(|_| view.dedupe.is_some()).map(|extras| extras.until);
+        let until = view.dedupe.map(|_| job.until);
         format!("  job {view:?} claimed {claimed_at} died {died_at} {until:?}\n")
     }
 }

@@ -4,7 +4,6 @@
 //! it, and the owner, by its window. A job that lost its hold keeps the key's bytes: it is shown, and a
 //! requeue takes the key back if it is free.
 
-use crate::job::Extras;
 use crate::queue::Queue;
 use crate::slab::NONE;
 use crate::terms::KeyTerms;
@@ -14,6 +13,8 @@ use crate::{Lsn, limits};
 pub(crate) struct Hold {
     pub(crate) group: u32,
     pub(crate) key: Box<[u8]>,
+    /// Of group and key, as the table of keys has it.
+    hash: u64,
     /// The job that took it, while that job is there.
     pub(crate) owner: u32,
     /// That job's id, also when it is gone.
@@ -28,8 +29,12 @@ pub(crate) struct Hold {
 
 impl Queue {
     pub(crate) fn find_hold(&self, group: u32, key: &[u8]) -> Option<u32> {
+        self.find_hashed(self.hash_bytes(group, key), group, key)
+    }
+
+    fn find_hashed(&self, hash: u64, group: u32, key: &[u8]) -> Option<u32> {
         let same = |&ix: &u32| self.holds[ix].group == group && *self.holds[ix].key == *key;
-        self.keys.find(self.hash_bytes(group, key), same).copied()
+        self.keys.find(hash, same).copied()
     }
 
     /// Whether a push with this key would be a duplicate.
@@ -47,11 +52,10 @@ impl Queue {
     /// Gives a job the hold of its key; whoever had it loses it.
     pub(crate) fn take_key(&mut self, base: Lsn, job: u32, terms: &KeyTerms<'_>, held: bool) {
         let (group, holder) = (self.jobs[job].group, self.jobs[job].id);
-        self.jobs[job].extras().until = terms.until;
         let hold = self.add_hold(base, group, terms.key, holder, terms.window_until);
         (self.holds[hold].owner, self.holds[hold].held) = (job, held);
-        let extras = self.jobs[job].extras();
-        (extras.hold, extras.key) = (hold, None);
+        let job = &mut self.jobs[job];
+        (job.hold, job.key, job.until) = (hold, None, terms.until);
     }
 
     /// A hold without owner: a window whose job is gone.
@@ -65,17 +69,24 @@ impl Queue {
     ) -> u32 {
         // Before the old hold goes, which may be all that keeps the group.
         self.groups[group].pins += 1;
-        if let Some(old) = self.find_hold(group, key) {
+        let hash = self.hash_bytes(group, key);
+        if let Some(old) = self.find_hashed(hash, group, key) {
             self.drop_hold(old);
         }
         self.snapshot_bytes += limits::SNAPSHOT_OVERHEAD_BYTES + key.len() as u64;
-        let hold =
-            Hold { group, key: key.into(), owner: NONE, holder, held: false, window_until, window: NONE };
+        let hold = Hold {
+            group,
+            key: key.into(),
+            hash,
+            owner: NONE,
+            holder,
+            held: false,
+            window_until,
+            window: NONE,
+        };
         let ix = self.holds.insert(base, hold);
-        let hash = self.hash_bytes(group, key);
-        let mut keys = std::mem::take(&mut self.keys);
-        keys.insert_unique(hash, ix, |&ix| self.hash_bytes(self.holds[ix].group, &self.holds[ix].key));
-        self.keys = keys;
+        let holds = &self.holds;
+        self.keys.insert_unique(hash, ix, |&ix| holds[ix].hash);
         if window_until > 0 {
             let holds = &mut self.holds;
             self.windows.insert((window_until, holder), ix, |ix, place| holds[ix].window = place);
@@ -85,8 +96,7 @@ impl Queue {
 
     /// Frees a key; its owner keeps the bytes.
     pub(crate) fn drop_hold(&mut self, ix: u32) {
-        let hash = self.hash_bytes(self.holds[ix].group, &self.holds[ix].key);
-        let entry = self.keys.find_entry(hash, |&other| other == ix);
+        let entry = self.keys.find_entry(self.holds[ix].hash, |&other| other == ix);
         entry.expect("a hold is found by its key").remove();
         if self.holds[ix].window != NONE {
             let (place, holds) = (self.holds[ix].window, &mut self.holds);
@@ -95,8 +105,8 @@ impl Queue {
         let hold = self.holds.remove(ix);
         self.snapshot_bytes -= limits::SNAPSHOT_OVERHEAD_BYTES + hold.key.len() as u64;
         if hold.owner != NONE {
-            let extras = self.jobs[hold.owner].extras();
-            (extras.hold, extras.key) = (NONE, Some(hold.key));
+            let job = &mut self.jobs[hold.owner];
+            (job.hold, job.key) = (NONE, Some(hold.key));
         }
         self.groups[hold.group].pins -= 1;
         self.release_group(hold.group);
@@ -104,9 +114,8 @@ impl Queue {
 
     /// The owner holds its key no longer by itself; the window may still run.
     pub(crate) fn end_hold(&mut self, job: u32, now: u64) {
-        if let Some(&Extras { hold, .. }) = self.jobs[job].extras.as_deref()
-            && hold != NONE
-        {
+        let hold = self.jobs[job].hold;
+        if hold != NONE {
             self.holds[hold].held = false;
             if self.holds[hold].window_until <= now {
                 self.drop_hold(hold);
@@ -116,7 +125,7 @@ impl Queue {
 
     /// The owner is about to go: its key is free, or kept by the window alone.
     pub(crate) fn leave_hold(&mut self, job: u32, now: u64, with_window: bool) {
-        let Some(&Extras { hold, .. }) = self.jobs[job].extras.as_deref() else { return };
+        let hold = self.jobs[job].hold;
         if hold == NONE {
             return;
         }
@@ -124,7 +133,7 @@ impl Queue {
             self.drop_hold(hold);
         } else {
             (self.holds[hold].owner, self.holds[hold].held) = (NONE, false);
-            self.jobs[job].extras().hold = NONE;
+            self.jobs[job].hold = NONE;
         }
     }
 }

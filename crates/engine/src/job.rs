@@ -38,6 +38,11 @@ pub(crate) struct Job {
     pub(crate) failures: u32,
     pub(crate) stand: Stand,
     pub(crate) priority: u8,
+    /// The dedupe key while no hold carries it for this job.
+    pub(crate) key: Option<Box<[u8]>>,
+    /// The hold of its dedupe key, while this job owns it.
+    pub(crate) hold: u32,
+    pub(crate) until: Until,
     pub(crate) extras: Option<Box<Extras>>,
 }
 
@@ -50,11 +55,6 @@ pub(crate) struct Extras {
     pub(crate) expires_at: u64,
     /// Place in the heap of expiries.
     pub(crate) expiry: u32,
-    /// The dedupe key while no hold carries it for this job.
-    pub(crate) key: Option<Box<[u8]>>,
-    pub(crate) until: Until,
-    /// The hold of its dedupe key, while this job owns it.
-    pub(crate) hold: u32,
     /// Its root.
     pub(crate) root: u32,
     pub(crate) root_timestamp: u64,
@@ -82,9 +82,6 @@ impl Default for Extras {
             attempts_max: None,
             expires_at: 0,
             expiry: NONE,
-            key: None,
-            until: Until::Claim,
-            hold: NONE,
             root: NONE,
             root_timestamp: 0,
             root_before: NONE,

@@ -265,13 +265,13 @@ impl Queue {
             return false;
         }
         // Its own window does not stand in its way.
-        let takes_key = job.extras.as_deref().is_some_and(|extras| match &extras.key {
+        let takes_key = match &job.key {
             Some(key) => {
                 let hold = self.find_hold(job.group, key);
                 hold.is_none_or(|hold| !self.in_force(hold, at.now))
             }
-            None => extras.hold != NONE,
-        });
+            None => job.hold != NONE,
+        };
         part.add(&self.name, &Event::Requeue { id: job.id, takes_key });
         self.requeue(at, ix, takes_key);
         true

@@ -79,9 +79,8 @@ impl Queue {
         }
         part.add(&self.name, &Event::Job(self.snapshot(ix)));
         self.jobs.rebase(ix, at.base);
-        if let Some(hold) =
-            self.jobs[ix].extras.as_deref().map(|extras| extras.hold).filter(|&hold| hold != NONE)
-        {
+        let hold = self.jobs[ix].hold;
+        if hold != NONE {
             self.holds.rebase(hold, at.base);
         }
         self.changed = true;
@@ -105,9 +104,8 @@ impl Queue {
     fn snapshot(&self, ix: u32) -> JobSnapshot<'_> {
         let job = &self.jobs[ix];
         let extras = job.extras.as_deref();
-        let hold =
-            extras.map(|extras| extras.hold).filter(|&hold| hold != NONE).map(|hold| &self.holds[hold]);
-        let key = hold.map(|hold| &hold.key).or(extras.and_then(|extras| extras.key.as_ref()));
+        let hold = (job.hold != NONE).then(|| &self.holds[job.hold]);
+        let key = hold.map(|hold| &hold.key).or(job.key.as_ref());
         let moment = |heap: &crate::heap::Heap| heap.at(job.link_a).0;
         JobSnapshot {
             id: job.id,
@@ -119,9 +117,9 @@ impl Queue {
                 ready_at: job.ready_at,
                 expires_at: job.expires_at(),
                 attempts_max: extras.and_then(|extras| extras.attempts_max),
-                key: extras.zip(key).map(|(extras, key)| KeyTerms {
+                key: key.map(|key| KeyTerms {
                     key,
-                    until: extras.until,
+                    until: job.until,
                     window_until: hold.map_or(0, |hold| hold.window_until),
                 }),
                 root: extras

@@ -3,6 +3,7 @@
 //! Commands come here by queue name; the queue decides, and afterwards the shard brings its own books up to
 //! date: the heap of deadlines, the turn between queues, and the queues whose waiters may now be served.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Shard {
     hasher: foldhash::fast::FixedState,
     pub(crate) queues: Slab<Queue>,
     names: HashTable<u32>,
+    /// The queue that was found last: commands come in runs.
+    found: Cell<u32>,
     /// A lower bound of the lsn of this hold's records.
     base: Lsn,
     /// Ids issued in this run.
@@ -95,6 +98,7 @@ impl Shard {
             hasher: foldhash::fast::FixedState::default(),
             queues: Slab::default(),
             names: HashTable::new(),
+            found: Cell::new(NONE),
             base: 0,
             issued: 0,
             last_now: 0,
@@ -436,7 +440,12 @@ impl Shard {
     }
 
     pub(crate) fn find(&self, queue: &[u8]) -> Option<u32> {
-        self.names.find(self.hasher.hash_one(queue), |&ix| *self.queues[ix].name == *queue).copied()
+        let is_it = |&ix: &u32| self.queues.get(ix).is_some_and(|found| *found.name == *queue);
+        let ix = Some(self.found.get())
+            .filter(is_it)
+            .or_else(|| self.names.find(self.hasher.hash_one(queue), is_it).copied())?;
+        self.found.set(ix);
+        Some(ix)
     }
 
     pub(crate) fn find_or_make(&mut self, queue: &[u8], now: u64) -> u32 {
