@@ -11,3 +11,4 @@ mod property;
 mod rig;
 mod script;
 mod scripts;
+mod show;

@@ -268,6 +268,11 @@ impl Rig {
         self.append(body);
     }
 
+    /// What reads.
+    pub(crate) fn shard_and_now(&self) -> (&Shard, Now) {
+        (&self.shard, Now { ms: self.now, entropy: 0 })
+    }
+
     /// The number of the next record.
     pub(crate) fn next_lsn(&self) -> Lsn {
         self.next_lsn

@@ -21,11 +21,11 @@ use stanchion_protocol::command::QueueCommand;
 use stanchion_protocol::id::{JobId, Receipt};
 use stanchion_protocol::{Limits, OwnedArgs, parse, table};
 
-use crate::{Now, Pushed, Refusal, WaiterId};
+use crate::{Pushed, WaiterId};
 
-use super::compare::scan;
 use super::pair::Pair;
 use super::rig::{Answer, Handed};
+use super::show::{self, instant, or_nothing, refused};
 
 /// The instant 0 of every script.
 pub(crate) const START_MS: u64 = 1_700_000_000_000;
@@ -163,7 +163,7 @@ impl Script {
             Ok(command) => command,
             Err(error) => return Ok(error.to_string()),
         };
-        if let Some(answer) = self.read(&command) {
+        if let Some(answer) = show::read(self.pair.rig.shard_and_now(), &command, &|id| self.id(id)) {
             return Ok(answer);
         }
         let many = matches!(command, QueueCommand::ClaimMany(_));
@@ -199,10 +199,6 @@ impl Script {
         at.map_or_else(|| id.to_string(), |at| format!("#{}", at + 1))
     }
 
-    fn ids(&self, ids: impl IntoIterator<Item = JobId>) -> String {
-        or_nothing(ids.into_iter().map(|id| self.id(id)).collect::<Vec<_>>().join(" "))
-    }
-
     fn jobs(&mut self, jobs: &[Handed], with_queue: bool) -> String {
         let mut text = Vec::new();
         for job in jobs {
@@ -218,149 +214,11 @@ impl Script {
         }
         or_nothing(text.join(" "))
     }
-
-    /// Commands that only read.
-    fn read(&self, command: &QueueCommand<'_>) -> Option<String> {
-        let rig = &self.pair.rig;
-        let shard = &rig.shard;
-        let now = Now { ms: rig.now, entropy: 0 };
-        Some(match command {
-            QueueCommand::Len { queue, count, group } => shard.len(queue, *count, *group).to_string(),
-            QueueCommand::Job { queue, which } => shard.job(queue, *which).map_or("nil".into(), |job| {
-                let view = shard.view(job);
-                let mut fields = vec![
-                    format!("id={}", self.id(view.id)),
-                    format!("state={}", format!("{:?}", view.state).to_lowercase()),
-                    format!("group={}", view.group.escape_ascii()),
-                    format!("priority={}", view.priority),
-                    format!("payload={}", view.payload.escape_ascii()),
-                    format!("attempts={}", view.attempts),
-                    format!("failures={}", view.failures),
-                    format!("attempts-max={}", view.attempts_max),
-                    format!("pushed-at={}", instant(view.pushed_at)),
-                    format!("ready-at={}", instant(view.ready_at)),
-                ];
-                let text = |bytes: &[u8]| bytes.escape_ascii().to_string().replace(' ', "_");
-                fields.extend(view.expires_at.map(|at| format!("expires-at={}", instant(at))));
-                fields.extend(view.lease_until.map(|at| format!("lease-until={}", instant(at))));
-                fields.extend(view.worker.map(|worker| format!("worker={}", text(worker))));
-                fields.extend(view.dedupe.map(|key| format!("dedupe={}", text(key))));
-                fields.extend(view.root.map(|(signature, at)| format!("root={}@{at}", text(signature))));
-                fields.extend(view.last_error.map(|error| format!("last-error={}", text(error))));
-                fields.join(" ")
-            }),
-            QueueCommand::Stats { queue } => shard.stats(now, queue).map_or("nil".into(), |stats| {
-                let t = &stats.totals;
-                let c = &stats.counts;
-                [
-                    ("ready", Some(c.ready)),
-                    ("delayed", Some(c.delayed)),
-                    ("claimed", Some(c.claimed)),
-                    ("dead", Some(c.dead)),
-                    ("bytes", Some(stats.bytes)),
-                    ("groups", Some(stats.groups)),
-                    ("oldest-ready-ms", stats.oldest_ready_ms),
-                    ("push-paused", Some(u64::from(stats.paused.push))),
-                    ("claim-paused", Some(u64::from(stats.paused.claim))),
-                    ("pushed", Some(t.pushed)),
-                    ("duplicates", Some(t.duplicates)),
-                    ("replaced", Some(t.replaced)),
-                    ("superseded", Some(t.superseded)),
-                    ("expired", Some(t.expired)),
-                    ("claims", Some(t.claims)),
-                    ("acked", Some(t.acked)),
-                    ("nacked", Some(t.nacked)),
-                    ("released", Some(t.released)),
-                    ("lapsed", Some(t.lapsed)),
-                    ("died", Some(t.died)),
-                    ("stale-acks", Some(t.stale_acks)),
-                    ("wait-p50-ms", stats.wait.p50_ms),
-                    ("wait-max-ms", stats.wait.max_ms),
-                    ("run-p50-ms", stats.run.p50_ms),
-                    ("run-max-ms", stats.run.max_ms),
-                ]
-                .iter()
-                .filter_map(|(name, value)| Some(format!("{name}={}", (*value)?)))
-                .collect::<Vec<_>>()
-                .join(" ")
-            }),
-            QueueCommand::Peek { queue, state, count, group } => {
-                let mut jobs = Vec::new();
-                shard.peek(queue, *state, *count as usize, *group, &mut jobs);
-                self.ids(jobs.into_iter().map(|job| shard.view(job).id))
-            }
-            QueueCommand::Scan { queue, state, group, .. } => self.ids(scan(shard, queue, *state, *group)),
-            QueueCommand::Ready { glob, count, .. } => {
-                let mut lines = Vec::new();
-                let mut cursor = 0;
-                loop {
-                    cursor = shard.ready(now, cursor, *glob, *count as usize, &mut lines);
-                    if cursor == 0 {
-                        break;
-                    }
-                }
-                let mut text: Vec<String> = lines
-                    .iter()
-                    .map(|line| {
-                        let (queue, group) = (line.queue.escape_ascii(), line.group.escape_ascii());
-                        format!("{queue}/{group} {} {}", line.ready, line.oldest_ms)
-                    })
-                    .collect();
-                text.sort();
-                or_nothing(text.join(", "))
-            }
-            QueueCommand::List { .. } => {
-                let mut text = Vec::new();
-                let mut cursor = 0;
-                loop {
-                    cursor = shard.list(now, cursor, 1, &mut |line| {
-                        let c = line.counts;
-                        let counts = [c.ready, c.delayed, c.claimed, c.dead].map(|count| count.to_string());
-                        text.push(format!("{} {}", line.queue.escape_ascii(), counts.join("/")));
-                    });
-                    if cursor == 0 {
-                        break;
-                    }
-                }
-                text.sort();
-                or_nothing(text.join(", "))
-            }
-            QueueCommand::ConfigGet { queue, key } => match shard.config_get(queue, *key) {
-                Ok(values) => {
-                    let each = values.iter().map(|(name, value, source)| {
-                        format!("{name}={value}:{}", format!("{source:?}").to_lowercase())
-                    });
-                    each.collect::<Vec<_>>().join(" ")
-                }
-                Err(refusal) => refused(&refusal),
-            },
-            _ => return None,
-        })
-    }
 }
 
 fn waiter(word: &[u8]) -> Result<WaiterId, String> {
     let number = std::str::from_utf8(word).ok().and_then(|text| text.parse().ok());
     number.map(WaiterId).ok_or_else(|| "a waiter is a number".to_owned())
-}
-
-/// An instant as scripts write it.
-fn instant(ms: u64) -> String {
-    (i128::from(ms) - i128::from(START_MS)).to_string()
-}
-
-fn or_nothing(text: String) -> String {
-    if text.is_empty() { "nothing".into() } else { text }
-}
-
-fn refused(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::Paused { .. } => "PAUSED".into(),
-        Refusal::FullJobs { .. } => "FULL jobs".into(),
-        Refusal::FullBytes { .. } => "FULL bytes".into(),
-        Refusal::TooFar { at } => format!("ERR {at}"),
-        Refusal::Setting(text) => format!("ERR {text}"),
-    }
 }
 
 /// The whole answer; or, for `field=value` and `!field`, each of them among its words; or an error's words.

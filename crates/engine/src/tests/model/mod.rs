@@ -2,8 +2,8 @@
 //!
 //! It is a `Vec` of jobs and linear scans: slow, and right by reading. It does not predict the engine, it
 //! *explains* it: [`Model::explain`] takes a command with the engine's answer, refuses an answer that
-//! commands.md does not allow, and takes over what the page leaves open (an id, a drawn jitter). Everything
-//! taken over is read through [`seen`], so `grep seen` lists every freedom that the engine has.
+//! commands.md does not allow, and takes over what the page leaves open: an id from the answer; the rest, such
+//! as a drawn jitter, through [`seen`], so that its callers are the list of the engine's freedoms.
 
 mod consumers;
 mod operators;
