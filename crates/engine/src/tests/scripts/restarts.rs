@@ -253,3 +253,48 @@ fn the_number_of_shards_may_change() {
         shard.check().unwrap();
     }
 }
+
+#[test]
+fn one_record_holds_the_commands_of_several_queues() {
+    let mut rig = Rig::new(START_MS, SettingsPatch::default());
+    let records = rig.records.len();
+    rig.hold(|shard, now, log| {
+        let (mut out, mut claimed) = (Vec::new(), Claimed::default());
+        for queue in [&b"q"[..], b"r", b"q"] {
+            shard.push(now, queue, &[plain()], log, &mut out).unwrap();
+        }
+        shard.claim(now, b"q", &one(), log, &mut claimed);
+        let receipt = shard.view(claimed.jobs()[0]).receipt;
+        assert_eq!(shard.ack(now, b"q", &[receipt], log), 1);
+    });
+    assert_eq!(rig.records.len(), records + 1);
+    let (_, body) = rig.records.back().unwrap();
+    let queues: Vec<Option<&[u8]>> = Shard::parts(body).map(|part| part.unwrap().0).collect();
+    assert!(queues.contains(&Some(b"q")) && queues.contains(&Some(b"r")), "{queues:?}");
+    rig.check_replay().unwrap();
+}
+
+#[test]
+fn a_record_that_is_cut_short_is_refused() {
+    let mut rig = Rig::new(START_MS, SettingsPatch::default());
+    rig.config_set(b"q", "attempts", "1").unwrap();
+    rig.push_delayed(b"q", 10);
+    rig.now += 10;
+    rig.tick();
+    let receipt = rig.claim(b"q", 1)[0].receipt;
+    assert_eq!(rig.nack(b"q", receipt), crate::Nacked::Dead);
+    rig.reclaim();
+    for (lsn, body) in &rig.records {
+        for length in 1..body.len() {
+            let mut shard = rig.replayed(0);
+            let mut parts = Shard::parts(&body[..length]);
+            let refused = parts.any(|part| part.and_then(|(_, events)| shard.replay(*lsn, events)).is_err());
+            // A cut between two parts is a shorter record; storage has its length.
+            let whole = Shard::parts(body).scan(0, |end, part| {
+                *end += part.unwrap().1.len();
+                Some(*end)
+            });
+            assert!(refused || whole.collect::<Vec<_>>().contains(&length), "{length} bytes of record {lsn}");
+        }
+    }
+}
