@@ -112,6 +112,19 @@ pub struct JobRef {
     pub(crate) job: u32,
 }
 
+/// What a claim hands to a worker.
+#[derive(Clone, Copy, Debug)]
+pub struct HandedOut<'a> {
+    /// Its queue.
+    pub queue: &'a [u8],
+    /// The proof of this claim.
+    pub receipt: Receipt,
+    /// Its bytes.
+    pub payload: &'a [u8],
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+}
+
 /// Everything there is to know of a job.
 #[derive(Clone, Copy, Debug)]
 pub struct JobView<'a> {

@@ -8,12 +8,24 @@ use crate::Now;
 use crate::job::Stand;
 use crate::queue::Queue;
 use crate::slab::NONE;
-use crate::{JobRef, JobView, Paused, QueueLine, ReadyLine, SettingsPatch, Shard, Stats, limits};
+use crate::{HandedOut, JobRef, JobView, Paused, QueueLine, ReadyLine, SettingsPatch, Shard, Stats, limits};
 
 impl Shard {
     /// Everything of a job that a claim, a peek or a look-up found.
     pub fn view(&self, job: JobRef) -> JobView<'_> {
         self.queues[job.queue].view(job.job)
+    }
+
+    /// What a claim hands to a worker: a small part of [`Shard::view`].
+    pub fn handed_out(&self, job: JobRef) -> HandedOut<'_> {
+        let queue = &self.queues[job.queue];
+        let job = &queue.jobs[job.job];
+        HandedOut {
+            queue: &queue.name,
+            receipt: Receipt { id: JobId(job.id), epoch: Epoch(job.epoch) },
+            payload: &job.payload,
+            attempt: job.attempts,
+        }
     }
 
     /// QLEN.
@@ -179,7 +191,7 @@ impl Queue {
     pub(crate) fn view(&self, ix: u32) -> JobView<'_> {
         let job = &self.jobs[ix];
         let extras = job.extras.as_deref();
-        let hold = extras.filter(|extras| extras.hold != NONE).map(|extras| &*self.holds[extras.hold].key);
+        let held = (job.hold != NONE).then(|| &*self.holds[job.hold].key);
         let claimed = job.stand == Stand::Claimed;
         JobView {
             queue: &self.name,
@@ -197,7 +209,7 @@ impl Queue {
             expires_at: Some(job.expires_at()).filter(|&at| at > 0),
             lease_until: claimed.then(|| self.leases.at(job.link_a).0),
             worker: extras.and_then(|extras| extras.worker.as_deref()),
-            dedupe: hold.or(extras.and_then(|extras| extras.key.as_deref())),
+            dedupe: held.or(job.key.as_deref()),
             root: extras
                 .filter(|extras| extras.root != NONE)
                 .map(|extras| (&*self.roots[extras.root].signature, extras.root_timestamp)),

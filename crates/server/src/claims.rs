@@ -1,7 +1,7 @@
 //! Jobs that are handed out: how they are written, and how they are given back.
 
 use smallvec::SmallVec;
-use stanchion_engine::{Claimed, JobView, Shard};
+use stanchion_engine::{Claimed, JobRef, JobView, Shard};
 use stanchion_protocol::Reply;
 use stanchion_protocol::command::Receipts;
 
@@ -13,22 +13,23 @@ use crate::waiter::Handed;
 pub(crate) fn write_array(engine: &Shard, claimed: &Claimed, meta: bool, reply: &mut Reply<'_>) {
     reply.array(claimed.len());
     for job in claimed.jobs() {
-        write_job(&engine.view(*job), meta, reply);
+        write_job(engine, *job, meta, reply);
     }
 }
 
 /// Writes one claimed job.
 #[inline]
-pub(crate) fn write_job(job: &JobView<'_>, meta: bool, reply: &mut Reply<'_>) {
+pub(crate) fn write_job(engine: &Shard, job: JobRef, meta: bool, reply: &mut Reply<'_>) {
+    let handed = engine.handed_out(job);
     if !meta {
-        return reply.claimed_job(job.queue, job.receipt, job.payload, job.attempts);
+        return reply.claimed_job(handed.queue, handed.receipt, handed.payload, handed.attempt);
     }
     reply.array(5);
-    reply.bulk(job.queue);
-    reply.bulk_receipt(job.receipt);
-    reply.bulk(job.payload);
-    reply.integer(job.attempts);
-    write_meta(job, reply);
+    reply.bulk(handed.queue);
+    reply.bulk_receipt(handed.receipt);
+    reply.bulk(handed.payload);
+    reply.integer(handed.attempt);
+    write_meta(&engine.view(job), reply);
 }
 
 /// The map that META asks for.
@@ -71,10 +72,7 @@ fn write_meta(job: &JobView<'_>, reply: &mut Reply<'_>) {
 
 /// Notes the jobs of a claim.
 pub(crate) fn handed(engine: &Shard, claimed: &Claimed, jobs: &mut Vec<Handed>) {
-    jobs.extend(claimed.jobs().iter().map(|job| {
-        let view = engine.view(*job);
-        Handed { queue: view.queue.into(), receipt: view.receipt }
-    }));
+    jobs.extend(claimed.jobs().iter().map(|job| Handed::of(&engine.handed_out(*job))));
 }
 
 /// Gives jobs back that could not be delivered; no attempt is used.

@@ -48,6 +48,14 @@ enum Event {
     Late,
 }
 
+/// Sleeps until an instant, or for ever.
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Serves a connection until it ends.
 pub(crate) async fn serve(server: Arc<Server>, mut stream: TcpStream, client: Arc<Client>) {
     let mut connection = Connection::new(server, client);
@@ -244,7 +252,7 @@ impl Connection {
             read = reader.read_buf(&mut self.input), if reads => Event::Read(read),
             _ = writer.writable(), if blocked => Event::Writable,
             () = wake.notified() => Event::Woken,
-            () = tokio::time::sleep_until(late.unwrap_or_else(Instant::now)), if late.is_some() => Event::Late,
+            () = sleep_until(late) => Event::Late,
         }
     }
 

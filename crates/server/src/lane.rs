@@ -39,7 +39,7 @@ pub(crate) struct Lane {
     /// Wakes the reclaiming task when there may be garbage.
     pub(crate) reclaim: Notify,
     /// Bytes staged since the reclaiming task looked last.
-    pub(crate) appended_bytes: AtomicU64,
+    appended_bytes: AtomicU64,
     /// How many of them wake it.
     reclaim_after_bytes: u64,
     shards: Box<[CachePadded<ShardCell>]>,
@@ -124,10 +124,24 @@ impl Lane {
     #[inline]
     pub(crate) fn appended(&self, bytes: u64) {
         let before = self.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let many = before < self.reclaim_after_bytes && before + bytes >= self.reclaim_after_bytes;
-        if before == 0 || many {
+        if before == 0 || self.is_many(before + bytes) && !self.is_many(before) {
             self.reclaim.notify_one();
         }
+    }
+
+    /// Whether so many bytes are worth a look at the log's size at once.
+    pub(crate) fn is_many(&self, appended_bytes: u64) -> bool {
+        appended_bytes >= self.reclaim_after_bytes
+    }
+
+    /// Bytes staged since the reclaiming task looked last.
+    pub(crate) fn appended_bytes(&self) -> u64 {
+        self.appended_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The same, for its next look.
+    pub(crate) fn take_appended_bytes(&self) -> u64 {
+        self.appended_bytes.swap(0, Ordering::Relaxed)
     }
 }
 

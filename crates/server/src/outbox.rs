@@ -78,9 +78,8 @@ impl Outbox {
         let mut reply = Reply::new(&mut self.buf, proto);
         reply.array(claimed.len());
         for job in claimed.jobs() {
-            let view = engine.view(*job);
-            claims::write_job(&view, meta, &mut reply);
-            self.handed.push_back((0, Handed { queue: view.queue.into(), receipt: view.receipt }));
+            claims::write_job(engine, *job, meta, &mut reply);
+            self.handed.push_back((0, Handed::of(&engine.handed_out(*job))));
         }
         self.handed_until_here(first);
     }

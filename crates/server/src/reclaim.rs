@@ -5,7 +5,6 @@
 //! segment is freed. It is paced: about one byte rewritten per byte appended, unless the log is beyond its bound.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use stanchion_engine::Step;
@@ -31,24 +30,33 @@ pub(crate) async fn run(server: Arc<Server>) {
     // A burst of one segment is free, so that a small log is reclaimed without ado.
     let mut budget = segment_bytes as i64;
     loop {
-        reclaim(lane, segment_bytes, &mut budget).await;
-        lane.reclaim.notified().await;
+        while lane.appended_bytes() == 0 {
+            lane.reclaim.notified().await;
+        }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = lane.reclaim.notified() => {}
+            () = many_appended(lane) => {}
         }
-        let appended = lane.appended_bytes.swap(0, Ordering::Relaxed) as i64;
-        budget = (budget + appended).min(segment_bytes as i64);
+        budget = (budget + lane.take_appended_bytes() as i64).min(segment_bytes as i64);
+        reclaim(lane, segment_bytes, &mut budget).await;
+    }
+}
+
+/// Waits until so much is staged that the next look is worth it at once.
+async fn many_appended(lane: &Lane) {
+    while !lane.is_many(lane.appended_bytes()) {
+        lane.reclaim.notified().await;
     }
 }
 
 /// Reclaims segments while there is enough garbage and the pace allows it.
 async fn reclaim(lane: &Lane, segment_bytes: u64, budget: &mut i64) {
-    while let Some(segment) = lane.log.oldest_sealed() {
+    loop {
         let sizes = Sizes { log: lane.log.bytes(), live: live_bytes(lane), segment: segment_bytes };
         if !sizes.has_garbage() || (*budget <= 0 && !sizes.is_beyond_bound()) {
             return;
         }
+        let Some(segment) = last_to_free(&lane.log.sealed(), sizes.excess()) else { return };
         let rewritten = rewrite(lane, &segment, budget).await;
         lane.log.free_through(segment.number, rewritten);
         // Nothing else wakes us before: if the log fails instead, the server ends.
@@ -56,7 +64,17 @@ async fn reclaim(lane: &Lane, segment_bytes: u64, budget: &mut i64) {
     }
 }
 
-/// Writes everything that lives in a segment again; gives the last record that it wrote.
+/// The newest of the oldest segments that are freed together: with fewer bytes than are in excess, but at least one.
+fn last_to_free(sealed: &[Segment], excess: u64) -> Option<Segment> {
+    let mut bytes = 0;
+    let within = sealed.iter().take_while(|segment| {
+        bytes += segment.bytes;
+        bytes <= excess
+    });
+    within.last().or(sealed.first()).copied()
+}
+
+/// Writes everything that lives up to the end of a segment again; gives the last record that it wrote.
 async fn rewrite(lane: &Lane, segment: &Segment, budget: &mut i64) -> Lsn {
     let below = segment.last_lsn + 1;
     let mut last = 0;
@@ -97,7 +115,12 @@ struct Sizes {
 impl Sizes {
     /// Whether garbage is more than a third of what lives.
     fn has_garbage(&self) -> bool {
-        self.log.saturating_sub(self.live) > self.live / 3
+        self.excess() > 0
+    }
+
+    /// How much more garbage there is than may stay.
+    fn excess(&self) -> u64 {
+        self.log.saturating_sub(self.live).saturating_sub(self.live / 3)
     }
 
     /// Whether the log is larger than it may become.
@@ -109,6 +132,16 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn segments_are_freed_together_but_no_more_than_are_in_excess() {
+        let sealed: Vec<_> =
+            (1..=4).map(|number| Segment { number, first_lsn: 1, last_lsn: 1, bytes: 10 }).collect();
+        for (excess, want) in [(0, 1), (10, 1), (29, 2), (30, 3), (1_000, 4)] {
+            assert_eq!(last_to_free(&sealed, excess).unwrap().number, want, "{excess}");
+        }
+        assert!(last_to_free(&[], 10).is_none());
+    }
 
     #[test]
     fn garbage_and_bound_are_measured_by_what_lives() {

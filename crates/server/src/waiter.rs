@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use stanchion_engine::WaiterId;
+use stanchion_engine::{HandedOut, WaiterId};
 use stanchion_protocol::Proto;
 use stanchion_protocol::command::Take;
 use stanchion_protocol::id::Receipt;
@@ -25,6 +25,14 @@ pub(crate) struct Handed {
     pub(crate) queue: Name,
     /// Its claim.
     pub(crate) receipt: Receipt,
+}
+
+impl Handed {
+    /// What to remember of a job.
+    #[inline]
+    pub(crate) fn of(job: &HandedOut<'_>) -> Handed {
+        Handed { queue: Name::from_slice(job.queue), receipt: job.receipt }
+    }
 }
 
 /// A claim's reply, ready to be written.

@@ -21,7 +21,8 @@ pub const SEGMENT_BYTES_DEFAULT: u64 = 72 * 1024 * 1024 + 4096;
 pub const SEGMENT_BYTES_MIN: u64 = 4096;
 
 /// How much may be staged and not yet taken by the writer before [`crate::Log::has_room`] says no.
-pub const STAGED_BYTES_MAX_DEFAULT: usize = 16 * 1024 * 1024;
+/// Small enough that the buffers stay in the cache of a busy machine and are not cleared page by page.
+pub const STAGED_BYTES_MAX_DEFAULT: usize = 4 * 1024 * 1024;
 
 /// How many unused segments are kept for the next ones. More are deleted.
 pub(crate) const SPARE_SEGMENTS_MAX: usize = 2;

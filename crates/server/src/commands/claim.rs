@@ -197,7 +197,7 @@ impl Gathered {
         let newest_base = claimed.newest_base;
         let mut reply = Reply::new(&mut self.bytes, proto);
         for job in claimed.jobs() {
-            claims::write_job(&engine.view(*job), meta, &mut reply);
+            claims::write_job(engine, *job, meta, &mut reply);
         }
         let first = self.handed.len();
         claims::handed(engine, claimed, &mut self.handed);
