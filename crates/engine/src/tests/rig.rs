@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use stanchion_protocol::command::{Nack, NewJob, QueueCommand, Retry, Selection, Sources, Take, When};
+use stanchion_protocol::command::{
+    Nack, NewJob, QueueCommand, Retry, RootTag, Selection, Sources, Take, When,
+};
 use stanchion_protocol::id::{JobId, Receipt};
 
 use crate::{Claimed, Lsn, Nacked, Now, Purge, Pushed, Refusal, SettingsPatch, Shard, ShardConfig, Step};
@@ -310,6 +312,11 @@ impl Rig {
     /// Pushes a job that is ready after so long.
     pub(crate) fn push_delayed(&mut self, queue: &[u8], delay_ms: u64) -> JobId {
         self.push_one(queue, NewJob { when: When::Delay(delay_ms), ..plain() })
+    }
+
+    /// Pushes a job with a root.
+    pub(crate) fn push_tagged(&mut self, queue: &[u8], root: RootTag<'_>) -> JobId {
+        self.push_one(queue, NewJob { root: Some(root), ..plain() })
     }
 
     fn push_one(&mut self, queue: &[u8], job: NewJob<'_>) -> JobId {

@@ -1,6 +1,11 @@
 //! Blocked claims: first come, first served per queue, and whatever makes a job claimable wakes them.
 
-use crate::tests::script::check;
+use stanchion_protocol::command::RootTag;
+
+use crate::limits::CLAIM_DROPS_MAX;
+use crate::tests::rig::Rig;
+use crate::tests::script::{START_MS, check};
+use crate::{Now, WaitFor, WaiterId};
 
 #[test]
 fn a_push_serves_the_one_who_came_first() {
@@ -158,4 +163,24 @@ fn a_superseded_job_wakes_nobody() {
         "0 QPUSH q b ROOT s 2",
         "0 grants -> 1 #2.1=b",
     ]);
+}
+
+#[test]
+fn a_job_behind_more_superseded_ones_than_a_claim_steps_over_is_still_granted() {
+    let mut rig = Rig::new(START_MS, Default::default());
+    for _ in 0..=CLAIM_DROPS_MAX {
+        rig.push_tagged(b"q", RootTag { signature: b"s", timestamp: 1 });
+    }
+    rig.push_tagged(b"q", RootTag { signature: b"s", timestamp: 2 });
+    rig.shard.park(WaiterId(1), WaitFor::Queue(b"q"), None);
+    let now = Now { ms: rig.now, entropy: 0 };
+    let mut claims = 0;
+    while rig.shard.next_grant(now).is_some() {
+        claims += 1;
+        if !rig.claim(b"q", 1).is_empty() {
+            rig.shard.unpark(WaiterId(1));
+        }
+    }
+    assert_eq!(claims, 2, "the first claim drops as many as it may, the second serves");
+    assert_eq!(rig.shard.stats(now, b"q").unwrap().counts.claimed, 1);
 }
