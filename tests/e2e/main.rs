@@ -22,6 +22,7 @@ mod roots;
 mod runner;
 mod settings;
 mod shutdown;
+mod starting;
 mod sync;
 mod transactions;
 mod wrong_input;

@@ -106,9 +106,12 @@ fn is_test_summary(line: &str) -> bool {
     line.trim_start().starts_with("Summary [") || line.starts_with("test result: ")
 }
 
+/// That the documentation builds, also for those who read the code. A link from a public item to a private one is for
+/// them, too.
 fn rustdoc() -> Result<()> {
-    let arguments = ["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"];
-    run_with(Command::new(env!("CARGO")).args(arguments).env("RUSTDOCFLAGS", "-D warnings"))
+    let arguments = ["doc", "--workspace", "--lib", "--no-deps", "--locked", "--document-private-items"];
+    let flags = "-D warnings -A rustdoc::private_intra_doc_links";
+    run_with(Command::new(env!("CARGO")).args(arguments).env("RUSTDOCFLAGS", flags))
 }
 
 /// That each benchmark runs and agrees with itself; its figures need a release build and a quiet machine.
