@@ -303,3 +303,30 @@ fn a_claims_records_survive_a_restart_with_their_lease() {
         "#
     ));
 }
+
+#[test]
+fn after_a_restart_a_lease_ends_no_sooner_than_the_grace() {
+    let options = Options::new().configuration("lease-grace = \"10m\"\n");
+    let mut server = options.start();
+    let mut session = server.session();
+    session.check(
+        r#"
+        > QMPUSH q short NEXT long
+        > QCLAIM q LEASE 60000 META => [[q, *, short, 1, {lease-until: $before, ...}]]
+        > QCLAIM q LEASE 6000000 META => [[q, *, long, 1, {lease-until: $long, ...}]]
+        > WAITAOF 1 0 0
+        "#,
+    );
+    server.kill();
+    let (before, long) = (session.captured("before"), session.captured("long"));
+    let server = options.start();
+    let mut session = server.session();
+    session.check(&format!(
+        r#"
+        > QPEEK q CLAIMED COUNT 2 => [{{payload: short, lease-until: $after, ...}}, {{payload: long, lease-until: {long}, ...}}]
+        "#
+    ));
+    let instant = |text: String| text.parse::<i64>().expect("an instant");
+    let from_claim = instant(session.captured("after")) - instant(before) + 60_000;
+    assert!((600_000..700_000).contains(&from_claim), "the short lease ends {from_claim} ms after its claim");
+}

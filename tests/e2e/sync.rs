@@ -1,6 +1,6 @@
 //! `always` means a sync before the reply, and a sync that fails is the end: both seen from outside, by strace.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
 use stanchion_tests::{Connection, Options, Server};
@@ -11,20 +11,7 @@ const SYNC_CALLS: &str = "fsync,fdatasync,sync_file_range,msync,sync";
 #[test]
 fn every_depth_1_push_is_synced_before_its_reply() {
     let options = Options::new();
-    let trace = options.file("trace", "");
-    let trace_name = trace.to_str().expect("UTF-8");
-    let server = options
-        .wrapper(&[
-            "strace",
-            "-f",
-            "--seccomp-bpf",
-            "-qq",
-            "-o",
-            trace_name,
-            "-e",
-            &format!("trace={SYNC_CALLS}"),
-        ])
-        .start();
+    let (server, trace) = traced(&options);
     let mut connection = server.connect();
     let before = syncs(&trace);
     for _ in 0..100 {
@@ -34,6 +21,51 @@ fn every_depth_1_push_is_synced_before_its_reply() {
     let synced = syncs(&trace) - before;
     assert!(synced >= 100, "100 pushes one after the other were acknowledged with {synced} syncs");
     finish(server, &mut connection);
+}
+
+#[test]
+fn every_command_that_changes_something_is_synced_before_its_reply() {
+    let options = Options::new();
+    let (server, trace) = traced(&options);
+    let mut connection = server.connect();
+    let mut receipts = Vec::new();
+    connection.call(&["QMPUSH", "q", "a", "NEXT", "b", "NEXT", "c", "NEXT", "d", "NEXT", "e"]);
+    for job in connection.call(&["QCLAIM", "q", "COUNT", "4"]).array() {
+        receipts.push(job.array()[1].text());
+    }
+    // The claim's own record needs no sync for its reply; this one ends any that is under way.
+    connection.call(&["WAITAOF", "1", "0", "0"]);
+    let dead = receipts[1].split('-').next().expect("an id");
+    let commands: [&[&str]; 12] = [
+        &["QACK", "q", &receipts[0]],
+        &["QNACK", "q", &receipts[1], "DEAD"],
+        &["QRELEASE", "q", &receipts[2]],
+        &["QCLAIM", "q", "COUNT", "1", "ACK", "1", &receipts[3]],
+        &["QROOT", "q", "sig", "1"],
+        &["QREQUEUE", "q", dead],
+        &["QPAUSE", "q"],
+        &["QRESUME", "q"],
+        &["QCONFIG", "SET", "q", "attempts", "5"],
+        &["QCONFIG", "UNSET", "q", "attempts"],
+        &["QDEL", "q", dead],
+        &["DEL", "q"],
+    ];
+    for command in commands {
+        let before = syncs(&trace);
+        let reply = connection.call(command);
+        let synced = syncs(&trace) - before;
+        assert!(synced >= 1, "{command:?} was answered {reply} without a sync");
+    }
+    finish(server, &mut connection);
+}
+
+/// A server under strace, and the file that tells its syncs.
+fn traced(options: &Options) -> (Server, PathBuf) {
+    let trace = options.file("trace", "");
+    let (file, calls) = (trace.to_str().expect("UTF-8"), format!("trace={SYNC_CALLS}"));
+    let server =
+        options.clone().wrapper(&["strace", "-f", "--seccomp-bpf", "-qq", "-o", file, "-e", &calls]).start();
+    (server, trace)
 }
 
 #[test]
