@@ -3,6 +3,9 @@
 //! Take the lock, read the clock, run commands, stage their records, unlock. The records are staged before the
 //! lock is given back, so that the log's order is the order in which things happened.
 
+mod ended;
+mod grants;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,14 +13,15 @@ use parking_lot::MutexGuard;
 use stanchion_engine::{
     Claimed, Durability as QueueDurability, Lsn, Now, QueueLine, ReadyLine, Shard, Stats,
 };
-use stanchion_protocol::Reply;
 use stanchion_storage::Durability;
 
-use crate::claims;
 use crate::lane::{EVENTS, Lane};
 use crate::limits::{HOLD_TIME, HOLD_WORK};
 use crate::shard::{ShardCell, ShardState};
-use crate::waiter::{Answer, Handed, Waiter};
+use crate::waiter::Waiter;
+
+pub(crate) use ended::Ended;
+use grants::Granted;
 
 /// What a reply waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,26 +52,6 @@ pub(crate) struct Hold<'a> {
     /// They must be synced within this time.
     sync_within: Option<Duration>,
     granted: Vec<Granted>,
-}
-
-/// A hold whose lock is given back, and which has yet to wake others.
-#[must_use = "others wait to be woken"]
-pub(crate) struct Ended<'a> {
-    lane: &'a Lane,
-    timer: Option<&'a tokio::sync::Notify>,
-    bytes: u64,
-    last: Lsn,
-    sync: bool,
-    sync_within: Option<Duration>,
-    granted: Vec<Granted>,
-}
-
-/// A blocked claim that was served in this hold.
-struct Granted {
-    waiter: Arc<Waiter>,
-    bytes: Vec<u8>,
-    jobs: Vec<Handed>,
-    wait: Wait,
 }
 
 impl<'a> Hold<'a> {
@@ -272,41 +256,6 @@ impl<'a> Hold<'a> {
         }
     }
 
-    fn serve_waiters(&mut self) {
-        loop {
-            let now = self.now();
-            let state = self.state();
-            let Some(grant) = state.engine.next_grant(now) else { return };
-            let Some(waiter) = state.waiters.get(&grant.waiter).map(Arc::clone) else {
-                state.engine.unpark(grant.waiter);
-                continue;
-            };
-            if !waiter.try_take() {
-                self.unpark(&waiter);
-                continue;
-            }
-            let take = waiter.ask.take();
-            self.record_claims(|engine, now, log, claimed| {
-                engine.claim(now, &grant.queue, &take, log, claimed)
-            });
-            if self.claimed().1.is_empty() {
-                // The claim stepped over as many superseded jobs as one may. The sweep goes on with them, and each
-                // of its steps comes back here; going on at once would hold the lock for as long as it takes.
-                waiter.untake();
-                return;
-            }
-            let newest_base = self.claimed().1.newest_base;
-            let wait = self.wait_claimed(&grant.queue, newest_base);
-            let mut bytes = Vec::new();
-            let mut jobs = Vec::new();
-            let (engine, claimed) = self.claimed();
-            claims::write_array(engine, claimed, take.meta, &mut Reply::new(&mut bytes, waiter.proto));
-            claims::handed(engine, claimed, &mut jobs);
-            self.unpark(&waiter);
-            self.granted.push(Granted { waiter, bytes, jobs, wait });
-        }
-    }
-
     /// Fires the timers that are due; true when there is more to do after others were let at the lock.
     pub(crate) fn tick(&mut self) -> bool {
         let more = self.record(|engine, now, log| engine.tick(now, log));
@@ -363,31 +312,6 @@ impl<'a> Hold<'a> {
     }
 }
 
-impl Ended<'_> {
-    /// Wakes whoever is to know, now that no lock is held; says up to which record replies that wait have to wait.
-    pub(crate) fn settle(self) -> Lsn {
-        let Ended { lane, last, .. } = self;
-        if let Some(timer) = self.timer {
-            timer.notify_one();
-        }
-        if self.bytes > 0 {
-            lane.appended(self.bytes);
-        }
-        if lane.durability != Durability::Always {
-            if self.sync {
-                lane.log.sync_to(last);
-            }
-            if let Some(within) = self.sync_within {
-                lane.syncer.ask(last, within);
-            }
-        }
-        for granted in self.granted {
-            deliver(lane, granted, last);
-        }
-        last
-    }
-}
-
 /// How the lock is given back.
 #[derive(Clone, Copy)]
 pub(crate) enum Handover {
@@ -423,17 +347,4 @@ fn rearm(state: &mut ShardState) -> bool {
         wake = true;
     }
     wake
-}
-
-/// Hands a served claim to its connection, or gives its jobs back when that is gone.
-fn deliver(lane: &Lane, granted: Granted, last: Lsn) {
-    let lsn = match granted.wait {
-        Wait::No => 0,
-        Wait::Staged => last,
-        Wait::Lsn(lsn) => lsn,
-    };
-    let answer = Answer { bytes: granted.bytes, lsn, jobs: granted.jobs };
-    if let Some(undelivered) = granted.waiter.fill(answer) {
-        claims::give_back(lane, &undelivered.jobs);
-    }
 }

@@ -28,6 +28,7 @@ mod server;
 mod session;
 mod shard;
 mod stats;
+mod threads;
 mod timers;
 mod turn;
 mod waiter;

@@ -1,0 +1,52 @@
+//! The end of a hold: whoever is to know is woken after the lock is given back.
+
+use std::time::Duration;
+
+use stanchion_engine::Lsn;
+use stanchion_storage::Durability;
+use tokio::sync::Notify;
+
+use super::grants::Granted;
+use crate::lane::Lane;
+
+/// A hold whose lock is given back, and which has yet to wake others.
+#[must_use = "others wait to be woken"]
+pub(crate) struct Ended<'a> {
+    pub(super) lane: &'a Lane,
+    /// The timer task, when it sleeps too long.
+    pub(super) timer: Option<&'a Notify>,
+    /// Bytes of the records.
+    pub(super) bytes: u64,
+    /// The newest record that was staged.
+    pub(super) last: Lsn,
+    /// It must be synced although the lane does not do it by itself.
+    pub(super) sync: bool,
+    /// It must be synced within this time.
+    pub(super) sync_within: Option<Duration>,
+    pub(super) granted: Vec<Granted>,
+}
+
+impl Ended<'_> {
+    /// Wakes whoever is to know, now that no lock is held; says up to which record replies that wait have to wait.
+    pub(crate) fn settle(self) -> Lsn {
+        let Ended { lane, last, .. } = self;
+        if let Some(timer) = self.timer {
+            timer.notify_one();
+        }
+        if self.bytes > 0 {
+            lane.appended(self.bytes);
+        }
+        if lane.durability != Durability::Always {
+            if self.sync {
+                lane.log.sync_to(last);
+            }
+            if let Some(within) = self.sync_within {
+                lane.syncer.ask(last, within);
+            }
+        }
+        for granted in self.granted {
+            granted.deliver(lane, last);
+        }
+        last
+    }
+}

@@ -1,0 +1,65 @@
+//! The threads that connections live on: one runtime each, and a connection stays where it began.
+//!
+//! A work-stealing runtime wakes a second thread whenever a poll finds several connections ready, and that one
+//! takes half of them away: two system calls and a cold cache for a few microseconds of work. Connections are
+//! many and short of work, so they are dealt out in turns instead. docs/adr/0005 has the measurement.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::Notify;
+
+/// The threads; they end, with what still runs on them, when this is dropped.
+pub(crate) struct Threads {
+    threads: Vec<Thread>,
+    /// Whose turn it is.
+    next: AtomicUsize,
+}
+
+struct Thread {
+    runtime: Handle,
+    stop: Arc<Notify>,
+    joined: Option<JoinHandle<()>>,
+}
+
+impl Threads {
+    /// Starts so many threads.
+    ///
+    /// # Errors
+    /// When the system has no more threads or descriptors.
+    pub(crate) fn start(count: usize) -> io::Result<Threads> {
+        let threads = (0..count).map(|index| Thread::start(index)).collect::<io::Result<_>>()?;
+        Ok(Threads { threads, next: AtomicUsize::new(0) })
+    }
+
+    /// Where the next connection lives.
+    pub(crate) fn next(&self) -> &Handle {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        &self.threads[turn % self.threads.len()].runtime
+    }
+}
+
+impl Thread {
+    fn start(index: usize) -> io::Result<Thread> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (handle, stop) = (runtime.handle().clone(), Arc::new(Notify::new()));
+        let stopped = Arc::clone(&stop);
+        let joined = std::thread::Builder::new()
+            .name(format!("connections-{index}"))
+            .spawn(move || runtime.block_on(stopped.notified()))?;
+        Ok(Thread { runtime: handle, stop, joined: Some(joined) })
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.threads.iter().for_each(|thread| thread.stop.notify_one());
+        for thread in &mut self.threads {
+            // A thread ends with what runs on it; that a task panicked is no reason to fail here.
+            _ = thread.joined.take().map(JoinHandle::join);
+        }
+    }
+}
