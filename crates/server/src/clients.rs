@@ -157,9 +157,9 @@ impl Clients {
 
 impl Client {
     /// It was heard, and said this.
-    pub(crate) fn heard(&self, now: Instant, command: Option<usize>) {
+    pub(crate) fn heard(&self, now: Instant, command: usize) {
         self.heard_ms.store((now - self.since).as_millis() as u64, Ordering::Relaxed);
-        self.command.store(command.unwrap_or(usize::MAX), Ordering::Relaxed);
+        self.command.store(command, Ordering::Relaxed);
     }
 
     /// Its line in CLIENT LIST, with the fields that Redis has and that mean something here.

@@ -150,9 +150,9 @@ impl Connection {
         drop(turn);
         let consumed = self.decoder.consume();
         self.consume(consumed);
-        if self.session.run.calls() > 0 {
+        if let Some(newest) = self.session.run.newest() {
             let now = Stopwatch::now();
-            self.session.client.heard(now, self.session.run.newest());
+            self.session.client.heard(now, newest);
             self.server.stats.add(self.session.client.id, &mut self.session.run, now - begun);
         }
         progress

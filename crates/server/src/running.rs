@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::lifecycle::Phase;
 use crate::limits::POISONED_LIFE;
 use crate::server::Server;
+use crate::threads::Threads;
 use crate::{Config, listener, reclaim, recovery, timers};
 
 /// Why a server could not start, or had to end.
@@ -168,7 +169,12 @@ async fn live(
     seed: [u8; 20],
 ) -> Result<ExitReport, ServerError> {
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
-    tokio::spawn(listener::accept(Arc::clone(&server), socket, alive));
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = Threads::start(count)
+        .map_err(|source| ServerError::System { what: "start threads for connections", source })?;
+    // Ours until all connections are gone: accepting ends before they do.
+    let threads = Arc::new(threads);
+    tokio::spawn(listener::accept(Arc::clone(&server), Arc::clone(&threads), socket, alive));
     let recovered = recover(Arc::clone(&server), seed).await;
     let mut tasks = JoinSet::new();
     if let Err(error) = recovered {
@@ -181,6 +187,7 @@ async fn live(
     tracing::info!("listening on {address}");
     server.lifecycle.reached(Phase::Stopping).await;
     let orderly = stop(&server, &mut all_gone).await;
+    drop(threads);
     // Nothing may be staged after the log is closed.
     tasks.shutdown().await;
     if let Some(why) = server.lifecycle.failure() {

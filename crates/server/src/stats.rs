@@ -52,11 +52,18 @@ struct Stripe {
 
 /// One command's numbers.
 struct Entry {
-    calls: u64,
-    errors: u64,
+    counts: Counts,
     time: Duration,
     /// Nanoseconds; made on first use, for most commands are never used.
     latency: Histogram<u32>,
+}
+
+/// How often something happened.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    calls: u64,
+    rejected: u64,
+    failed: u64,
 }
 
 /// What one command did, summed over all connections.
@@ -65,8 +72,10 @@ pub(crate) struct CommandTotal {
     pub(crate) name: &'static str,
     /// How often it ran.
     pub(crate) calls: u64,
-    /// How often it answered an error.
-    pub(crate) errors: u64,
+    /// How often it was refused before it ran.
+    pub(crate) rejected: u64,
+    /// How often it ran and answered an error.
+    pub(crate) failed: u64,
     /// How long it took altogether.
     pub(crate) time: Duration,
     /// Percentiles of its time in nanoseconds: 50, 99, 99.9.
@@ -76,29 +85,42 @@ pub(crate) struct CommandTotal {
 /// What a run of commands did; counted without a lock and added up at its end.
 #[derive(Default)]
 pub(crate) struct RunStats {
-    commands: Vec<(usize, u32, u32)>,
+    commands: Vec<(usize, Counts)>,
     calls: u32,
 }
 
 impl RunStats {
-    /// Counts a command.
+    /// Counts a command that runs.
     #[inline]
     pub(crate) fn call(&mut self, spec: &CommandSpec) {
-        let index = spec.id as usize;
         self.calls += 1;
-        // Pipelines repeat few commands; the newest is the likeliest.
-        match self.commands.iter_mut().rev().find(|(seen, ..)| *seen == index) {
-            Some((_, calls, _)) => *calls += 1,
-            None => self.commands.push((index, 1, 0)),
-        }
+        self.counts(spec).calls += 1;
     }
 
-    /// The command counted last has answered an error.
-    pub(crate) fn error(&mut self, spec: &CommandSpec) {
+    /// Counts a command that was refused before it ran.
+    #[cold]
+    pub(crate) fn rejected(&mut self, spec: &CommandSpec) {
+        self.counts(spec).rejected += 1;
+    }
+
+    /// A command that was counted has answered an error.
+    #[cold]
+    pub(crate) fn failed(&mut self, spec: &CommandSpec) {
+        self.counts(spec).failed += 1;
+    }
+
+    #[inline]
+    fn counts(&mut self, spec: &CommandSpec) -> &mut Counts {
         let index = spec.id as usize;
-        if let Some((_, _, errors)) = self.commands.iter_mut().find(|(seen, ..)| *seen == index) {
-            *errors += 1;
-        }
+        // Pipelines repeat few commands; the newest is the likeliest.
+        let place = match self.commands.iter().rposition(|(seen, _)| *seen == index) {
+            Some(place) => place,
+            None => {
+                self.commands.push((index, Counts::default()));
+                self.commands.len() - 1
+            }
+        };
+        &mut self.commands[place].1
     }
 
     /// The index of the command that was counted last, or nearly: of the newest kind of command.
@@ -121,16 +143,16 @@ impl CommandStats {
 
     /// Adds a run of client `id` that took `time`, and empties it.
     pub(crate) fn add(&self, id: u64, run: &mut RunStats, time: Duration) {
-        if run.calls == 0 {
+        if run.commands.is_empty() {
             return;
         }
-        let each = time / run.calls;
+        let each = time / run.calls.max(1);
         let mut stripe = self.stripes[id as usize % STRIPES].lock();
         stripe.commands.resize_with(COMMANDS, || None);
-        for (index, calls, errors) in run.commands.drain(..) {
+        for (index, counts) in run.commands.drain(..) {
             let entry = stripe.commands[index].get_or_insert_with(Entry::new);
-            entry.calls += u64::from(calls);
-            entry.errors += u64::from(errors);
+            entry.counts.add(counts);
+            let calls = counts.calls as u32;
             entry.time += each * calls;
             entry.latency.saturating_record_n(each.as_nanos() as u64, calls);
         }
@@ -151,8 +173,9 @@ impl CommandStats {
             }
             totals.extend(sum.map(|sum| CommandTotal {
                 name: name.as_str(),
-                calls: sum.calls,
-                errors: sum.errors,
+                calls: sum.counts.calls,
+                rejected: sum.counts.rejected,
+                failed: sum.counts.failed,
                 time: sum.time,
                 percentiles_ns: [0.5, 0.99, 0.999].map(|quantile| sum.latency.value_at_quantile(quantile)),
             }));
@@ -164,14 +187,21 @@ impl CommandStats {
 impl Entry {
     fn new() -> Box<Entry> {
         let latency = Histogram::new_with_bounds(1, 60_000_000_000, 2).expect("these bounds are legal");
-        Box::new(Entry { calls: 0, errors: 0, time: Duration::ZERO, latency })
+        Box::new(Entry { counts: Counts::default(), time: Duration::ZERO, latency })
     }
 
     fn add(&mut self, other: &Entry) {
-        self.calls += other.calls;
-        self.errors += other.errors;
+        self.counts.add(other.counts);
         self.time += other.time;
         self.latency.add(&other.latency).expect("both have the same bounds");
+    }
+}
+
+impl Counts {
+    fn add(&mut self, other: Counts) {
+        self.calls += other.calls;
+        self.rejected += other.rejected;
+        self.failed += other.failed;
     }
 }
 
@@ -187,16 +217,15 @@ mod tests {
         for spec in [push, push, claim, push] {
             run.call(spec);
         }
-        run.error(claim);
+        run.failed(claim);
+        run.rejected(push);
         stats.add(7, &mut run, Duration::from_micros(40));
         assert_eq!(run.calls(), 0);
         let totals = stats.totals();
         let of = |name| totals.iter().find(|total| total.name == name).unwrap();
-        assert_eq!(
-            (of("qpush").calls, of("qpush").errors, of("qpush").time),
-            (3, 0, Duration::from_micros(30))
-        );
-        assert_eq!((of("qclaim").calls, of("qclaim").errors), (1, 1));
+        let push = of("qpush");
+        assert_eq!((push.calls, push.rejected, push.failed, push.time), (3, 1, 0, Duration::from_micros(30)));
+        assert_eq!((of("qclaim").calls, of("qclaim").failed), (1, 1));
         assert_eq!(totals.len(), 2);
     }
 

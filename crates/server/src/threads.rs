@@ -2,17 +2,17 @@
 //!
 //! A work-stealing runtime wakes a second thread whenever a poll finds several connections ready, and that one
 //! takes half of them away: two system calls and a cold cache for a few microseconds of work. Connections are
-//! many and short of work, so they are dealt out in turns instead. docs/adr/0005 has the measurement.
+//! many and short of work, so they are dealt out in turns instead. docs/adr/0006 has the measurement.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 
-/// The threads; they end, with what still runs on them, when this is dropped.
+/// The threads; they end, with what still runs on them, soon after this is dropped. Nobody waits for them: one
+/// that hangs in a system call must not keep a failed server alive.
 pub(crate) struct Threads {
     threads: Vec<Thread>,
     /// Whose turn it is.
@@ -22,7 +22,6 @@ pub(crate) struct Threads {
 struct Thread {
     runtime: Handle,
     stop: Arc<Notify>,
-    joined: Option<JoinHandle<()>>,
 }
 
 impl Threads {
@@ -31,7 +30,7 @@ impl Threads {
     /// # Errors
     /// When the system has no more threads or descriptors.
     pub(crate) fn start(count: usize) -> io::Result<Threads> {
-        let threads = (0..count).map(|index| Thread::start(index)).collect::<io::Result<_>>()?;
+        let threads = (0..count).map(Thread::start).collect::<io::Result<_>>()?;
         Ok(Threads { threads, next: AtomicUsize::new(0) })
     }
 
@@ -47,19 +46,15 @@ impl Thread {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (handle, stop) = (runtime.handle().clone(), Arc::new(Notify::new()));
         let stopped = Arc::clone(&stop);
-        let joined = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name(format!("connections-{index}"))
             .spawn(move || runtime.block_on(stopped.notified()))?;
-        Ok(Thread { runtime: handle, stop, joined: Some(joined) })
+        Ok(Thread { runtime: handle, stop })
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
         self.threads.iter().for_each(|thread| thread.stop.notify_one());
-        for thread in &mut self.threads {
-            // A thread ends with what runs on it; that a task panicked is no reason to fail here.
-            _ = thread.joined.take().map(JoinHandle::join);
-        }
     }
 }

@@ -94,14 +94,14 @@ impl<'t, 'a> Turn<'t, 'a> {
             Ok(spec) => spec,
             Err(error) => return self.refuse(&error),
         };
-        self.session.run.call(spec);
         if let Err(error) = self.admit(spec, phase) {
-            self.session.run.error(spec);
+            self.session.run.rejected(spec);
             return self.refuse(&error);
         }
         if self.session.queued.is_some() && !commands::transaction::runs_at_once(spec) {
             return commands::transaction::queue(self, spec, args);
         }
+        self.session.run.call(spec);
         self.command(spec, args);
     }
 
@@ -144,7 +144,7 @@ impl<'t, 'a> Turn<'t, 'a> {
     /// Answers an error of a command that ran.
     #[cold]
     pub(crate) fn fail(&mut self, spec: &CommandSpec, error: &CommandError) {
-        self.session.run.error(spec);
+        self.session.run.failed(spec);
         self.reply().command_error(error);
     }
 

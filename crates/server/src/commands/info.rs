@@ -179,8 +179,8 @@ fn command_stats(turn: &mut Turn<'_, '_>, out: &mut String) {
             out,
             &format!("cmdstat_{}", total.name),
             format_args!(
-                "calls={},usec={usec},usec_per_call={each:.2},rejected_calls=0,failed_calls={}",
-                total.calls, total.errors
+                "calls={},usec={usec},usec_per_call={each:.2},rejected_calls={},failed_calls={}",
+                total.calls, total.rejected, total.failed
             ),
         );
     }

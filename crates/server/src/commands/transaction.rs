@@ -66,7 +66,7 @@ pub(crate) fn queue(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: A
             turn.reply().simple("QUEUED");
         }
         Err(error) => {
-            turn.session.run.error(spec);
+            turn.session.run.rejected(spec);
             turn.refuse(&error);
         }
     }
