@@ -107,7 +107,7 @@ fn set_proto(turn: &mut Turn<'_, '_>, proto: Proto) {
     turn.session.client.resp3.store(proto == Proto::Resp3, Ordering::Relaxed);
 }
 
-/// AUTH [user] password.
+/// `AUTH [user] password`.
 pub(super) fn auth(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     match args.len() {
         2 => {
@@ -175,7 +175,7 @@ pub(super) fn time(turn: &mut Turn<'_, '_>) -> Done {
     Ok(())
 }
 
-/// SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]: the log is always synced, so most words make no difference.
+/// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]`: the log is always synced, so most words make no difference.
 pub(super) fn shutdown(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     let mut hurry = false;
     for word in args.skip(1).iter() {
