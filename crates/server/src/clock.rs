@@ -24,7 +24,15 @@ impl Clock {
 
     /// Unix milliseconds.
     pub(crate) fn now_ms(&self) -> u64 {
-        self.slew.lock().read(self.start.elapsed(), wall_us) / 1_000
+        self.read().1
+    }
+
+    /// Monotonic time, and Unix milliseconds, of one reading.
+    #[inline]
+    pub(crate) fn read(&self) -> (Instant, u64) {
+        let monotonic = Instant::now();
+        let shown_us = self.slew.lock().read(monotonic.saturating_duration_since(self.start), wall_us);
+        (monotonic, shown_us / 1_000)
     }
 }
 

@@ -61,7 +61,8 @@ impl<'a> Hold<'a> {
         let mut state = cell.state.lock();
         let base = lane.log.next_lsn();
         state.engine.begin(base);
-        let now_ms = lane.clock.now_ms().max(state.last_ms);
+        let (begun, clock_ms) = lane.clock.read();
+        let now_ms = clock_ms.max(state.last_ms);
         state.last_ms = now_ms;
         Hold {
             lane,
@@ -70,7 +71,7 @@ impl<'a> Hold<'a> {
             state: Some(state),
             now_ms,
             base,
-            begun: Instant::now(),
+            begun,
             work: 0,
             joined: false,
             sync: false,
