@@ -355,6 +355,8 @@ fn a_job_that_ends_while_the_server_is_away_is_reported_when_it_is_back() {
     let id = push(&server, &["q", "x"]);
     let mut runner = runner(&server, &PLAIN, r#"read go <"$1/gate""#);
     wait_for(&runner, &["job started", &id]);
+    // A claim's own record may be lost in a crash, and its receipt with it: have it on the disk first.
+    server.connect().call(&["WAITAOF", "1", "0", "0"]);
     server.into_process().kill();
     gate.let_through();
     wait_for(&runner, &["job ended", &id, "status=\"done\""]);
