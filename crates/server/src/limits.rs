@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Most threads that serve connections.
+pub const THREADS_MAX: u16 = 256;
+
 /// Most shards of a lane.
 pub const SHARDS_MAX: u16 = 256;
 

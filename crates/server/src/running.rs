@@ -169,8 +169,7 @@ async fn live(
     seed: [u8; 20],
 ) -> Result<ExitReport, ServerError> {
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
-    let count = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = Threads::start(count)
+    let threads = Threads::start(server.config.threads.into())
         .map_err(|source| ServerError::System { what: "start threads for connections", source })?;
     // Ours until all connections are gone: accepting ends before they do.
     let threads = Arc::new(threads);

@@ -49,6 +49,8 @@ pub struct Config {
     pub durability: Durability,
     /// How many shards own the queues.
     pub shards: u16,
+    /// How many threads serve connections.
+    pub threads: u16,
     /// How log lines are written.
     pub log_format: LogFormat,
     /// What clients must say to AUTH.
@@ -167,6 +169,7 @@ impl Default for Config {
             dir: PathBuf::new(),
             durability: Durability::Always,
             shards: 1,
+            threads: 1,
             log_format: LogFormat::Text,
             password: None,
             clients_max: 0,

@@ -11,7 +11,7 @@ use stanchion_storage::Durability;
 use stanchion_storage::limits::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, STAGED_BYTES_MAX_DEFAULT};
 
 use super::{Config, LogFormat, Secret, duration_text, parse_duration};
-use crate::limits::{OUTPUT_BYTES_MAX_DEFAULT, OUTPUT_BYTES_MAX_MIN, SHARDS_MAX};
+use crate::limits::{OUTPUT_BYTES_MAX_DEFAULT, OUTPUT_BYTES_MAX_MIN, SHARDS_MAX, THREADS_MAX};
 
 /// One option.
 pub struct Opt {
@@ -61,6 +61,15 @@ pub const OPTIONS: &[Opt] = &[
         expected: "write a number from 1 to 256",
         default: || shards_default().to_string(),
         set: |config, text| number(text, 1, SHARDS_MAX.into()).map(|shards| config.shards = shards as u16),
+    },
+    Opt {
+        name: "threads",
+        summary: "How many threads serve connections; the log's writer and the system's network work need a core, too.",
+        expected: "write a number from 1 to 256",
+        default: || threads_default().to_string(),
+        set: |config, text| {
+            number(text, 1, THREADS_MAX.into()).map(|threads| config.threads = threads as u16)
+        },
     },
     Opt {
         name: "log-format",
@@ -248,6 +257,13 @@ pub(crate) fn durability_text(durability: Durability) -> String {
 /// A whole number within bounds.
 fn number(text: &str, min: u64, max: u64) -> Option<u64> {
     text.parse().ok().filter(|value| (min..=max).contains(value))
+}
+
+/// One core is left to the log's writer and to the system. On two cores that costs less a job than two threads
+/// that keep putting each other to sleep (docs/adr/0006).
+fn threads_default() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.saturating_sub(1).clamp(1, THREADS_MAX.into()) as u16
 }
 
 /// Two shards a core keep two connections from meeting at one lock most of the time.
