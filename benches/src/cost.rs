@@ -10,6 +10,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::load::{Shape, Until};
+use crate::native::Acks;
 use crate::process::Persistence;
 use crate::report::{Limit, Report, say, table};
 use crate::setting::Setting;
@@ -62,12 +63,10 @@ pub(crate) fn targets(setting: &Setting, sharing: Sharing) -> Result<Vec<Target>
     let base = setting.base();
     let crowd = Crowd { connections: CONNECTIONS, queues: sharing.queues.get(), backlog: sharing.backlog };
     let mut targets = vec![Target::redis(base, Persistence::None, crowd)?];
-    if std::env::var("ONLY_REDIS").is_ok() {
-        return Ok(targets);
-    }
     for durability in ["never", "1s", "always"] {
-        targets.push(Target::stanchion(setting.binary(), base, durability, crowd)?);
+        targets.push(Target::stanchion(setting.binary(), base, durability, Acks::Alone, crowd)?);
     }
+    targets.push(Target::stanchion(setting.binary(), base, "never", Acks::WithClaims, crowd)?);
     Ok(targets)
 }
 

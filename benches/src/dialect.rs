@@ -19,6 +19,23 @@ pub(crate) trait Dialect {
     /// Appends what claims `count` jobs, and says how many replies come.
     fn claim(&self, out: &mut Vec<u8>, queue: usize, count: usize) -> usize;
 
+    /// Whether a claim carries the acks of the jobs claimed before: one round trip less for each job.
+    fn acks_with_claims(&self) -> bool {
+        false
+    }
+
+    /// Appends one command that acks these receipts and claims `count` jobs.
+    fn ack_and_claim(
+        &self,
+        _out: &mut Vec<u8>,
+        _queue: usize,
+        _count: usize,
+        _receipts: &Receipts,
+        _which: Range<usize>,
+    ) {
+        unreachable!("only a dialect that acks with claims is asked to");
+    }
+
     /// Books the jobs of one reply to a claim and keeps their receipts.
     fn claimed(&self, reply: Reply<'_>, receipts: &mut Receipts, ledger: &mut Ledger) -> Result<()>;
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::ledger::Ledger;
 use crate::load::{Fleet, Shape, Until};
-use crate::native::Native;
+use crate::native::{Acks, Native};
 use crate::report::say;
 
 /// Whom to load, and how.
@@ -38,7 +38,12 @@ pub(crate) fn run(drive: Drive, time: Duration) -> Result<()> {
     let shape = Shape { depth: drive.depth.into(), batch: drive.batch.into() };
     let mut ledger = Ledger::default();
     let mut fleet = Fleet::connect(drive.address, drive.connections.into(), drive.queues.into())?;
-    let run = fleet.run(&mut Native::new(drive.queues.into()), &mut ledger, shape, Until::Elapsed(time))?;
+    let run = fleet.run(
+        &mut Native::new(drive.queues.into(), Acks::Alone),
+        &mut ledger,
+        shape,
+        Until::Elapsed(time),
+    )?;
     ledger.close()?;
     say(format!(
         "{} jobs in {:.1} s, {:.0} a second; the load took {:.2} µs of CPU a job",

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::load::{Shape, Until};
+use crate::native::Acks;
 use crate::process::Persistence;
 use crate::report::{Limit, Report, say, table};
 use crate::setting::Setting;
@@ -22,11 +23,12 @@ pub(crate) const SHAPE: Shape = Shape { depth: 1, batch: 1 };
 const WARM_UP: Duration = Duration::from_millis(300);
 const RATIO_MIN: f64 = 3.0;
 
-/// Starts the servers that are compared: Redis, then Stanchion.
-pub(crate) fn targets(setting: &Setting) -> Result<[Target; 2]> {
+/// Starts the servers that are compared: Redis, then Stanchion with acks alone and with claims.
+pub(crate) fn targets(setting: &Setting) -> Result<[Target; 3]> {
     Ok([
         Target::redis(setting.base(), Persistence::Always, CROWD)?,
-        Target::stanchion(setting.binary(), setting.base(), "always", CROWD)?,
+        Target::stanchion(setting.binary(), setting.base(), "always", Acks::Alone, CROWD)?,
+        Target::stanchion(setting.binary(), setting.base(), "always", Acks::WithClaims, CROWD)?,
     ])
 }
 
@@ -43,7 +45,7 @@ pub(crate) fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     for target in &mut targets {
         target.measure(SHAPE, Until::Elapsed(WARM_UP))?;
     }
-    let mut samples = [Vec::new(), Vec::new()];
+    let mut samples = [Vec::new(), Vec::new(), Vec::new()];
     for round in 0..setting.rounds {
         for turn in 0..targets.len() {
             let which = (round + turn) % targets.len();
@@ -56,18 +58,23 @@ pub(crate) fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         let cost = Spread::of(samples.iter().map(Sample::server_us));
         table.add_row([target.name().to_owned(), format!("{rate:.0}"), format!("{:.1}", cost.median)]);
     }
-    let [redis, stanchion] = &samples;
+    let [redis, stanchion, with_claims] = &samples;
     let rate = |samples: &[Sample]| Spread::of(samples.iter().map(Sample::jobs_per_second));
-    let pairs = redis.iter().zip(stanchion);
-    let ratio =
-        Spread::of(pairs.map(|(redis, stanchion)| stanchion.jobs_per_second() / redis.jobs_per_second()));
-    say(format!("{table}\nStanchion does {ratio:.2} times as many jobs"))?;
+    let ratio_of = |own: &[Sample]| {
+        let pairs = redis.iter().zip(own);
+        Spread::of(pairs.map(|(redis, own)| own.jobs_per_second() / redis.jobs_per_second()))
+    };
+    let (ratio, ratio_with_claims) = (ratio_of(stanchion), ratio_of(with_claims));
+    say(format!(
+        "{table}\nStanchion does {ratio:.2} times as many jobs, {ratio_with_claims:.2} times with acks in its claims"
+    ))?;
     report.bar("durable jobs/s of Stanchion over the Lua queue's", ratio.median, Limit::AtLeast(RATIO_MIN));
     let figures = json!({
         "disk-syncs-per-second": syncs,
         "redis-jobs-per-second": rate(redis).json(),
         "stanchion-jobs-per-second": rate(stanchion).json(),
         "ratio": ratio.json(),
+        "ratio-with-claims": ratio_with_claims.json(),
     });
     report.record("durable", figures);
     targets.into_iter().try_for_each(Target::finish)

@@ -127,9 +127,15 @@ impl Fleet {
                     continue;
                 }
                 match connection.stage {
-                    Stage::Push => connection.claim(dialect, shape)?,
+                    Stage::Push => connection.claim(dialect, ledger, shape)?,
+                    // What was claimed is acked with the next claim.
+                    Stage::Claim if dialect.acks_with_claims() && may_begin() => {
+                        connection.push(dialect, ledger, shape)?;
+                    }
                     Stage::Claim => connection.ack(dialect, shape)?,
-                    Stage::Ack if may_begin() => connection.push(dialect, ledger, shape)?,
+                    Stage::Ack if !dialect.acks_with_claims() && may_begin() => {
+                        connection.push(dialect, ledger, shape)?;
+                    }
                     Stage::Ack | Stage::Idle => {
                         connection.stage = Stage::Idle;
                         busy -= 1;
@@ -166,21 +172,43 @@ impl Connection {
         self.send(Stage::Push, shape.depth)
     }
 
-    fn claim(&mut self, dialect: &dyn Dialect, shape: Shape) -> Result<()> {
+    fn claim(&mut self, dialect: &dyn Dialect, ledger: &mut Ledger, shape: Shape) -> Result<()> {
+        if dialect.acks_with_claims() && self.receipts.len() > 0 {
+            return self.ack_and_claim(dialect, ledger, shape);
+        }
         self.receipts.clear();
         let replies = (0..shape.depth).map(|_| dialect.claim(&mut self.out, self.queue, shape.batch)).sum();
         self.send(Stage::Claim, replies)
     }
 
+    /// The reply has no word about the acks; that they were done shows at the end, when nothing may be left.
+    fn ack_and_claim(&mut self, dialect: &dyn Dialect, ledger: &mut Ledger, shape: Shape) -> Result<()> {
+        self.check_claimed(shape)?;
+        let held = std::mem::take(&mut self.receipts);
+        for first in (0..held.len()).step_by(shape.batch) {
+            let which = first..first + shape.batch;
+            dialect.ack_and_claim(&mut self.out, self.queue, shape.batch, &held, which);
+        }
+        ledger.acked(held.len() as u64);
+        self.send(Stage::Claim, shape.depth)
+    }
+
     fn ack(&mut self, dialect: &dyn Dialect, shape: Shape) -> Result<()> {
+        self.check_claimed(shape)?;
         let claimed = self.receipts.len();
-        // Each connection claims only as many as it pushed, so there is always something for everyone.
-        ensure!(claimed == shape.depth * shape.batch, "{claimed} jobs were handed out, more were ready");
         let starts = (0..claimed).step_by(shape.batch);
         let replies = starts
             .map(|first| dialect.ack(&mut self.out, self.queue, &self.receipts, first..first + shape.batch))
             .sum();
+        self.receipts.clear();
         self.send(Stage::Ack, replies)
+    }
+
+    /// Each connection claims only as many as it pushed, so there is always something for everyone.
+    fn check_claimed(&self, shape: Shape) -> Result<()> {
+        let claimed = self.receipts.len();
+        ensure!(claimed == shape.depth * shape.batch, "{claimed} jobs were handed out, more were ready");
+        Ok(())
     }
 
     fn send(&mut self, stage: Stage, replies: usize) -> Result<()> {

@@ -14,13 +14,23 @@ use crate::resp::{self, Node, Reply};
 pub(crate) struct Native {
     queues: Vec<String>,
     job: Job,
+    acks: Acks,
+}
+
+/// How a worker acks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Acks {
+    /// By QACK.
+    Alone,
+    /// By its next QCLAIM, as workers in steady state do.
+    WithClaims,
 }
 
 impl Native {
     /// Prepares the names of so many queues, as long as those of the Lua queue.
-    pub(crate) fn new(queues: usize) -> Native {
+    pub(crate) fn new(queues: usize, acks: Acks) -> Native {
         let name = |number| format!("enwiki:jobqueue:refreshLinks{number}");
-        Native { queues: (0..queues).map(name).collect(), job: Job::new() }
+        Native { queues: (0..queues).map(name).collect(), job: Job::new(), acks }
     }
 
     fn start(&self, out: &mut Vec<u8>, words: usize, command: &str, queue: usize) {
@@ -72,6 +82,28 @@ impl Dialect for Native {
             resp::word(out, itoa::Buffer::new().format(count).as_bytes());
         }
         1
+    }
+
+    fn acks_with_claims(&self) -> bool {
+        self.acks == Acks::WithClaims
+    }
+
+    fn ack_and_claim(
+        &self,
+        out: &mut Vec<u8>,
+        queue: usize,
+        count: usize,
+        receipts: &Receipts,
+        which: Range<usize>,
+    ) {
+        self.start(out, 6 + which.len(), "QCLAIM", queue);
+        resp::word(out, b"COUNT");
+        resp::word(out, itoa::Buffer::new().format(count).as_bytes());
+        resp::word(out, b"ACK");
+        resp::word(out, itoa::Buffer::new().format(which.len()).as_bytes());
+        for receipt in which {
+            resp::word(out, receipts.get(receipt));
+        }
     }
 
     fn claimed(&self, reply: Reply<'_>, receipts: &mut Receipts, ledger: &mut Ledger) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::dialect::{Dialect, Receipts};
 use crate::ledger::Ledger;
 use crate::load::{Fleet, Run, Shape, Until};
 use crate::lua::Lua;
-use crate::native::Native;
+use crate::native::{Acks, Native};
 use crate::process::{Cpu, Persistence, Process};
 
 /// How many load a server, and what.
@@ -73,9 +73,19 @@ impl Target {
     }
 
     /// The real Stanchion server.
-    pub(crate) fn stanchion(binary: &Path, base: &Path, durability: &str, crowd: Crowd) -> Result<Target> {
+    pub(crate) fn stanchion(
+        binary: &Path,
+        base: &Path,
+        durability: &str,
+        acks: Acks,
+        crowd: Crowd,
+    ) -> Result<Target> {
         let process = Process::stanchion(binary, base, durability)?;
-        Target::new(format!("stanchion, {durability}"), process, Box::new(Native::new(crowd.queues)), crowd)
+        let name = match acks {
+            Acks::Alone => format!("stanchion, {durability}"),
+            Acks::WithClaims => format!("stanchion, {durability}, QCLAIM ACK"),
+        };
+        Target::new(name, process, Box::new(Native::new(crowd.queues, acks)), crowd)
     }
 
     fn new(name: String, process: Process, dialect: Box<dyn Dialect>, crowd: Crowd) -> Result<Target> {
