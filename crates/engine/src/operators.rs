@@ -215,7 +215,7 @@ impl Shard {
         let key = key.map(text).transpose()?;
         let shown = match self.find(queue) {
             Some(ix) => settings::show(&self.queues[ix].own, &self.queues[ix].file, key),
-            None => settings::show(&SettingsPatch::default(), &self.file_settings(queue), key),
+            None => settings::show(&SettingsPatch::default(), &(self.file)(queue), key),
         };
         shown.map_err(|error| Refusal::Setting(error.to_string()))
     }

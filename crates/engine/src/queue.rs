@@ -37,7 +37,7 @@ pub(crate) struct At {
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) name: Box<[u8]>,
-    hasher: foldhash::fast::FixedState,
+    pub(crate) hasher: foldhash::fast::FixedState,
     pub(crate) jobs: Slab<Job>,
     ids: HashTable<u32>,
     pub(crate) groups: Slab<Group>,
@@ -176,10 +176,7 @@ impl Queue {
 
     /// A hash of bytes within an owner: a group for keys and signatures.
     pub(crate) fn hash_bytes(&self, owner: u32, bytes: &[u8]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write_u32(owner);
-        hasher.write(bytes);
-        hasher.finish()
+        hash_bytes(&self.hasher, owner, bytes)
     }
 
     /// The group of this name, made if need be. One that gets neither job nor pin must be let go again by
@@ -195,12 +192,7 @@ impl Queue {
         }
         let hash = self.hash_bytes(0, name);
         let (groups, hasher) = (&self.groups, &self.hasher);
-        self.group_names.insert_unique(hash, ix, |&ix| {
-            let mut state = hasher.build_hasher();
-            state.write_u32(0);
-            state.write(&groups[ix].name);
-            state.finish()
-        });
+        self.group_names.insert_unique(hash, ix, |&ix| hash_bytes(hasher, 0, &groups[ix].name));
         ix
     }
 
@@ -505,6 +497,14 @@ impl Queue {
         let (interval_us, window_us) = rate_us(rate);
         Some((self.rate_at + interval_us).saturating_sub(window_us).div_ceil(1_000))
     }
+}
+
+/// A hash of bytes within an owner, for a table that grows while its entries are borrowed.
+pub(crate) fn hash_bytes(state: &foldhash::fast::FixedState, owner: u32, bytes: &[u8]) -> u64 {
+    let mut hasher = state.build_hasher();
+    hasher.write_u32(owner);
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 /// Microseconds between two tokens, and those in which an empty bucket fills.

@@ -4,7 +4,7 @@
 //! part of the stale one in O(1), a claim steps over its jobs, and a sweep drops them in bounded steps.
 
 use crate::job::{InRoot, Job};
-use crate::queue::Queue;
+use crate::queue::{Queue, hash_bytes};
 use crate::slab::{NONE, Slab};
 use crate::{Lsn, limits};
 
@@ -154,10 +154,9 @@ impl Queue {
         };
         let ix = self.roots.insert(base, root);
         let hash = self.hash_bytes(group, signature);
-        let mut signatures = std::mem::take(&mut self.signatures);
-        signatures
-            .insert_unique(hash, ix, |&ix| self.hash_bytes(self.roots[ix].group, &self.roots[ix].signature));
-        self.signatures = signatures;
+        let (roots, hasher) = (&self.roots, &self.hasher);
+        self.signatures
+            .insert_unique(hash, ix, |&ix| hash_bytes(hasher, roots[ix].group, &roots[ix].signature));
         self.idle_root(ix);
         ix
     }

@@ -274,8 +274,11 @@ pub(crate) fn names_of(names: &[&str]) -> Result<Vec<&'static str>, SettingsErro
 fn find(name: &str) -> Result<usize, SettingsError> {
     let found = TABLE.iter().position(|setting| setting.name.eq_ignore_ascii_case(name));
     found.ok_or_else(|| {
-        let near =
-            TABLE.iter().min_by_key(|setting| distance(setting.name, name)).expect("the table is not empty");
+        let lower = name.to_ascii_lowercase();
+        let near = TABLE
+            .iter()
+            .min_by_key(|setting| strsim::levenshtein(setting.name, &lower))
+            .expect("the table is not empty");
         SettingsError(format!("unknown setting '{}', the nearest is '{}'", name.escape_default(), near.name))
     })
 }
@@ -358,21 +361,6 @@ fn rate(words: &str) -> Option<Option<Rate>> {
     let rate = Rate { count: count(tokens)?, per_ms: duration(per)? };
     // Tokens are timed in microseconds, so more than one in each can't be told apart.
     (rate.count > 0 && rate.per_ms > 0 && rate.count <= rate.per_ms * 1_000).then_some(Some(rate))
-}
-
-/// Levenshtein's distance, for the nearest name.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let change = diagonal + usize::from(!x.eq_ignore_ascii_case(&y));
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::Now;
 use crate::job::Stand;
 use crate::queue::Queue;
 use crate::slab::NONE;
-use crate::{HandedOut, JobRef, JobView, Paused, QueueLine, ReadyLine, SettingsPatch, Shard, Stats, limits};
+use crate::{HandedOut, JobRef, JobView, Paused, QueueLine, ReadyLine, Shard, Stats, limits};
 
 impl Shard {
     /// Everything of a job that a claim, a peek or a look-up found.
@@ -180,10 +180,6 @@ impl Shard {
             }
         }
         0
-    }
-
-    pub(crate) fn file_settings(&self, queue: &[u8]) -> SettingsPatch {
-        (self.file)(queue)
     }
 }
 

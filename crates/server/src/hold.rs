@@ -97,7 +97,7 @@ impl<'a> Hold<'a> {
         &self.state.as_ref().expect("a hold has its lock until it ends").engine
     }
 
-    /// Runs one command, whose events become one record; then serves the blocked claims that it makes possible.
+    /// Runs one command, whose events become one record; [`Hold::serve`] then serves the claims that it unblocks.
     #[inline]
     pub(crate) fn record<R>(&mut self, run: impl FnOnce(&mut Shard, Now, &mut Vec<u8>) -> R) -> R {
         self.record_claims(|engine, now, log, _| run(engine, now, log))

@@ -1,6 +1,6 @@
 //! QCONFIG SET, GET and UNSET.
 
-use stanchion_engine::Source;
+use stanchion_engine::{Now, Refusal, Shard, Source};
 
 use super::{Done, check_disk, refused};
 use crate::turn::Turn;
@@ -8,22 +8,23 @@ use crate::turn::Turn;
 /// QCONFIG SET.
 pub(super) fn set(turn: &mut Turn<'_, '_>, queue: &[u8], pairs: &[(&[u8], &[u8])]) -> Done {
     check_disk(turn)?;
-    let (holds, session, outbox) = turn.parts();
-    holds.enter(queue, outbox);
-    let result = holds.record(|engine, now, log| engine.config_set(now, queue, pairs, log));
-    outbox.wait(holds.hold().wait(queue));
-    result.map_err(refused)?;
-    outbox.reply(session.proto).ok();
-    holds.serve();
-    holds.worked(1, outbox);
-    Ok(())
+    change(turn, queue, |engine, now, log| engine.config_set(now, queue, pairs, log))
 }
 
 /// QCONFIG UNSET.
 pub(super) fn unset(turn: &mut Turn<'_, '_>, queue: &[u8], keys: &[&[u8]]) -> Done {
+    change(turn, queue, |engine, now, log| engine.config_unset(now, queue, keys, log))
+}
+
+/// Changes settings, or nothing when one is refused.
+fn change(
+    turn: &mut Turn<'_, '_>,
+    queue: &[u8],
+    change: impl FnOnce(&mut Shard, Now, &mut Vec<u8>) -> Result<(), Refusal>,
+) -> Done {
     let (holds, session, outbox) = turn.parts();
     holds.enter(queue, outbox);
-    let result = holds.record(|engine, now, log| engine.config_unset(now, queue, keys, log));
+    let result = holds.record(change);
     outbox.wait(holds.hold().wait(queue));
     result.map_err(refused)?;
     outbox.reply(session.proto).ok();
