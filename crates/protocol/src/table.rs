@@ -3,14 +3,17 @@
 //! It drives look-up, arity, the parsing of options, COMMAND and its subcommands, help, ACL categories, key
 //! extraction and docs/PROTOCOL.md, so that none of them can disagree with another.
 
+mod acl;
 mod connection;
 mod consumer;
 mod lookup;
 mod operator;
 mod option;
 mod producer;
+mod pubsub;
 mod redis;
 mod row;
+mod server;
 mod sets;
 mod words;
 
@@ -61,7 +64,13 @@ pub enum CommandId {
     ClientSetinfo,
     ClientList,
     ClientInfo,
+    ClientKill,
+    ClientNoEvict,
+    ClientNoTouch,
+    ClientPause,
+    ClientReply,
     ClientUnblock,
+    ClientUnpause,
     Command,
     CommandCount,
     CommandDocs,
@@ -73,18 +82,77 @@ pub enum CommandId {
     Config,
     ConfigGet,
     ConfigSet,
+    ConfigResetstat,
+    ConfigRewrite,
     Type,
     Exists,
     Del,
     Unlink,
     Scan,
     Dbsize,
+    Keys,
+    Randomkey,
+    Object,
+    ObjectEncoding,
+    ObjectFreq,
+    ObjectIdletime,
+    ObjectRefcount,
     Multi,
     Exec,
     Discard,
-    Time,
-    Shutdown,
+    Watch,
+    Unwatch,
+    Wait,
     Waitaof,
+    Time,
+    Slowlog,
+    SlowlogGet,
+    SlowlogLen,
+    SlowlogReset,
+    Latency,
+    LatencyDoctor,
+    LatencyGraph,
+    LatencyHistogram,
+    LatencyHistory,
+    LatencyLatest,
+    LatencyReset,
+    Monitor,
+    Memory,
+    MemoryDoctor,
+    MemoryMallocStats,
+    MemoryPurge,
+    MemoryStats,
+    MemoryUsage,
+    Save,
+    Bgsave,
+    Lastsave,
+    Flushdb,
+    Flushall,
+    Debug,
+    DebugSleep,
+    Shutdown,
+    Acl,
+    AclCat,
+    AclDeluser,
+    AclDryrun,
+    AclGenpass,
+    AclGetuser,
+    AclList,
+    AclLoad,
+    AclLog,
+    AclSave,
+    AclSetuser,
+    AclUsers,
+    AclWhoami,
+    Subscribe,
+    Psubscribe,
+    Unsubscribe,
+    Punsubscribe,
+    Publish,
+    Pubsub,
+    PubsubChannels,
+    PubsubNumpat,
+    PubsubNumsub,
     Eval,
     EvalRo,
     Evalsha,
@@ -163,6 +231,8 @@ pub enum Group {
     Transactions,
     /// Redis's server commands.
     Server,
+    /// Redis's publish and subscribe.
+    Pubsub,
     /// Redis's scripts, which are refused.
     Scripting,
 }
@@ -254,14 +324,23 @@ impl Group {
             Group::Generic => "generic",
             Group::Transactions => "transactions",
             Group::Server => "server",
+            Group::Pubsub => "pubsub",
             Group::Scripting => "scripting",
         }
     }
 }
 
 /// The chapters of the table.
-const CHAPTERS: [&[CommandSpec]; 5] =
-    [producer::COMMANDS, consumer::COMMANDS, operator::COMMANDS, connection::COMMANDS, redis::COMMANDS];
+const CHAPTERS: [&[CommandSpec]; 8] = [
+    producer::COMMANDS,
+    consumer::COMMANDS,
+    operator::COMMANDS,
+    connection::COMMANDS,
+    redis::COMMANDS,
+    pubsub::COMMANDS,
+    server::COMMANDS,
+    acl::COMMANDS,
+];
 
 /// How many commands there are.
 const COMMANDS_LEN: usize = {

@@ -31,6 +31,7 @@ const CHAPTERS: &[(Group, &str)] = &[
     (Group::Connection, "Connection"),
     (Group::Generic, "Queues as keys"),
     (Group::Transactions, "Transactions"),
+    (Group::Pubsub, "Publish and subscribe"),
     (Group::Server, "Server"),
 ];
 

@@ -1,6 +1,6 @@
 //! Rows of Redis's commands on connections, and of COMMAND, so that every client library can connect.
 
-use super::row::{ALWAYS, BASE, HELP, any, one, optional};
+use super::row::{ALWAYS, BASE, HELP, any, many, one, optional};
 use super::words::valued;
 use super::{Argument, Categories, CommandId, CommandSpec, Flags, Group, Opt, ValueKind, WordKind};
 use crate::ErrorCode;
@@ -130,6 +130,18 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
                 ..SLOW_CONNECTION
             },
             CommandSpec {
+                id: CommandId::ClientKill,
+                name: "kill",
+                arity: -3,
+                summary: "Closes the connections that match: ID, ADDR, LADDR, TYPE, USER, SKIPME; or one by its address",
+                complexity: "O(C) in the connections",
+                arguments: &[many("filter", WordKind::String)],
+                reply: "how many were closed, or OK for an address",
+                flags: SLOW_CONNECTION.flags.and(Flags::ADMIN),
+                categories: SLOW_CONNECTION.categories.and(Categories::ADMIN).and(Categories::DANGEROUS),
+                ..SLOW_CONNECTION
+            },
+            CommandSpec {
                 id: CommandId::ClientList,
                 name: "list",
                 arity: -2,
@@ -139,6 +151,46 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
                 complexity: "O(C) in the connections",
                 arguments: &[any("filter", WordKind::String)],
                 reply: "a line of `field=value` for each",
+                ..SLOW_CONNECTION
+            },
+            CommandSpec {
+                id: CommandId::ClientNoEvict,
+                name: "no-evict",
+                arity: 3,
+                summary: "Accepted: no client is evicted for its memory",
+                arguments: &[one("ON | OFF", WordKind::String)],
+                reply: "OK",
+                flags: SLOW_CONNECTION.flags.and(Flags::ADMIN),
+                categories: SLOW_CONNECTION.categories.and(Categories::ADMIN).and(Categories::DANGEROUS),
+                ..SLOW_CONNECTION
+            },
+            CommandSpec {
+                id: CommandId::ClientNoTouch,
+                name: "no-touch",
+                arity: 3,
+                summary: "Accepted: no command counts accesses",
+                arguments: &[one("ON | OFF", WordKind::String)],
+                reply: "OK",
+                ..SLOW_CONNECTION
+            },
+            CommandSpec {
+                id: CommandId::ClientPause,
+                name: "pause",
+                arity: -3,
+                summary: "Lets all clients wait for so many milliseconds, or those that write",
+                arguments: &[one("timeout", WordKind::Integer), optional("WRITE | ALL", WordKind::String)],
+                reply: "OK",
+                flags: SLOW_CONNECTION.flags.and(Flags::ADMIN),
+                categories: SLOW_CONNECTION.categories.and(Categories::ADMIN).and(Categories::DANGEROUS),
+                ..SLOW_CONNECTION
+            },
+            CommandSpec {
+                id: CommandId::ClientReply,
+                name: "reply",
+                arity: 3,
+                summary: "Stops and resumes replies; SKIP leaves out the next one",
+                arguments: &[one("ON | OFF | SKIP", WordKind::String)],
+                reply: "OK, after ON only",
                 ..SLOW_CONNECTION
             },
             CommandSpec {
@@ -168,6 +220,17 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
                 summary: "Ends the wait of a connection's blocked claim, as if its time were up or with ERROR",
                 arguments: &[one("id", WordKind::Integer), optional("TIMEOUT | ERROR", WordKind::String)],
                 reply: "1 when it was blocked, else 0",
+                ..SLOW_CONNECTION
+            },
+            CommandSpec {
+                id: CommandId::ClientUnpause,
+                name: "unpause",
+                arity: 2,
+                summary: "Ends CLIENT PAUSE",
+                complexity: "O(C) in the waiting connections",
+                reply: "OK",
+                flags: SLOW_CONNECTION.flags.and(Flags::ADMIN),
+                categories: SLOW_CONNECTION.categories.and(Categories::ADMIN).and(Categories::DANGEROUS),
                 ..SLOW_CONNECTION
             },
         ],

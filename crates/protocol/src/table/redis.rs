@@ -1,18 +1,11 @@
-//! Rows of Redis's commands on keys, transactions and the server, and of its scripts, which are refused.
+//! Rows of Redis's commands on keys and transactions, and of its scripts, which are refused.
 
-use super::row::{ALWAYS, BASE, HELP, any, many, one};
+use super::row::{ALWAYS, BASE, HELP, many, one};
 use super::words::valued;
 use super::{
     Argument, Categories, CommandId, CommandSpec, Flags, Group, Keys, Number, Opt, ValueKind, WordKind,
 };
 use crate::ErrorCode;
-
-const SERVER: CommandSpec = CommandSpec {
-    flags: ALWAYS.and(Flags::ADMIN),
-    categories: Categories::ADMIN.and(Categories::SLOW).and(Categories::DANGEROUS),
-    group: Group::Server,
-    ..BASE
-};
 
 const KEY_READ: CommandSpec = CommandSpec {
     flags: Flags::READONLY.and(Flags::FAST),
@@ -30,6 +23,16 @@ const KEY_DELETE: CommandSpec = CommandSpec {
     arguments: &[many("queue", WordKind::Key)],
     reply: "how many there were",
     errors: &[ErrorCode::MisConf],
+    ..BASE
+};
+
+const OBJECT: CommandSpec = CommandSpec {
+    arity: 3,
+    flags: Flags::READONLY,
+    categories: Categories::KEYSPACE.and(Categories::READ).and(Categories::SLOW),
+    keys: Keys::One(2),
+    group: Group::Generic,
+    arguments: &[one("key", WordKind::Key)],
     ..BASE
 };
 
@@ -55,50 +58,6 @@ const SCRIPT: CommandSpec = CommandSpec {
 };
 
 pub(super) const COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        id: CommandId::Info,
-        name: "info",
-        arity: -1,
-        flags: Flags::LOADING.and(Flags::STALE),
-        categories: Categories::SLOW.and(Categories::DANGEROUS),
-        summary: "Shows the state of the server",
-        arguments: &[any("section", WordKind::String)],
-        reply: "lines of `field:value` in sections",
-        ..SERVER
-    },
-    CommandSpec {
-        id: CommandId::Config,
-        name: "config",
-        arity: -2,
-        flags: Flags::NONE,
-        categories: Categories::SLOW,
-        summary: "Settings of the server",
-        complexity: "Depends on subcommand",
-        subcommands: &[
-            CommandSpec {
-                id: CommandId::ConfigGet,
-                name: "get",
-                arity: -3,
-                summary: "Shows settings",
-                complexity: "O(N) in the settings and globs",
-                arguments: &[many("parameter", WordKind::Pattern)],
-                reply: "a map of setting to value",
-                ..SERVER
-            },
-            HELP,
-            CommandSpec {
-                id: CommandId::ConfigSet,
-                name: "set",
-                arity: -4,
-                summary: "Changes settings while the server runs",
-                complexity: "O(N) in the settings",
-                arguments: &[many("parameter value", WordKind::String)],
-                reply: "OK",
-                ..SERVER
-            },
-        ],
-        ..SERVER
-    },
     CommandSpec {
         id: CommandId::Type,
         name: "type",
@@ -168,6 +127,77 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         ..KEY_READ
     },
     CommandSpec {
+        id: CommandId::Keys,
+        name: "keys",
+        arity: 2,
+        flags: Flags::READONLY,
+        categories: Categories::KEYSPACE
+            .and(Categories::READ)
+            .and(Categories::SLOW)
+            .and(Categories::DANGEROUS),
+        summary: "Lists the queues whose name matches the glob",
+        complexity: "O(Q) in the queues; SCAN does it in steps",
+        arguments: &[one("pattern", WordKind::Pattern)],
+        reply: "an array of names",
+        ..KEY_READ
+    },
+    CommandSpec {
+        id: CommandId::Randomkey,
+        name: "randomkey",
+        arity: 1,
+        flags: Flags::READONLY,
+        categories: Categories::KEYSPACE.and(Categories::READ).and(Categories::SLOW),
+        summary: "Shows the name of some queue",
+        reply: "a name, or nil when there are no queues",
+        ..KEY_READ
+    },
+    CommandSpec {
+        id: CommandId::Object,
+        name: "object",
+        arity: -2,
+        flags: Flags::NONE,
+        categories: Categories::SLOW,
+        summary: "How a queue is kept",
+        complexity: "Depends on subcommand",
+        subcommands: &[
+            CommandSpec {
+                id: CommandId::ObjectEncoding,
+                name: "encoding",
+                summary: "Shows how a queue is kept in memory",
+                reply: "a word, or nil for a missing queue",
+                ..OBJECT
+            },
+            CommandSpec {
+                id: CommandId::ObjectFreq,
+                name: "freq",
+                summary: "Refused: nothing is evicted, so nothing counts accesses",
+                reply: "an error, or nil for a missing queue",
+                ..OBJECT
+            },
+            CommandSpec {
+                categories: HELP.categories.and(Categories::KEYSPACE),
+                group: Group::Generic,
+                ..HELP
+            },
+            CommandSpec {
+                id: CommandId::ObjectIdletime,
+                name: "idletime",
+                summary: "Shows for how long nothing happened to a queue",
+                reply: "seconds, or nil for a missing queue",
+                ..OBJECT
+            },
+            CommandSpec {
+                id: CommandId::ObjectRefcount,
+                name: "refcount",
+                summary: "Shows 1: queues are not shared",
+                reply: "1, or nil for a missing queue",
+                ..OBJECT
+            },
+        ],
+        group: Group::Generic,
+        ..BASE
+    },
+    CommandSpec {
         id: CommandId::Multi,
         name: "multi",
         arity: 1,
@@ -197,24 +227,36 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         ..TRANSACTION
     },
     CommandSpec {
-        id: CommandId::Time,
-        name: "time",
-        arity: 1,
-        flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
-        categories: Categories::FAST,
-        summary: "Shows the server's clock",
-        reply: "seconds and microseconds since 1970",
-        ..SERVER
+        id: CommandId::Watch,
+        name: "watch",
+        arity: -2,
+        flags: TRANSACTION.flags.and(Flags::NO_MULTI),
+        keys: Keys::From(1),
+        summary: "Lets the next EXEC do nothing if one of these queues changes before it, by a timer too",
+        complexity: "O(Q) for Q queues",
+        arguments: &[many("queue", WordKind::Key)],
+        reply: "OK",
+        ..TRANSACTION
     },
     CommandSpec {
-        id: CommandId::Shutdown,
-        name: "shutdown",
-        arity: -1,
-        flags: SERVER.flags.and(Flags::NO_MULTI),
-        summary: "Answers what it has, syncs the log and ends the server",
-        arguments: &[any("modifier", WordKind::String)],
-        reply: "none: the connection closes",
-        ..SERVER
+        id: CommandId::Unwatch,
+        name: "unwatch",
+        arity: 1,
+        summary: "Forgets what WATCH was told",
+        reply: "OK",
+        ..TRANSACTION
+    },
+    CommandSpec {
+        id: CommandId::Wait,
+        name: "wait",
+        arity: 3,
+        flags: Flags::NOSCRIPT,
+        categories: Categories::SLOW.and(Categories::CONNECTION),
+        group: Group::Generic,
+        summary: "Counts the replicas that have all that this connection wrote: there are none",
+        arguments: &[one("numreplicas", WordKind::Integer), one("timeout", WordKind::Integer)],
+        reply: "0, after the timeout when more are asked for",
+        ..BASE
     },
     CommandSpec {
         id: CommandId::Waitaof,

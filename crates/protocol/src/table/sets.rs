@@ -71,6 +71,8 @@ word_set! {
         NO_MULTI = 10, "no_multi";
         /// Its keys are not at fixed places.
         MOVABLEKEYS = 11, "movablekeys";
+        /// It publishes or subscribes.
+        PUBSUB = 12, "pubsub";
     }
 }
 
@@ -107,5 +109,7 @@ word_set! {
         CLAIM = 13, "@claim";
         /// What operators need.
         OPERATE = 14, "@operate";
+        /// Publishes and subscribes.
+        PUBSUB = 15, "@pubsub";
     }
 }

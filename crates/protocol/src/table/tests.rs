@@ -101,7 +101,8 @@ fn the_arity_is_what_the_arguments_say() {
                 Argument::Options => open = true,
                 Argument::WordOrOptions { .. } => (least, open) = (least + 1, true),
                 Argument::Word { name, times, .. } => {
-                    let words = name.split(' ').count() as i32;
+                    // `ON | OFF` is one word, `parameter value` are two.
+                    let words = if name.contains('|') { 1 } else { name.split(' ').count() as i32 };
                     match times {
                         Times::One => least += words,
                         Times::Many => (least, open) = (least + words, true),
