@@ -9,6 +9,8 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::mailbox::Mailbox;
+
 /// Every connection by its number.
 #[derive(Default)]
 pub(crate) struct Clients {
@@ -32,6 +34,8 @@ pub(crate) struct Client {
     pub(crate) since: Instant,
     /// Wakes its task.
     pub(crate) wake: Arc<Notify>,
+    /// What others have for it.
+    pub(crate) mailbox: Mailbox,
     /// What it says about itself.
     pub(crate) names: Mutex<Names>,
     /// When it was last heard, in milliseconds after `since`.
@@ -75,12 +79,14 @@ impl Clients {
         }
         self.connected.fetch_add(1, Ordering::Relaxed);
         let id = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
+        let wake = Arc::new(Notify::new());
         let client = Arc::new(Client {
             id,
             peer,
             local,
             since: Instant::now(),
-            wake: Arc::new(Notify::new()),
+            mailbox: Mailbox::new(Arc::clone(&wake)),
+            wake,
             names: Mutex::default(),
             heard_ms: AtomicU64::new(0),
             command: AtomicUsize::new(usize::MAX),

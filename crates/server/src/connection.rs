@@ -18,7 +18,7 @@ use crate::claims;
 use crate::clients::Client;
 use crate::commands::{self, WaitOver, poll_pending};
 use crate::lifecycle::Phase;
-use crate::limits::{BUFFER_KEPT_BYTES, READ_AHEAD_BYTES, READ_BYTES};
+use crate::limits::{BUFFER_KEPT_BYTES, OUTPUT_PAUSE_BYTES, READ_AHEAD_BYTES, READ_BYTES};
 use crate::outbox::Outbox;
 use crate::server::Server;
 use crate::session::{Pending, Session};
@@ -94,6 +94,9 @@ impl Connection {
             }
             let progress = self.turn(phase);
             self.give_up_waiting(phase);
+            if !self.take_mail() {
+                return Ok(());
+            }
             let blocked = self.write(writer)?;
             if self.outbox.unsent_bytes() > self.server.config.output_bytes_max {
                 tracing::warn!(client = self.session.client.id, "output limit reached, disconnected");
@@ -112,6 +115,10 @@ impl Connection {
                 _ => {}
             }
             if self.must_look_again(progress) {
+                continue;
+            }
+            if !blocked && self.can_take_mail() {
+                tokio::task::yield_now().await;
                 continue;
             }
             match self.wait(reader, writer, blocked, progress).await {
@@ -183,6 +190,30 @@ impl Connection {
             self.outbox.reply(self.session.proto).error(ErrorCode::MisConf, &text);
             self.session.closing = true;
         }
+    }
+
+    /// Writes behind the replies what others have for this client; false when it has to go.
+    fn take_mail(&mut self) -> bool {
+        let client = &self.session.client;
+        if !client.mailbox.is_signalled() {
+            return true;
+        }
+        let taken = match self.session.closing {
+            // After the last reply there is nothing more to say, but it can still be told to go at once.
+            true => client.mailbox.check_open(),
+            false => client.mailbox.deliver(&mut self.outbox, self.session.proto),
+        };
+        if let Err(why) = taken {
+            tracing::info!(client = client.id, ?why, "disconnected");
+        }
+        taken.is_ok()
+    }
+
+    /// Whether there is more for this client than went out at once, and room for it now.
+    fn can_take_mail(&self) -> bool {
+        !self.session.closing
+            && self.session.client.mailbox.is_signalled()
+            && self.outbox.unsent_bytes() < OUTPUT_PAUSE_BYTES
     }
 
     /// Writes what may go out; true when the socket takes no more.

@@ -20,6 +20,8 @@ mod lane;
 mod lifecycle;
 pub mod limits;
 mod listener;
+#[cfg_attr(not(test), expect(dead_code, reason = "channels and MONITOR post to it next"))]
+mod mailbox;
 mod outbox;
 mod reclaim;
 mod recovery;

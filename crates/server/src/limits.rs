@@ -60,6 +60,25 @@ pub const CLIENT_NAME_BYTES_MAX: usize = 255;
 /// Remembered receipts of BOUND claims beyond which the finished ones are looked for and forgotten.
 pub const BOUND_SWEEP: usize = 1_024;
 
+/// Bytes of messages that a client may leave unread before its connection ends: Redis's default for subscribers.
+pub const MAIL_BYTES_MAX: usize = 32 << 20;
+
+/// The same, when it does so for longer than [`MAIL_SOFT_TIME`].
+pub const MAIL_SOFT_BYTES_MAX: usize = 8 << 20;
+
+/// For how long a client may be above [`MAIL_SOFT_BYTES_MAX`].
+pub const MAIL_SOFT_TIME: Duration = Duration::from_secs(60);
+
+/// Bytes of messages beyond which those that may get lost do.
+pub const MAIL_LOSSY_BYTES_MAX: usize = 4 << 20;
+
+/// What a message costs beside its bytes, so that empty ones are bounded, too.
+pub const MAIL_OVERHEAD_BYTES: usize = 64;
+
+/// Room for so many messages is kept when there are none.
+pub const MAIL_KEPT: usize = 64;
+
+const _: () = assert!(MAIL_LOSSY_BYTES_MAX <= MAIL_SOFT_BYTES_MAX && MAIL_SOFT_BYTES_MAX <= MAIL_BYTES_MAX);
 const _: () =
     assert!(OUTPUT_PAUSE_BYTES <= OUTPUT_BYTES_MAX_MIN, "a client is paused before it is disconnected");
 const _: () = assert!(READ_BYTES <= READ_AHEAD_BYTES);

@@ -63,6 +63,9 @@ impl<'t, 'a> Turn<'t, 'a> {
             if self.session.pending.is_some() {
                 return Progress::Pending;
             }
+            if self.session.client.mailbox.is_signalled() && !self.take_mail() {
+                return Progress::Closing;
+            }
             if self.outbox.unsent_bytes() >= OUTPUT_PAUSE_BYTES || self.outbox.barriers() >= BARRIERS_MAX {
                 return Progress::Full;
             }
@@ -86,6 +89,12 @@ impl<'t, 'a> Turn<'t, 'a> {
                 decoder.set_authenticated(true);
             }
         }
+    }
+
+    /// Writes what others have for this client; false when it has to go.
+    #[cold]
+    fn take_mail(&mut self) -> bool {
+        self.session.client.mailbox.deliver(self.outbox, self.session.proto).is_ok()
     }
 
     /// Runs or queues a request.
