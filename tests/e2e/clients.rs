@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use stanchion_tests::{Server, venv_python};
+use stanchion_tests::{Identity, Server, client_program, converse, venv_python};
 
 #[test]
 fn redis_cli_pushes_claims_and_acks() {
@@ -50,16 +50,29 @@ fn redis_cli_reads_commands_from_its_input() {
 }
 
 #[test]
-fn redis_py_works_as_it_comes() {
-    let server = Server::start();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/redis_py.py");
-    let port = server.address().port().to_string();
-    let output =
-        Command::new(venv_python()).args([script, &port]).stdin(Stdio::null()).output().expect("python");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n");
-    server.check("> QLEN py ALL => 0");
+fn redis_py_on_resp2() {
+    converse(python("redis_py.py").arg("2"), &Identity { library: "redis-py", resp: 2 });
+}
+
+#[test]
+fn redis_py_on_resp3() {
+    converse(python("redis_py.py").arg("3"), &Identity { library: "redis-py", resp: 3 });
+}
+
+#[test]
+fn redis_py_asyncio_on_resp2() {
+    converse(python("redis_py_asyncio.py").arg("2"), &Identity { library: "redis-py", resp: 2 });
+}
+
+#[test]
+fn redis_py_asyncio_on_resp3() {
+    converse(python("redis_py_asyncio.py").arg("3"), &Identity { library: "redis-py", resp: 3 });
+}
+
+fn python(program: &str) -> Command {
+    let mut command = Command::new(venv_python());
+    command.arg(client_program(program));
+    command
 }
 
 fn cli(server: &Server, words: &[&str]) -> String {

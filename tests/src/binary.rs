@@ -26,6 +26,11 @@ pub fn venv_python() -> PathBuf {
     path
 }
 
+/// A program in `tests/clients`.
+pub fn client_program(name: &str) -> PathBuf {
+    workspace().join("tests/clients").join(name)
+}
+
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests' crate is in the workspace")
 }

@@ -6,6 +6,7 @@
 
 mod binary;
 mod connection;
+mod conversation;
 mod pattern;
 mod process;
 mod random;
@@ -13,8 +14,9 @@ mod script;
 mod server;
 mod value;
 
-pub use binary::{binary, venv_python};
+pub use binary::{binary, client_program, venv_python};
 pub use connection::Connection;
+pub use conversation::{Identity, converse};
 pub use process::{Process, cpu_ticks, snapshot};
 pub use random::Random;
 pub use script::Session;

@@ -1,6 +1,6 @@
 //! A child process whose lines can be waited for, that is never left behind.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,7 @@ pub struct Process {
     status: Option<ExitStatus>,
     lines: Arc<Lines>,
     readers: Vec<JoinHandle<()>>,
+    lines_read: usize,
 }
 
 #[derive(Default)]
@@ -37,13 +38,22 @@ const PIPES: usize = 2;
 impl Process {
     /// Starts a command; both of its outputs are collected together.
     pub fn start(command: &mut Command) -> Process {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Process::spawn(command.stdin(Stdio::null()))
+    }
+
+    /// The same for a program that is told things while it runs, with `write_line`.
+    pub fn start_with_input(command: &mut Command) -> Process {
+        Process::spawn(command.stdin(Stdio::piped()))
+    }
+
+    fn spawn(command: &mut Command) -> Process {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         let lines = Arc::new(Lines::default());
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
         let readers = vec![collect(stdout, Arc::clone(&lines)), collect(stderr, Arc::clone(&lines))];
-        Process { child, status: None, lines, readers }
+        Process { child, status: None, lines, readers, lines_read: 0 }
     }
 
     /// The process's id.
@@ -67,6 +77,31 @@ impl Process {
             }
             state = self.lines.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// The line after those that this has returned before; nil when the process has said its last one.
+    #[track_caller]
+    pub fn next_line(&mut self) -> Option<String> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.lines.lock();
+        loop {
+            if let Some(line) = state.lines.get(self.lines_read) {
+                self.lines_read += 1;
+                return Some(line.clone());
+            }
+            if state.pipes_closed == PIPES {
+                return None;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "the process says nothing more; it said:\n{}", state.lines.join("\n"));
+            state = self.lines.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Writes a line to a process that was started with input.
+    pub fn write_line(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("the process was started with input");
+        writeln!(input, "{line}").expect("the process reads its input");
     }
 
     /// What the process has said so far.

@@ -1,0 +1,108 @@
+//! The conversation that a program in any language has with a server through its own library.
+//!
+//! The program gets a host and a port and says what it has done, a line each, with the same names in every language:
+//!
+//! | it prints | meaning |
+//! |---|---|
+//! | `ok push` | the step is done and every reply was as expected; the steps come in the order of `STEPS` |
+//! | `please push jobs` | it blocks in a claim on that queue next: push a job when it does |
+//! | `please restart` | start the server anew on its data and port, then write a line to standard input |
+//!
+//! What it pushed and acked in the end is checked over a connection of our own, so that a program that does nothing
+//! and says `ok` does not pass.
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::{Options, Process, Server};
+
+/// What every program does, in this order.
+const STEPS: &[&str] =
+    &["connect", "handshake", "push", "pipeline", "transaction", "claim", "ack", "errors", "reconnect"];
+
+/// The name that every program gives its connection, in its library's way.
+const NAME: &str = "conversation";
+
+/// How a library introduces itself.
+pub struct Identity {
+    /// What it says with CLIENT SETINFO; empty when it says nothing.
+    pub library: &'static str,
+    /// The version of RESP that it speaks.
+    pub resp: u8,
+}
+
+/// Has the conversation with a program, and checks what it has left behind.
+#[track_caller]
+pub fn converse(command: &mut Command, identity: &Identity) {
+    let host = own_address().to_string();
+    let options = Options::new().arguments(&["--bind", &host]);
+    let mut server = options.start();
+    let port = server.address().port().to_string();
+    let options = options.arguments(&["--port", &port]);
+
+    let mut program = Process::start_with_input(command.args([&host, &port]));
+    let mut done = Vec::new();
+    while let Some(line) = program.next_line() {
+        match line.split_once(' ').unwrap_or_default() {
+            ("ok", step) => {
+                done.push(step.to_owned());
+                if step == "handshake" {
+                    check_identity(&server, identity);
+                }
+            }
+            ("please", "restart") => {
+                // These two count what changed nothing, and so are not in the log.
+                server.check("> QSTATS jobs => {duplicates: 1, stale-acks: 103, ...}");
+                server.terminate();
+                assert!(server.wait().success(), "the server ended badly: {}", server.output());
+                server = options.start();
+                program.write_line("restarted");
+            }
+            ("please", request) => {
+                let queue = request.strip_prefix("push ").unwrap_or_else(|| panic!("cannot {request}"));
+                server.check(&format!("~ 1 blocked\n> QPUSH {queue} woken"));
+            }
+            // What a library or its runtime says besides.
+            _ => {}
+        }
+    }
+    let status = program.wait();
+    assert!(status.success(), "the program ended with {status}:\n{}", program.output());
+    assert_eq!(done, STEPS, "the steps of the conversation, by a program that said:\n{}", program.output());
+    check_state(&server);
+}
+
+/// An address of this host that no other test uses. A port that is let go for a restart could otherwise be taken by
+/// anybody who asks for a free one meanwhile.
+fn own_address() -> Ipv4Addr {
+    static USED: AtomicU8 = AtomicU8::new(0);
+    let nth = USED.fetch_add(1, Ordering::Relaxed) % 64;
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 + nth, high, low)
+}
+
+fn check_identity(server: &Server, identity: &Identity) {
+    let list = server.connect().call(&["CLIENT", "LIST"]).text();
+    let name = format!(" name={NAME} ");
+    let lines: Vec<&str> = list.lines().filter(|line| line.contains(&name)).collect();
+    assert!(!lines.is_empty(), "no connection has the name `{NAME}`:\n{list}");
+    let Identity { library, resp } = identity;
+    for line in lines {
+        assert!(line.contains(&format!(" lib-name={library}")), "not the library `{library}`: {line}");
+        assert!(line.contains(&format!(" resp={resp}")), "not RESP{resp}: {line}");
+    }
+}
+
+/// Everything but one job is acked, each as often as the steps say.
+fn check_state(server: &Server) {
+    server.check(
+        r#"
+        > QLEN jobs ALL => 0
+        > QSTATS jobs => {pushed: 104, claims: 104, acked: 104, ...}
+        > QSTATS other => {pushed: 1, claims: 2, nacked: 1, acked: 1, ...}
+        > QLIST => ({queue: jobs, ...}, {queue: other, ...}, {queue: binary, ...})
+        > QCLAIM binary => [[binary, *, "\x00\r\n\xff", 1]]
+        "#,
+    );
+}
