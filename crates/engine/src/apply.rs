@@ -10,6 +10,7 @@ use stanchion_protocol::command::Until;
 use crate::event::{Event, Gone};
 use crate::heap::Moment;
 use crate::job::{Job, Stand};
+use crate::notes::JobEvent;
 use crate::queue::{At, Queue, rate_us};
 use crate::slab::NONE;
 use crate::terms::{JobSnapshot, KeyTerms, Spot, Terms};
@@ -58,7 +59,7 @@ impl Queue {
                 self.pause(push_until, claim_until);
                 (self.rate_at, self.idle_since, self.totals) = (rate_at, idle_since, totals);
                 self.own = crate::SettingsPatch::default();
-                self.settings = Settings::resolve(&self.own, &self.file);
+                self.resolve_settings();
             }
             Event::QueueGone => unreachable!("the shard forgets queues"),
             _ => unreachable!("events of a job were handled above"),
@@ -94,6 +95,7 @@ impl Queue {
         let ix = self.admit(at.base, new_job(id, group, at.now, terms));
         self.take_terms(at, ix, terms);
         self.enter_waiting(ix, terms.delayed);
+        self.note(ix, JobEvent::Pushed);
         ix
     }
 
@@ -115,6 +117,7 @@ impl Queue {
         self.take_terms(at, ix, terms);
         self.enter_waiting(ix, terms.delayed);
         self.leave_idle_turn(self.jobs[ix].group);
+        self.note(ix, JobEvent::Replaced);
     }
 
     /// A job whose older records were reclaimed after its replacement.
@@ -175,10 +178,12 @@ impl Queue {
         self.enter_claimed(ix, claiming.lease_until);
         self.end_turn(self.jobs[ix].group);
         self.latencies.get_or_insert_default().wait.record(waited);
+        self.note(ix, JobEvent::Claimed);
     }
 
     pub(crate) fn ack(&mut self, at: At, ix: u32) {
         self.totals.acked += 1;
+        self.note(ix, JobEvent::Acked);
         self.end_run(at, ix);
         self.leave_hold(ix, at.now, false);
         self.untag_any(ix);
@@ -202,6 +207,7 @@ impl Queue {
 
     pub(crate) fn release(&mut self, ix: u32, delayed_until: Option<u64>) {
         self.totals.released += 1;
+        self.note(ix, JobEvent::Released);
         self.leave(ix);
         let job = &mut self.jobs[ix];
         job.attempts = job.attempts.saturating_sub(1);
@@ -221,6 +227,7 @@ impl Queue {
     /// A lease ended by itself.
     pub(crate) fn lapse(&mut self, at: At, ix: u32, attempts_max: u32) {
         self.totals.lapsed += 1;
+        self.note(ix, JobEvent::Lapsed);
         if self.superseded(ix) {
             return self.gone(at, ix, Gone::Superseded);
         }
@@ -260,6 +267,7 @@ impl Queue {
 
     fn dead(&mut self, at: At, ix: u32) {
         self.totals.died += 1;
+        self.note(ix, JobEvent::Died);
         self.end_hold(ix, at.now);
         self.enter_dead(ix, at.now);
     }
@@ -267,11 +275,18 @@ impl Queue {
     // --- leaving
 
     pub(crate) fn gone(&mut self, at: At, ix: u32, why: Gone) {
-        match why {
-            Gone::Superseded => self.totals.superseded += 1,
-            Gone::Expired => self.totals.expired += 1,
-            Gone::Deleted => {}
-        }
+        let event = match why {
+            Gone::Superseded => {
+                self.totals.superseded += 1;
+                JobEvent::Superseded
+            }
+            Gone::Expired => {
+                self.totals.expired += 1;
+                JobEvent::Expired
+            }
+            Gone::Deleted => JobEvent::Deleted,
+        };
+        self.note(ix, event);
         self.leave(ix);
         self.leave_hold(ix, at.now, why != Gone::Expired);
         self.untag_any(ix);
@@ -296,6 +311,7 @@ impl Queue {
             }
         }
         self.enter_ready(ix);
+        self.note(ix, JobEvent::Requeued);
     }
 
     // --- timers: everything up to a moment
@@ -321,6 +337,7 @@ impl Queue {
 
     pub(crate) fn bury(&mut self, at: At, through: Moment) {
         while let Some((_, ix)) = self.dead.first().filter(|&(moment, _)| moment <= through) {
+            self.note(ix, JobEvent::Forgotten);
             self.leave(ix);
             self.leave_hold(ix, at.now, false);
             self.untag_any(ix);
@@ -367,7 +384,7 @@ impl Queue {
     }
 
     fn resettle(&mut self, now: u64, changed: &str) {
-        self.settings = Settings::resolve(&self.own, &self.file);
+        self.resolve_settings();
         // An empty bucket at most: the debt of a slower rate is not the new one's.
         if let Some(rate) = self.settings.rate.filter(|_| changed == "rate") {
             let (_, window_us) = rate_us(rate);
@@ -375,6 +392,15 @@ impl Queue {
         }
         while self.capped.front != NONE {
             self.bring_back(self.capped.front);
+        }
+    }
+
+    fn resolve_settings(&mut self) {
+        self.settings = Settings::resolve(&self.own, &self.file);
+        if self.settings.notify {
+            self.notes.get_or_insert_default();
+        } else {
+            self.notes = None;
         }
     }
 

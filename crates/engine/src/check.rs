@@ -164,7 +164,7 @@ impl Queue {
         Ok(())
     }
 
-    fn dump(&self) -> String {
+    pub(crate) fn dump(&self) -> String {
         let mut lines: Vec<String> = self.jobs.iter().map(|(ix, _)| self.dump_job(ix)).collect();
         for (_, hold) in self.holds.iter() {
             let group = self.groups[hold.group].name.escape_ascii();

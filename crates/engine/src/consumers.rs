@@ -6,6 +6,7 @@ use stanchion_protocol::id::Receipt;
 use crate::apply::Claiming;
 use crate::event::{Event, Gone, Part};
 use crate::job::Stand;
+use crate::notes::JobEvent;
 use crate::queue::{At, Queue, rate_us};
 use crate::slab::NONE;
 use crate::{Nacked, Now, limits};
@@ -147,6 +148,8 @@ impl Queue {
             let ready_at = at.now.saturating_add(delay_ms);
             part.add(&self.name, &Event::Nack { id, ready_at, error });
             self.nack(at, ix, ready_at, error);
+            // Not for every nack: that of a superseded job above is no retry.
+            self.note(ix, JobEvent::Retried);
             Nacked::Retry
         } else {
             part.add(&self.name, &Event::Die { id, error });

@@ -9,6 +9,7 @@
 //! from the caller, events go to a byte buffer, replies are plain data.
 
 mod apply;
+mod books;
 mod check;
 mod codec;
 mod consumers;
@@ -19,6 +20,7 @@ mod histogram;
 mod hold;
 mod job;
 pub mod limits;
+mod notes;
 mod operators;
 mod producers;
 mod queue;
@@ -37,6 +39,7 @@ mod waiters;
 #[cfg(test)]
 mod tests;
 
+pub use notes::{JobEvent, JobNote, Notes};
 pub use operators::Purge;
 pub use reply::*;
 pub use settings::{Durability, Order, Rate, Settings, SettingsError, SettingsPatch};

@@ -19,6 +19,9 @@ pub const SCAN_SLOTS_MAX: usize = 4_096;
 /// Most jobs that QPEEK with GROUP looks at outside the ready ones, which alone are kept by group.
 pub const PEEK_JOBS_MAX: usize = 100_000;
 
+/// Most job notes that wait to be taken, about 2 MB of them; more are lost.
+pub const NOTES_MAX: usize = 16_384;
+
 /// A queue that holds nothing is forgotten after so long.
 pub const QUEUE_IDLE_MS: u64 = 60 * 60 * 1_000;
 
@@ -27,4 +30,8 @@ pub const SNAPSHOT_OVERHEAD_BYTES: u64 = 128;
 
 const _: () =
     assert!(TIMER_JOBS_MAX <= SCAN_SLOTS_MAX, "a step of a scan may fire as many jobs as it looks at");
+const _: () = assert!(
+    stanchion_protocol::limits::COMMAND_JOBS_MAX as usize <= NOTES_MAX,
+    "the notes of one command have room"
+);
 const _: () = assert!(SWEEP_JOBS_MAX <= CLAIM_DROPS_MAX, "a claim may do at least one sweep step's work");

@@ -22,6 +22,7 @@ use crate::heap::Heap;
 use crate::histogram::Histogram;
 use crate::hold::Hold;
 use crate::job::{InRoot, Job, Stand};
+use crate::notes::Notes;
 use crate::root::Root;
 use crate::slab::{NONE, Slab};
 use crate::{Counts, Lsn, Settings, SettingsPatch, Totals, limits};
@@ -85,8 +86,14 @@ pub(crate) struct Queue {
     pub(crate) claim_paused_until: u64,
     /// When the rate's bucket would be full again, in microseconds.
     pub(crate) rate_at: u64,
+    /// What happened to jobs in this command; only while the `notify` setting is on.
+    pub(crate) notes: Option<Box<Notes>>,
     /// When its last event happened.
     pub(crate) idle_since: u64,
+    /// The number of its last change among those of its shard.
+    pub(crate) version: u64,
+    /// The number of the change that made it.
+    pub(crate) made_by: u64,
     /// Something happened since it was written again, so the next reclaiming must write it, after its entries.
     pub(crate) changed: bool,
 
@@ -111,6 +118,7 @@ pub(crate) struct Latencies {
 impl Queue {
     pub(crate) fn new(name: &[u8], file: SettingsPatch, now: u64) -> Queue {
         let own = SettingsPatch::default();
+        let settings = Settings::resolve(&own, &file);
         Queue {
             name: name.into(),
             hasher: foldhash::fast::FixedState::default(),
@@ -140,13 +148,16 @@ impl Queue {
             totals: Totals::default(),
             latencies: None,
             superseded_pushes: 0,
-            settings: Settings::resolve(&own, &file),
+            notes: settings.notify.then(Box::default),
+            settings,
             own,
             file,
             push_paused_until: 0,
             claim_paused_until: 0,
             rate_at: 0,
             idle_since: now,
+            version: 0,
+            made_by: 0,
             changed: false,
             waiters: 0,
             attention: false,

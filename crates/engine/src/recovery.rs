@@ -105,6 +105,10 @@ impl Shard {
             self.queues[ix].replay(at, &event)?;
         }
         if let Some(ix) = known {
+            // It happened in an earlier run, whose listeners are gone.
+            if let Some(notes) = &mut self.queues[ix].notes {
+                notes.clear();
+            }
             self.settle(ix);
         }
         Ok(())

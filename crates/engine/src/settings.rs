@@ -80,6 +80,8 @@ pub struct Settings {
     pub order: Order,
     /// When replies wait for the disk.
     pub durability: Durability,
+    /// Whether what happens to its jobs is noted.
+    pub notify: bool,
 }
 
 /// A setting's name or value that can't be used.
@@ -98,8 +100,8 @@ enum Kind {
     Rate,
     Order,
     Durability,
-    /// Only `off`: job events come with pub/sub, which this version does not have.
-    Off,
+    /// `on` or `off`.
+    Switch,
 }
 
 struct Setting {
@@ -131,7 +133,7 @@ static TABLE: [Setting; 18] = [
     setting("rate", Kind::Rate, "0"),
     setting("order", Kind::Order, "fifo"),
     setting("durability", Kind::Durability, "lane"),
-    setting("notify", Kind::Off, "off"),
+    setting("notify", Kind::Switch, "off"),
 ];
 
 /// A value as the table's kinds read it.
@@ -141,6 +143,7 @@ enum Value {
     Rate(Option<Rate>),
     Order(Order),
     Durability(Durability),
+    Switch(bool),
 }
 
 /// Some settings: those of one queue, or of a table of the configuration file.
@@ -241,6 +244,10 @@ impl Settings {
                 Value::Durability(durability) => durability,
                 other => unreachable!("durability is not {other:?}"),
             },
+            notify: match value("notify") {
+                Value::Switch(on) => on,
+                other => unreachable!("notify is not {other:?}"),
+            },
         }
     }
 }
@@ -321,8 +328,11 @@ fn read(setting: &Setting, words: &str) -> Result<Value, SettingsError> {
                 .map(|ms| Value::Durability(Durability::Interval(ms)))
                 .ok_or_else(|| fault("always, never, an interval such as 1s, or lane is wanted")),
         },
-        Kind::Off if lower == "off" => Ok(Value::Number(0)),
-        Kind::Off => Err(fault("only off is possible in this version, which has no pub/sub")),
+        Kind::Switch => match lower.as_str() {
+            "on" => Ok(Value::Switch(true)),
+            "off" => Ok(Value::Switch(false)),
+            _ => Err(fault("on or off is wanted")),
+        },
     }
 }
 
@@ -404,7 +414,7 @@ mod tests {
             ("rate", "2000/1ms", "such as 50/1s"),
             ("order", "random", "fifo or lifo"),
             ("durability", "0", "always, never"),
-            ("notify", "on", "only off"),
+            ("notify", "yes", "on or off"),
         ];
         for (name, value, expected) in cases {
             let error = SettingsPatch::default().set(name, value).unwrap_err().to_string();

@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -15,6 +14,7 @@ use stanchion_protocol::id::{COUNTER_BITS, JobId, Receipt};
 use crate::consumers::Claimer;
 use crate::event::{Event, Part};
 use crate::heap::Heap;
+use crate::notes::Notes;
 use crate::queue::{At, Queue};
 use crate::slab::{NONE, Slab};
 use crate::waiters::{Waiters, wanted};
@@ -60,28 +60,34 @@ pub struct Shard {
     count: u16,
     boot: u32,
     pub(crate) file: FileSettings,
-    hasher: foldhash::fast::FixedState,
+    pub(crate) hasher: foldhash::fast::FixedState,
     pub(crate) queues: Slab<Queue>,
-    names: HashTable<u32>,
+    pub(crate) names: HashTable<u32>,
     /// The queue that was found last: commands come in runs.
-    found: Cell<u32>,
+    pub(crate) found: Cell<u32>,
     /// A lower bound of the lsn of this hold's records.
-    base: Lsn,
+    pub(crate) base: Lsn,
     /// Ids issued in this run.
     issued: u64,
     pub(crate) last_now: u64,
     pub(crate) last_id: u64,
+    /// Changes of any queue in this run, as the versions of queues number them.
+    pub(crate) changes: u64,
+    /// The number of the last change that deleted a queue.
+    pub(crate) newest_deletion: u64,
+    /// What happened to jobs since somebody took the notes.
+    pub(crate) notes: Notes,
     /// Queues by their next deadline.
-    deadlines: Heap,
-    waiters: Waiters,
+    pub(crate) deadlines: Heap,
+    pub(crate) waiters: Waiters,
     /// Queues that may have something for their waiters.
-    attention: VecDeque<u32>,
+    pub(crate) attention: VecDeque<u32>,
     /// Queues with ready jobs, in turn, for claims over several.
-    turn: VecDeque<u32>,
+    pub(crate) turn: VecDeque<u32>,
     /// Queues with superseded jobs to drop.
-    stale: VecDeque<u32>,
+    pub(crate) stale: VecDeque<u32>,
     /// Deleted queues whose memory is freed in bounded steps.
-    doomed: Vec<Queue>,
+    pub(crate) doomed: Vec<Queue>,
     /// Where reclaiming goes on.
     pub(crate) reclaim_at: u32,
 }
@@ -103,6 +109,9 @@ impl Shard {
             issued: 0,
             last_now: 0,
             last_id: 0,
+            changes: 0,
+            newest_deletion: 0,
+            notes: Notes::default(),
             deadlines: Heap::default(),
             waiters: Waiters::default(),
             attention: VecDeque::new(),
@@ -356,7 +365,7 @@ impl Shard {
     }
 
     /// Nobody can be served from this queue until it changes again.
-    fn neglect(&mut self, ix: u32) {
+    pub(crate) fn neglect(&mut self, ix: u32) {
         if std::mem::take(&mut self.queues[ix].attention) {
             self.attention.retain(|&other| other != ix);
         }
@@ -373,7 +382,7 @@ impl Shard {
         let mut part = Part::new(log, at.now);
         self.queues[ix].decide_due(at, &mut part);
         if !part.is_empty() {
-            self.queues[ix].touch(at.now);
+            self.changed(at, ix);
         }
         if self.queues[ix].end_at().is_some_and(|end| end <= at.now) {
             part.add(&self.queues[ix].name, &Event::QueueGone);
@@ -425,6 +434,25 @@ impl Shard {
         }
     }
 
+    // --- for those who watch and listen
+
+    /// A number that differs whenever anything about the queue has changed in between, its making and deletion
+    /// included. Only of a queue that is missing it may differ though nothing has: all of them have the number
+    /// of the newest deletion. It is of this run: nothing of it is logged.
+    pub fn version(&self, queue: &[u8]) -> u64 {
+        self.find(queue).map_or(self.newest_deletion, |ix| self.queues[ix].version)
+    }
+
+    /// Whether something happened to jobs of queues whose `notify` setting is on.
+    pub fn has_notes(&self) -> bool {
+        !self.notes.is_empty()
+    }
+
+    /// Moves what was noted, in order, behind what is in `into`; free of copies when that is empty.
+    pub fn take_notes(&mut self, into: &mut Notes) {
+        into.take_from(&mut self.notes);
+    }
+
     // --- books
 
     /// The newest id issued, in this run or an earlier one.
@@ -432,110 +460,6 @@ impl Shard {
         let ids = Ids { boot: self.boot, index: self.index, count: self.count };
         let issued = if self.issued == 0 { 0 } else { ids.nth(self.issued) };
         JobId(self.last_id.max(issued))
-    }
-
-    pub(crate) fn at(&mut self, now: Now) -> At {
-        self.last_now = self.last_now.max(now.ms);
-        At { base: self.base, now: self.last_now }
-    }
-
-    pub(crate) fn find(&self, queue: &[u8]) -> Option<u32> {
-        let is_it = |&ix: &u32| self.queues.get(ix).is_some_and(|found| *found.name == *queue);
-        let ix = Some(self.found.get())
-            .filter(is_it)
-            .or_else(|| self.names.find(self.hasher.hash_one(queue), is_it).copied())?;
-        self.found.set(ix);
-        Some(ix)
-    }
-
-    pub(crate) fn find_or_make(&mut self, queue: &[u8], now: u64) -> u32 {
-        match self.find(queue) {
-            Some(ix) => ix,
-            None => self.adopt(Queue::new(queue, (self.file)(queue), now)),
-        }
-    }
-
-    fn adopt(&mut self, mut queue: Queue) -> u32 {
-        queue.waiters = self.waiters.count(&queue.name) as u32;
-        let hash = self.hasher.hash_one(&*queue.name);
-        let ix = self.queues.insert(self.base, queue);
-        let (queues, hasher) = (&self.queues, &self.hasher);
-        self.names.insert_unique(hash, ix, |&ix| hasher.hash_one(&*queues[ix].name));
-        ix
-    }
-
-    /// A queue is gone at once; its memory is freed in the background.
-    pub(crate) fn remove_queue(&mut self, ix: u32) {
-        let hash = self.hasher.hash_one(&*self.queues[ix].name);
-        let entry = self.names.find_entry(hash, |&other| other == ix);
-        entry.expect("a queue is found by its name").remove();
-        self.neglect(ix);
-        let queue = &self.queues[ix];
-        if queue.in_turn {
-            self.turn.retain(|&other| other != ix);
-        }
-        if queue.in_stale {
-            self.stale.retain(|&other| other != ix);
-        }
-        if queue.deadline != NONE {
-            let (place, queues) = (self.queues[ix].deadline, &mut self.queues);
-            self.deadlines.remove(place, |ix, place| queues[ix].deadline = place);
-        }
-        self.doomed.push(self.queues.remove(ix));
-    }
-
-    /// After a command: the books follow what changed.
-    pub(crate) fn after(&mut self, at: At, ix: u32, part: Part<'_>) {
-        if !part.is_empty() {
-            drop(part);
-            self.queues[ix].touch(at.now);
-            self.notice(ix);
-        }
-        self.settle(ix);
-    }
-
-    /// The queue's waiters may have something.
-    fn notice(&mut self, ix: u32) {
-        let queue = &mut self.queues[ix];
-        let awaited = queue.waiters > 0 || self.waiters.has_matching();
-        if awaited && !std::mem::replace(&mut queue.attention, true) {
-            self.attention.push_back(ix);
-        }
-    }
-
-    pub(crate) fn settle(&mut self, ix: u32) {
-        let queue = &mut self.queues[ix];
-        if queue.counts[0] > 0 && !std::mem::replace(&mut queue.in_turn, true) {
-            self.turn.push_back(ix);
-        }
-        if !queue.stale_roots.is_empty() && !std::mem::replace(&mut queue.in_stale, true) {
-            self.stale.push_back(ix);
-        }
-        self.book_deadline(ix);
-    }
-
-    pub(crate) fn book_deadline(&mut self, ix: u32) {
-        let queue = &self.queues[ix];
-        let awaited = queue.waiters > 0 || self.waiters.has_matching();
-        let (place, name_order) = (queue.deadline, u64::from(ix));
-        let deadline = match (queue.next_deadline(self.last_now, awaited), queue.end_at()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        let queues = &mut self.queues;
-        let mut moved = |ix: u32, place: u32| queues[ix].deadline = place;
-        match (place, deadline) {
-            (NONE, None) => {}
-            (NONE, Some(at)) => self.deadlines.insert((at, name_order), ix, moved),
-            (place, Some(at)) if self.deadlines.at(place).0 != at => {
-                self.deadlines.reschedule(place, (at, name_order), moved);
-            }
-            (_, Some(_)) => {}
-            (place, None) => {
-                self.deadlines.remove(place, &mut moved);
-                self.queues[ix].deadline = NONE;
-            }
-        }
     }
 }
 

@@ -12,3 +12,4 @@ mod rig;
 mod script;
 mod scripts;
 mod show;
+mod watched;

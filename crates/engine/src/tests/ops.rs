@@ -25,7 +25,7 @@ const WORKER: &[u8] = b"w1";
 const ERRORS: [&[u8]; 2] = [b"boom", b"bang"];
 
 /// Settings and values that random runs change at any time.
-const SETTINGS: [(&[u8], &[u8]); 26] = [
+const SETTINGS: [(&[u8], &[u8]); 28] = [
     (b"lease", b"50"),
     (b"lease", b"1h"),
     (b"attempts", b"0"),
@@ -52,6 +52,8 @@ const SETTINGS: [(&[u8], &[u8]); 26] = [
     (b"rate", b"5/1h"),
     (b"order", b"lifo"),
     (b"order", b"fifo"),
+    (b"notify", b"on"),
+    (b"notify", b"off"),
 ];
 
 /// A job to push; the numbers choose from the tables above.
@@ -257,7 +259,8 @@ impl Run {
             waiters: 0,
         };
         run.pair.rig.dumps_wanted = true;
-        let pairs: Vec<(&[u8], &[u8])> = vec![(b"dead-max", b"2"), (b"dead-retention", b"2h")];
+        let pairs: Vec<(&[u8], &[u8])> =
+            vec![(b"dead-max", b"2"), (b"dead-retention", b"2h"), (b"notify", b"on")];
         run.command(&QueueCommand::ConfigSet { queue: QUEUES[0], pairs })?;
         Ok(run)
     }

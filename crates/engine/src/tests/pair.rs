@@ -8,7 +8,7 @@ use crate::{Now, SettingsPatch, WaitFor, WaiterId};
 
 use super::compare::compare;
 use super::model::{Model, Verdict, Waiter, must};
-use super::rig::{Answer, Handed, LEASE_GRACE_MS, Rig};
+use super::rig::{Answer, Handed, LEASE_GRACE_MS, Noted, Rig};
 
 /// What a blocked claim got.
 pub(crate) struct Served {
@@ -20,6 +20,8 @@ pub(crate) struct Served {
 pub(crate) struct Pair {
     pub(crate) rig: Rig,
     pub(crate) model: Model,
+    /// What was noted since a script asked.
+    pub(crate) heard: Vec<Noted>,
 }
 
 impl Pair {
@@ -27,7 +29,7 @@ impl Pair {
     pub(crate) fn new(now: u64) -> Pair {
         let mut model = Model::new(1);
         model.ticked_at = now;
-        Pair { rig: Rig::new(now, SettingsPatch::default()), model }
+        Pair { rig: Rig::new(now, SettingsPatch::default()), model, heard: Vec::new() }
     }
 
     /// One command.
@@ -150,7 +152,10 @@ impl Pair {
         self.fire()
     }
 
-    fn check(&self) -> Verdict {
+    fn check(&mut self) -> Verdict {
+        let noted = std::mem::take(&mut self.rig.notes);
+        self.heard.extend(noted.iter().cloned());
+        self.model.compare_notes(noted)?;
         compare(self.rig.now, &self.rig.shard, &self.model)
     }
 }

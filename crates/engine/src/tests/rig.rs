@@ -9,9 +9,13 @@ use stanchion_protocol::command::{
 };
 use stanchion_protocol::id::{JobId, Receipt};
 
-use crate::{Claimed, Lsn, Nacked, Now, Purge, Pushed, Refusal, SettingsPatch, Shard, ShardConfig, Step};
+use crate::{
+    Claimed, JobEvent, Lsn, Nacked, Notes, Now, Purge, Pushed, Refusal, SettingsPatch, Shard, ShardConfig,
+    Step,
+};
 
 use super::pair::{claim, one};
+use super::watched::Watched;
 
 /// Milliseconds that leases last after a start at least.
 pub(crate) const LEASE_GRACE_MS: u64 = 60_000;
@@ -43,6 +47,23 @@ pub(crate) struct Handed {
     pub(crate) group: Vec<u8>,
 }
 
+/// A note of what happened to a job.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Noted {
+    pub(crate) queue: Vec<u8>,
+    pub(crate) event: JobEvent,
+    pub(crate) id: JobId,
+    pub(crate) attempt: u32,
+    pub(crate) group: Vec<u8>,
+}
+
+impl Noted {
+    /// Which job.
+    pub(crate) fn job(&self) -> (&[u8], JobId) {
+        (&self.queue, self.id)
+    }
+}
+
 /// A shard, its log and its clock.
 pub(crate) struct Rig {
     pub(crate) shard: Shard,
@@ -60,6 +81,8 @@ pub(crate) struct Rig {
     pub(crate) dumps_wanted: bool,
     /// The file's settings of every queue.
     file: SettingsPatch,
+    /// What was noted since somebody looked.
+    pub(crate) notes: Vec<Noted>,
 }
 
 impl Rig {
@@ -77,6 +100,7 @@ impl Rig {
             dumps: BTreeMap::new(),
             dumps_wanted: false,
             file,
+            notes: Vec::new(),
         };
         rig.announce_boot();
         rig
@@ -90,12 +114,37 @@ impl Rig {
         self.entropy ^= self.entropy << 17;
         let now = Now { ms: self.now, entropy: self.entropy };
         let mut log = Vec::new();
+        let watched = self.dumps_wanted.then(|| Watched::new(&self.shard));
         self.shard.begin(self.next_lsn);
         let answer = work(&mut self.shard, now, &mut log);
+        if let Some(watched) = watched {
+            watched.compare(&self.shard, &log);
+        }
+        self.hear();
         if !log.is_empty() {
             self.append(log);
         }
         answer
+    }
+
+    /// Takes the notes, as a server does at the end of a hold.
+    fn hear(&mut self) {
+        assert!(
+            self.shard
+                .queues
+                .iter()
+                .all(|(_, queue)| queue.notes.as_ref().is_none_or(|notes| notes.is_empty()))
+        );
+        let mut notes = Notes::default();
+        self.shard.take_notes(&mut notes);
+        assert_eq!(notes.dropped(), 0);
+        self.notes.extend(notes.iter().map(|note| Noted {
+            queue: note.queue.to_vec(),
+            event: note.event,
+            id: note.id,
+            attempt: note.attempt,
+            group: note.group.to_vec(),
+        }));
     }
 
     fn append(&mut self, body: Vec<u8>) {

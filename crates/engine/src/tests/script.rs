@@ -116,7 +116,7 @@ impl Script {
     /// `restart` starts again from the log (its instant is when it is up again), `lapse queue receipt ...`
     /// ends BOUND leases, `del queue` is DEL, `exists queue` is EXISTS, `park waiter queue|* [group]` blocks a
     /// claim of one job, `unpark waiter` ends it, `grants` serves those that can be served, `deadline` tells
-    /// when the shard wants to be woken.
+    /// when the shard wants to be woken, `notes` what was noted since the last time: events, each with its job.
     fn verb(&mut self, words: &[Vec<u8>], passed: u64) -> Result<String, String> {
         let word = |at: usize| words.get(at).map(Vec::as_slice).ok_or("a word is missing");
         Ok(match &words[0][..] {
@@ -148,6 +148,11 @@ impl Script {
                 let each = served
                     .iter()
                     .map(|served| format!("{} {}", served.waiter.0, self.jobs(&served.jobs, false)));
+                or_nothing(each.collect::<Vec<_>>().join(", "))
+            }
+            b"notes" => {
+                let heard = std::mem::take(&mut self.pair.heard);
+                let each = heard.iter().map(|note| format!("{} {}", note.event.word(), self.id(note.id)));
                 or_nothing(each.collect::<Vec<_>>().join(", "))
             }
             b"deadline" => self.pair.rig.shard.next_deadline().map_or("none".into(), instant),

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use stanchion_protocol::command::{ClaimMany, Nack, Retry, Sources, State, Take, Until};
 use stanchion_protocol::id::{JobId, Receipt};
 
-use crate::{Nacked, Shard};
+use crate::{JobEvent, Nacked, Shard};
 
 use super::{Job, Model, Queue, Verdict, must, seen};
 use crate::tests::rig::Handed;
@@ -117,6 +117,7 @@ impl Model {
             return false;
         }
         queue.totals.acked += 1;
+        queue.note(receipt.id, JobEvent::Acked);
         queue.drop_job(receipt.id);
         queue.refresh_turns();
         true
@@ -164,6 +165,7 @@ impl Model {
             );
             job.ready_at = due;
             job.state = if due > now { State::Delayed } else { State::Ready };
+            queue.note(id, JobEvent::Retried);
             Nacked::Retry
         };
         must!(answer == expected, "QNACK answers {expected:?}, not {answer:?}");
@@ -187,6 +189,9 @@ impl Model {
                     continue;
                 }
                 queue.totals.released += 1;
+                queue.note(receipt.id, JobEvent::Released);
+                let job = queue.job_mut(receipt.id).expect("a live claim has its job");
+                job.attempts -= 1;
                 let superseded = queue.job(receipt.id).is_some_and(|job| queue.superseded(job));
                 if superseded {
                     dropped += 1;
@@ -195,7 +200,6 @@ impl Model {
                 }
                 given_back += 1;
                 let job = queue.job_mut(receipt.id).expect("a live claim has its job");
-                job.attempts -= 1;
                 job.worker = None;
                 job.state = State::Ready;
                 // No delay is back to its place.
@@ -340,6 +344,7 @@ impl Queue {
             job.lease_until = job.lease_until.min(now + settings.run_max);
         }
         self.totals.claims += 1;
+        self.note(id, JobEvent::Claimed);
         match take.group {
             Some(group) => self.turns.float(group),
             None => self.turns.took_turn(&group),
@@ -361,12 +366,14 @@ impl Queue {
     /// A nack, release, lapse or the sweep drops a superseded job.
     pub(crate) fn drop_superseded(&mut self, id: JobId) {
         self.totals.superseded += 1;
-        self.delete_job(id);
+        self.note(id, JobEvent::Superseded);
+        self.drop_at_once(id);
     }
 
     /// The lease is over.
     pub(crate) fn lapse(&mut self, now: u64, id: JobId) -> Back {
         self.totals.lapsed += 1;
+        self.note(id, JobEvent::Lapsed);
         if self.job(id).is_some_and(|job| self.superseded(job)) {
             self.drop_superseded(id);
             return Back::Superseded;

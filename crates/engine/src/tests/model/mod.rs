@@ -6,6 +6,7 @@
 //! as a drawn jitter, through [`seen`], so that its callers are the list of the engine's freedoms.
 
 mod consumers;
+mod notes;
 mod operators;
 mod producers;
 mod settings;
@@ -16,7 +17,7 @@ mod waiters;
 use stanchion_protocol::command::{QueueCommand, State, Until, Which};
 use stanchion_protocol::id::JobId;
 
-use crate::{JobView, Shard, Totals};
+use crate::{JobEvent, JobView, Shard, Totals};
 
 use super::rig::Answer;
 use settings::{Bucket, Settings};
@@ -110,6 +111,8 @@ pub(crate) struct Queue {
     pub(crate) bucket: Option<Bucket>,
     /// It has held nothing at all since some instant in this span.
     pub(crate) empty_since: Option<(u64, u64)>,
+    /// What must have been noted since the last comparison.
+    notes: Vec<notes::Expected>,
 }
 
 /// A shard, naively.
@@ -242,6 +245,7 @@ impl Queue {
             turns: Turns::default(),
             bucket: None,
             empty_since: None,
+            notes: Vec::new(),
         }
     }
 
@@ -314,6 +318,11 @@ impl Queue {
 
     /// QDEL, QPURGE: the job is gone, its key and window are free at once.
     fn delete_job(&mut self, id: JobId) {
+        self.note(id, JobEvent::Deleted);
+        self.drop_at_once(id);
+    }
+
+    fn drop_at_once(&mut self, id: JobId) {
         let job = self.drop_job(id);
         self.windows.retain(|window| window.holder != job.id);
     }
@@ -321,6 +330,7 @@ impl Queue {
     /// It stays as a dead job with its reason; the oldest dead ones make room.
     fn die(&mut self, now: u64, id: JobId) {
         self.totals.died += 1;
+        self.note(id, JobEvent::Died);
         let job = self.job_mut(id).expect("only a job that is there dies");
         job.state = State::Dead;
         job.died_at = now;
@@ -332,6 +342,7 @@ impl Queue {
             let dead = self.jobs.iter().filter(|job| job.state == State::Dead);
             let oldest =
                 dead.min_by_key(|job| (job.died_at, job.id)).expect("more dead jobs than dead-max").id;
+            self.note(oldest, JobEvent::Forgotten);
             self.drop_job(oldest);
         }
     }
@@ -357,8 +368,7 @@ impl Queue {
         let swept = |job: &&Job| self.swept(job) && seen(shard, &self.name, job.id).is_none();
         let gone: Vec<JobId> = self.jobs.iter().filter(swept).map(|job| job.id).collect();
         for id in gone {
-            self.delete_job(id);
-            self.totals.superseded += 1;
+            self.drop_superseded(id);
         }
     }
 }

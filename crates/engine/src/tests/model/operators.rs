@@ -3,7 +3,7 @@
 use stanchion_protocol::command::{Pause, Selection, State, Which};
 use stanchion_protocol::id::JobId;
 
-use crate::Shard;
+use crate::{JobEvent, Shard};
 
 use super::settings::Bucket;
 use super::{Job, Model, Queue, Verdict, must, seen};
@@ -189,6 +189,7 @@ impl Queue {
         {
             self.job_mut(id).and_then(|job| job.key.as_mut()).expect("it has a key").held = true;
         }
+        self.note(id, JobEvent::Requeued);
         true
     }
 

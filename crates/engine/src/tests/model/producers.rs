@@ -3,7 +3,7 @@
 use stanchion_protocol::command::{NewJob, Push, RootTag, State, When};
 use stanchion_protocol::id::JobId;
 
-use crate::{Pushed, Refusal};
+use crate::{JobEvent, Pushed, Refusal};
 
 use super::settings::Settings;
 use super::{Job, Key, Model, Queue, Root, Verdict, Window, must};
@@ -216,11 +216,13 @@ impl Queue {
         self.jobs.push(job);
         // Not ready before, so it has no place to keep.
         self.take_terms(now, id, new, false);
+        self.note(id, JobEvent::Pushed);
     }
 
     fn replace(&mut self, now: u64, id: JobId, new: &NewJob<'_>) {
         let was_ready = self.job(id).is_some_and(|job| job.state == State::Ready);
         self.take_terms(now, id, new, was_ready);
+        self.note(id, JobEvent::Replaced);
     }
 
     /// What a push sets on a new job, and on a holder that it replaces.

@@ -19,6 +19,7 @@ pub(crate) struct Settings {
     pub(crate) group_concurrency: u64,
     pub(crate) rate: Option<(u64, u64)>,
     pub(crate) lifo: bool,
+    pub(crate) notify: bool,
     /// Names that were set and not unset since.
     names: Vec<String>,
 }
@@ -42,6 +43,7 @@ impl Default for Settings {
             group_concurrency: 0,
             rate: None,
             lifo: false,
+            notify: false,
             names: Vec::new(),
         }
     }
@@ -81,6 +83,7 @@ impl Settings {
             "group-concurrency" => self.group_concurrency = defaults.group_concurrency,
             "rate" => self.rate = defaults.rate,
             "order" => self.lifo = defaults.lifo,
+            "notify" => self.notify = defaults.notify,
             other => panic!("the model does not know the setting {other}"),
         }
     }
@@ -108,6 +111,7 @@ impl Settings {
                 self.rate = rate;
             }
             "order" => self.lifo = value == "lifo",
+            "notify" => self.notify = value == "on",
             other => panic!("the model does not know the setting {other}"),
         }
     }

@@ -4,7 +4,7 @@
 use stanchion_protocol::command::State;
 use stanchion_protocol::id::JobId;
 
-use crate::{Now, Shard};
+use crate::{JobEvent, Now, Shard};
 
 use super::{Job, Model, Queue, Verdict, must};
 
@@ -136,13 +136,16 @@ impl Queue {
                 self.lapse(now, id);
             }
             Due::Expire => {
-                if self.job(id).is_some_and(|job| self.swept(job)) {
+                let swept = self.job(id).is_some_and(|job| self.swept(job));
+                if swept {
                     self.superseded_or_expired += 1;
                 }
                 self.totals.expired += 1;
+                self.note_either(id, JobEvent::Expired, swept.then_some(JobEvent::Superseded));
                 self.drop_job(id);
             }
             Due::Retire => {
+                self.note(id, JobEvent::Forgotten);
                 self.drop_job(id);
             }
         }

@@ -1,0 +1,132 @@
+//! The shard's books beside its queues: what finds them, whose turn comes, what is due, and who is to be told.
+//!
+//! Every command, timer and step of background work ends in [`Shard::after`] or [`Shard::remove_queue`], so
+//! that nothing can change a queue without its version, its deadline and its waiters following.
+
+use std::hash::BuildHasher;
+
+use crate::event::Part;
+use crate::queue::{At, Queue};
+use crate::slab::NONE;
+use crate::{Now, Shard};
+
+impl Shard {
+    pub(crate) fn at(&mut self, now: Now) -> At {
+        self.last_now = self.last_now.max(now.ms);
+        At { base: self.base, now: self.last_now }
+    }
+
+    pub(crate) fn find(&self, queue: &[u8]) -> Option<u32> {
+        let is_it = |&ix: &u32| self.queues.get(ix).is_some_and(|found| *found.name == *queue);
+        let ix = Some(self.found.get())
+            .filter(is_it)
+            .or_else(|| self.names.find(self.hasher.hash_one(queue), is_it).copied())?;
+        self.found.set(ix);
+        Some(ix)
+    }
+
+    pub(crate) fn find_or_make(&mut self, queue: &[u8], now: u64) -> u32 {
+        match self.find(queue) {
+            Some(ix) => ix,
+            None => self.adopt(Queue::new(queue, (self.file)(queue), now)),
+        }
+    }
+
+    pub(crate) fn adopt(&mut self, mut queue: Queue) -> u32 {
+        self.changes += 1;
+        (queue.version, queue.made_by) = (self.changes, self.changes);
+        queue.waiters = self.waiters.count(&queue.name) as u32;
+        let hash = self.hasher.hash_one(&*queue.name);
+        let ix = self.queues.insert(self.base, queue);
+        let (queues, hasher) = (&self.queues, &self.hasher);
+        self.names.insert_unique(hash, ix, |&ix| hasher.hash_one(&*queues[ix].name));
+        ix
+    }
+
+    /// A queue is gone at once; its memory is freed in the background.
+    pub(crate) fn remove_queue(&mut self, ix: u32) {
+        let hash = self.hasher.hash_one(&*self.queues[ix].name);
+        let entry = self.names.find_entry(hash, |&other| other == ix);
+        entry.expect("a queue is found by its name").remove();
+        self.changes += 1;
+        self.newest_deletion = self.changes;
+        self.neglect(ix);
+        let queue = &self.queues[ix];
+        if queue.in_turn {
+            self.turn.retain(|&other| other != ix);
+        }
+        if queue.in_stale {
+            self.stale.retain(|&other| other != ix);
+        }
+        if queue.deadline != NONE {
+            let (place, queues) = (self.queues[ix].deadline, &mut self.queues);
+            self.deadlines.remove(place, |ix, place| queues[ix].deadline = place);
+        }
+        self.doomed.push(self.queues.remove(ix));
+    }
+
+    /// After a command: the books follow what changed.
+    pub(crate) fn after(&mut self, at: At, ix: u32, part: Part<'_>) {
+        if !part.is_empty() {
+            drop(part);
+            self.changed(at, ix);
+            self.notice(ix);
+        }
+        self.settle(ix);
+    }
+
+    /// Something happened to a queue.
+    pub(crate) fn changed(&mut self, at: At, ix: u32) {
+        self.changes += 1;
+        let queue = &mut self.queues[ix];
+        queue.version = self.changes;
+        queue.touch(at.now);
+        if let Some(notes) = &mut queue.notes {
+            self.notes.take_from(notes);
+        }
+    }
+
+    /// The queue's waiters may have something.
+    pub(crate) fn notice(&mut self, ix: u32) {
+        let queue = &mut self.queues[ix];
+        let awaited = queue.waiters > 0 || self.waiters.has_matching();
+        if awaited && !std::mem::replace(&mut queue.attention, true) {
+            self.attention.push_back(ix);
+        }
+    }
+
+    pub(crate) fn settle(&mut self, ix: u32) {
+        let queue = &mut self.queues[ix];
+        if queue.counts[0] > 0 && !std::mem::replace(&mut queue.in_turn, true) {
+            self.turn.push_back(ix);
+        }
+        if !queue.stale_roots.is_empty() && !std::mem::replace(&mut queue.in_stale, true) {
+            self.stale.push_back(ix);
+        }
+        self.book_deadline(ix);
+    }
+
+    pub(crate) fn book_deadline(&mut self, ix: u32) {
+        let queue = &self.queues[ix];
+        let awaited = queue.waiters > 0 || self.waiters.has_matching();
+        let (place, name_order) = (queue.deadline, u64::from(ix));
+        let deadline = match (queue.next_deadline(self.last_now, awaited), queue.end_at()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let queues = &mut self.queues;
+        let mut moved = |ix: u32, place: u32| queues[ix].deadline = place;
+        match (place, deadline) {
+            (NONE, None) => {}
+            (NONE, Some(at)) => self.deadlines.insert((at, name_order), ix, moved),
+            (place, Some(at)) if self.deadlines.at(place).0 != at => {
+                self.deadlines.reschedule(place, (at, name_order), moved);
+            }
+            (_, Some(_)) => {}
+            (place, None) => {
+                self.deadlines.remove(place, &mut moved);
+                self.queues[ix].deadline = NONE;
+            }
+        }
+    }
+}
