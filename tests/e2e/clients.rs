@@ -69,6 +69,27 @@ fn redis_py_asyncio_on_resp3() {
     converse(python("redis_py_asyncio.py").arg("3"), &Identity { library: "redis-py", resp: 3 });
 }
 
+#[test]
+fn node_redis_on_resp2() {
+    converse(node("node_redis.js").arg("2"), &Identity { library: "node-redis", resp: 2 });
+}
+
+#[test]
+fn node_redis_on_resp3() {
+    converse(node("node_redis.js").arg("3"), &Identity { library: "node-redis", resp: 3 });
+}
+
+#[test]
+fn ioredis() {
+    converse(&mut node("ioredis.js"), &Identity { library: "ioredis", resp: 2 });
+}
+
+fn node(program: &str) -> Command {
+    let mut command = Command::new("node");
+    command.arg(client_program(program));
+    command
+}
+
 fn python(program: &str) -> Command {
     let mut command = Command::new(venv_python());
     command.arg(client_program(program));

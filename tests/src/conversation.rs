@@ -68,7 +68,11 @@ pub fn converse(command: &mut Command, identity: &Identity) {
         }
     }
     let status = program.wait();
-    assert!(status.success(), "the program ended with {status}:\n{}", program.output());
+    assert!(
+        status.success(),
+        "the program ended with {status}; if it misses a library, `cargo xtask tools` installs it:\n{}",
+        program.output()
+    );
     assert_eq!(done, STEPS, "the steps of the conversation, by a program that said:\n{}", program.output());
     check_state(&server);
 }

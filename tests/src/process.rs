@@ -48,7 +48,9 @@ impl Process {
 
     fn spawn(command: &mut Command) -> Process {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        let mut child = command.spawn().unwrap_or_else(|error| {
+            panic!("{command:?} does not start; `cargo xtask tools` installs what is missing: {error}")
+        });
         let lines = Arc::new(Lines::default());
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
@@ -101,7 +103,8 @@ impl Process {
     /// Writes a line to a process that was started with input.
     pub fn write_line(&mut self, line: &str) {
         let input = self.child.stdin.as_mut().expect("the process was started with input");
-        writeln!(input, "{line}").expect("the process reads its input");
+        // A process that has ended reads nothing more: whoever waits for what it says then learns why it ended.
+        drop(writeln!(input, "{line}"));
     }
 
     /// What the process has said so far.

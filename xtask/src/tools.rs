@@ -1,4 +1,4 @@
-//! What the tests need beside Rust: Debian packages and a virtual environment of Python.
+//! What the tests need beside Rust: Debian packages, a virtual environment of Python, and modules of Node.
 
 use std::fs;
 use std::path::Path;
@@ -7,22 +7,47 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{is_installed, output, run, run_with, say};
 
-/// A program and the Debian package that brings it.
+/// A Debian package and a command that succeeds where it is installed, whoever installed it.
 struct Tool {
+    package: &'static str,
     program: &'static str,
     arguments: &'static [&'static str],
-    package: &'static str,
 }
 
 const TOOLS: &[Tool] = &[
-    Tool { program: "redis-server", arguments: &["--version"], package: "redis-server" },
-    Tool { program: "redis-cli", arguments: &["--version"], package: "redis-tools" },
-    Tool { program: "strace", arguments: &["--version"], package: "strace" },
-    Tool { program: "python3", arguments: &["-c", "import venv, ensurepip"], package: "python3-venv" },
+    tool("redis-server", "redis-server", &["--version"]),
+    tool("redis-tools", "redis-cli", &["--version"]),
+    tool("strace", "strace", &["--version"]),
+    tool("python3-venv", "python3", &["-c", "import venv, ensurepip"]),
+    tool("nodejs", "node", &["--version"]),
+    tool("npm", "npm", &["--version"]),
+    tool("php-cli", "php", &["--version"]),
+    tool("php-redis", "php", &["-r", "exit(extension_loaded('redis') ? 0 : 1);"]),
+    tool("php-predis", "php", &["-r", "exit((include 'Predis/Autoloader.php') ? 0 : 1);"]),
+    tool("ruby-redis", "ruby", &["-e", "require 'redis'"]),
+    tool("gcc", "gcc", &["--version"]),
+    tool(
+        "libhiredis-dev",
+        "gcc",
+        &["-fsyntax-only", "-include", "hiredis/hiredis.h", "-x", "c", "/dev/null"],
+    ),
+    tool("golang-go", "go", &["version"]),
+    tool("golang-gopkg-redis.v5-dev", "test", &["-d", "/usr/share/gocode/src/gopkg.in/redis.v5"]),
+    tool(
+        "golang-github-gomodule-redigo-dev",
+        "test",
+        &["-d", "/usr/share/gocode/src/github.com/gomodule/redigo"],
+    ),
 ];
+
+const fn tool(package: &'static str, program: &'static str, arguments: &'static [&'static str]) -> Tool {
+    Tool { package, program, arguments }
+}
 
 const VENV: &str = ".venv";
 const REQUIREMENTS: &str = "tests/clients/requirements.txt";
+const NODE_PROJECT: &str = "tests/clients";
+const NODE_LOCK: &str = "tests/clients/package-lock.json";
 
 /// Installs what is missing; what can't be installed is an error that names it.
 pub(crate) fn install() -> Result<()> {
@@ -35,7 +60,8 @@ pub(crate) fn install() -> Result<()> {
         install_packages(&missing)?;
     }
     install_venv()?;
-    say("redis-server, redis-cli, strace and the Python environment are there");
+    install_node_modules()?;
+    say(&format!("{} packages, the Python environment and the Node modules are there", TOOLS.len()));
     Ok(())
 }
 
@@ -55,14 +81,28 @@ fn install_packages(packages: &[&str]) -> Result<()> {
 
 /// Makes the environment, unless it holds these very requirements already.
 fn install_venv() -> Result<()> {
-    let wanted = fs::read_to_string(REQUIREMENTS).with_context(|| format!("cannot read {REQUIREMENTS}"))?;
-    let stamp = Path::new(VENV).join("requirements.txt");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+    once(REQUIREMENTS, &Path::new(VENV).join("requirements.txt"), || {
+        run("python3", &["-m", "venv", "--clear", VENV])?;
+        let pip = format!("{VENV}/bin/pip");
+        run(&pip, &["install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS])
+    })
+}
+
+/// Installs what the lock file says, unless that is there already.
+fn install_node_modules() -> Result<()> {
+    once(NODE_LOCK, &Path::new(NODE_PROJECT).join("node_modules/.installed"), || {
+        // No module's own scripts are run: none of these needs one.
+        run("npm", &["ci", "--prefix", NODE_PROJECT, "--ignore-scripts", "--no-audit", "--no-fund"])
+    })
+}
+
+/// Installs what a file lists, unless the stamp that the last time left behind says the same.
+fn once(list: &str, stamp: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let wanted = fs::read_to_string(list).with_context(|| format!("cannot read {list}"))?;
+    if fs::read_to_string(stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    run("python3", &["-m", "venv", "--clear", VENV])?;
-    let pip = format!("{VENV}/bin/pip");
-    run(&pip, &["install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS])?;
-    // Written last: an environment that was left half made is made again.
-    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
+    install()?;
+    // Written last: what was left half installed is installed again.
+    fs::write(stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
 }
