@@ -1,8 +1,11 @@
-//! Waiting costs nothing: blocked claims and delayed jobs are woken, never polled.
+//! Waiting costs next to nothing: no processor time, for blocked claims and delayed jobs are woken, never polled;
+//! and little memory, for a connection borrows its buffers.
 
 use std::time::{Duration, Instant};
 
-use stanchion_tests::{Connection, Server, cpu_ticks};
+use stanchion_tests::{
+    Connection, Options, PATIENCE, Server, Value, allow_open_files, cpu_ticks, resident_bytes,
+};
 
 /// Clock ticks of Linux in a second.
 const TICKS_PER_SECOND: u64 = 100;
@@ -36,4 +39,47 @@ fn a_thousand_waiters_and_a_hundred_thousand_delayed_jobs_are_idle() {
     let share = ticks as f64 / (window.as_secs_f64() * TICKS_PER_SECOND as f64);
     assert!(share < 0.01, "{ticks} ticks in {window:?} are {:.2} % of a core", share * 100.0);
     server.check("> QLEN later DELAYED => 100000");
+}
+
+/// Clients that are allowed by default.
+const CLIENTS_MAX: usize = 10_000;
+/// What one that does nothing may take of the process's memory.
+const IDLE_BYTES_MAX: usize = 4 << 10;
+
+#[test]
+fn ten_thousand_idle_clients_take_little_memory_and_one_more_is_refused() {
+    allow_open_files(CLIENTS_MAX as u64 + 500);
+    // The server raises its own limit from what most systems begin with.
+    let server = Options::new().wrapper(&["prlimit", "--nofile=1024:"]).start();
+    let mut watcher = server.connect();
+    // What the allocator and the tables need at first is not what a client takes.
+    drop((0..100).map(|i| served(&server, i)).collect::<Vec<_>>());
+    wait_connected(&mut watcher, 1);
+    let before = resident_bytes(server.id());
+    let clients: Vec<Connection> = (1..CLIENTS_MAX).map(|i| served(&server, i)).collect();
+    let each = (resident_bytes(server.id()) - before) / clients.len();
+    assert!(each < IDLE_BYTES_MAX, "an idle client takes {each} bytes");
+
+    let refused = server.connect().receive_to_end().expect("the end");
+    assert_eq!(refused.escape_ascii().to_string(), "-ERR max number of clients reached\\r\\n");
+    wait_connected(&mut watcher, CLIENTS_MAX);
+    drop(clients);
+    wait_connected(&mut watcher, 1);
+    server.check("> PING => +PONG");
+}
+
+/// Waits until so many clients are connected; those that have gone are noticed a little later.
+fn wait_connected(watcher: &mut Connection, count: usize) {
+    let (wanted, started) = (format!("connected_clients:{count}\r\n"), Instant::now());
+    while !watcher.call(&["INFO", "clients"]).text().contains(&wanted) {
+        assert!(started.elapsed() < PATIENCE, "there never were {count} clients");
+    }
+}
+
+/// A client that was answered, some of them at length, before it does nothing.
+fn served(server: &Server, number: usize) -> Connection {
+    let mut connection = server.connect();
+    let word = vec![b'x'; if number.is_multiple_of(10) { 40_000 } else { 100 }];
+    assert_eq!(connection.call(&[&b"ECHO"[..], &word]), Value::Bulk(word));
+    connection
 }

@@ -17,7 +17,7 @@ mod value;
 pub use binary::{binary, client_program, venv_python};
 pub use connection::Connection;
 pub use conversation::{Identity, converse};
-pub use process::{Process, cpu_ticks, snapshot};
+pub use process::{Process, allow_open_files, cpu_ticks, resident_bytes, snapshot};
 pub use random::Random;
 pub use script::Session;
 pub use server::{Options, RedisServer, Server};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 
 use crate::PATIENCE;
 
@@ -204,6 +204,24 @@ pub fn cpu_ticks(process: u32) -> u64 {
     // The name in parentheses may hold anything; user and system time are the 12th and 13th fields after it.
     let fields: Vec<&str> = stat.rsplit(')').next().expect("a name").split_whitespace().collect();
     fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("ticks")).sum()
+}
+
+/// How much memory of a process is in the machine's memory now.
+pub fn resident_bytes(process: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line with VmRSS");
+    let kib = line.trim().strip_suffix(" kB").and_then(|kib| kib.trim().parse::<usize>().ok());
+    kib.expect("a number of KiB") * 1024
+}
+
+/// Lets this process have so many open files.
+pub fn allow_open_files(wanted: u64) {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    limit.current = Some(wanted);
+    setrlimit(Resource::Nofile, limit).expect("the hard limit of open files (ulimit -Hn) allows them");
 }
 
 /// Every file under a directory with its length and the checksum of its content, to see that nothing has changed.

@@ -1,6 +1,5 @@
 //! The registry of connections: CLIENT LIST, INFO and the shutdown look at it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -9,6 +8,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::endpoint::Endpoint;
 use crate::mailbox::Mailbox;
 
 /// Every connection by its number.
@@ -27,9 +27,9 @@ pub(crate) struct Client {
     /// Its number, never used twice in a run.
     pub(crate) id: u64,
     /// Where it comes from.
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Endpoint,
     /// Where it connected to.
-    pub(crate) local: SocketAddr,
+    pub(crate) local: Endpoint,
     /// When it connected.
     pub(crate) since: Instant,
     /// Wakes its task.
@@ -72,7 +72,7 @@ pub(crate) enum Unblock {
 
 impl Clients {
     /// Enters a connection; `None` when there are `max` already.
-    pub(crate) fn enter(&self, peer: SocketAddr, local: SocketAddr, max: usize) -> Option<Arc<Client>> {
+    pub(crate) fn enter(&self, peer: Endpoint, local: Endpoint, max: usize) -> Option<Arc<Client>> {
         if self.connected.load(Ordering::Relaxed) >= max {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return None;
@@ -174,7 +174,11 @@ impl Client {
         let age = self.since.elapsed();
         let idle_ms = (age.as_millis() as u64).saturating_sub(self.heard_ms.load(Ordering::Relaxed));
         let command = crate::stats::command_name(self.command.load(Ordering::Relaxed)).unwrap_or("NULL");
-        let flags = if self.blocked.load(Ordering::Relaxed) { "b" } else { "N" };
+        let flags = match (self.blocked.load(Ordering::Relaxed), &self.peer) {
+            (true, _) => "b",
+            (false, Endpoint::Local(_)) => "U",
+            (false, Endpoint::Network(_)) => "N",
+        };
         let resp = if self.resp3.load(Ordering::Relaxed) { 3 } else { 2 };
         format!(
             "id={} addr={} laddr={} name={} age={} idle={} flags={flags} db=0 cmd={command} user=default lib-name={} lib-ver={} resp={resp}",

@@ -4,31 +4,32 @@
 //! staged at its end; replies are written before the task waits, because whoever wakes it has more of them; and
 //! only then does it read, so that a client that does not read its replies is not read from either.
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant as Stopwatch;
 
 use stanchion_protocol::{Decoder, ErrorCode};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
-use crate::claims;
 use crate::clients::Client;
 use crate::commands::{self, WaitOver, poll_pending};
 use crate::lifecycle::Phase;
-use crate::limits::{BUFFER_KEPT_BYTES, OUTPUT_PAUSE_BYTES, READ_AHEAD_BYTES, READ_BYTES};
+use crate::limits::{OUTPUT_PAUSE_BYTES, READ_AHEAD_BYTES, READ_BYTES, READ_BYTES_MIN};
 use crate::outbox::Outbox;
 use crate::server::Server;
 use crate::session::{Pending, Session};
+use crate::transport::Transport;
 use crate::turn::{Progress, Turn};
+use crate::{buffers, claims};
 
 /// A connection at work. Dropping it gives back what it holds, however its task ends.
 pub(crate) struct Connection {
     server: Arc<Server>,
+    transport: Transport,
     decoder: Decoder,
-    /// Bytes that are not decoded yet.
+    /// Bytes that are not decoded yet; without a buffer of its own while there are none.
     input: Vec<u8>,
     session: Session,
     outbox: Outbox,
@@ -56,25 +57,35 @@ async fn sleep_until(instant: Option<Instant>) {
     }
 }
 
+/// Makes room behind what is there: for the rest of the current argument when that is known, so that it is not
+/// moved while it grows.
+fn make_room(input: &mut Vec<u8>, missing: usize) {
+    buffers::borrow(input);
+    if input.capacity() - input.len() < missing.max(READ_BYTES_MIN) {
+        input.reserve(missing.max(READ_BYTES));
+    }
+}
+
 /// Serves a connection until it ends.
-pub(crate) async fn serve(server: Arc<Server>, mut stream: TcpStream, client: Arc<Client>) {
-    let mut connection = Connection::new(server, client);
-    // Replies are small and written whole, so waiting to fill a packet would only delay them.
-    _ = stream.set_nodelay(true);
-    let (mut reader, writer) = stream.split();
-    // A peer that is gone is no error of ours; whatever it did not get is given back below.
-    _ = connection.run(&mut reader, &writer).await;
-    drop(connection);
-    _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
+pub(crate) async fn serve(server: Arc<Server>, transport: Transport, client: Arc<Client>) {
+    // Another thread accepted it.
+    let Ok(transport) = transport.adopt() else {
+        server.clients.leave(&client);
+        return;
+    };
+    let mut connection = Connection::new(server, transport, client);
+    // A peer that is gone is no error of ours; whatever it did not get is given back when this is dropped.
+    _ = connection.run().await;
 }
 
 impl Connection {
-    fn new(server: Arc<Server>, client: Arc<Client>) -> Connection {
+    fn new(server: Arc<Server>, transport: Transport, client: Arc<Client>) -> Connection {
         let authenticated = server.live.password.read().is_none();
         Connection {
             decoder: Decoder::new(&server.config.limits, authenticated),
             session: Session::new(client, authenticated),
             server,
+            transport,
             input: Vec::new(),
             outbox: Outbox::default(),
             ended: false,
@@ -83,21 +94,21 @@ impl Connection {
         }
     }
 
-    async fn run(&mut self, reader: &mut ReadHalf<'_>, writer: &WriteHalf<'_>) -> io::Result<()> {
+    async fn run(&mut self) -> io::Result<()> {
         loop {
             let phase = self.server.lifecycle.phase();
             if phase == Phase::Hurrying {
                 return Ok(());
             }
             if phase == Phase::Stopping && !self.drained {
-                self.drain(reader);
+                self.drain();
             }
             let progress = self.turn(phase);
             self.give_up_waiting(phase);
             if !self.take_mail() {
                 return Ok(());
             }
-            let blocked = self.write(writer)?;
+            let blocked = self.write()?;
             if self.outbox.unsent_bytes() > self.server.config.output_bytes_max {
                 tracing::warn!(client = self.session.client.id, "output limit reached, disconnected");
                 return Ok(());
@@ -121,7 +132,7 @@ impl Connection {
                 tokio::task::yield_now().await;
                 continue;
             }
-            match self.wait(reader, writer, blocked, progress).await {
+            match self.wait(blocked, progress).await {
                 Event::Read(read) => self.ended |= read? == 0,
                 Event::Late if self.session.pending.is_none() => return Ok(()),
                 Event::Writable | Event::Woken | Event::Late => {}
@@ -135,6 +146,7 @@ impl Connection {
             return Progress::Idle;
         }
         let begun = Stopwatch::now();
+        self.outbox.prepare();
         let over = if phase >= Phase::Stopping { WaitOver::Yes } else { WaitOver::No };
         let server = Arc::clone(&self.server);
         let mut turn = Turn::new(&server, &mut self.session, &mut self.outbox);
@@ -172,9 +184,6 @@ impl Connection {
             return;
         }
         self.input.clear();
-        if self.input.capacity() > BUFFER_KEPT_BYTES {
-            self.input = Vec::new();
-        }
     }
 
     /// The log has failed: what waits for it gets an error in its place, and the connection ends.
@@ -217,14 +226,14 @@ impl Connection {
     }
 
     /// Writes what may go out; true when the socket takes no more.
-    fn write(&mut self, writer: &WriteHalf<'_>) -> io::Result<bool> {
+    fn write(&mut self) -> io::Result<bool> {
         let durable = self.server.tidings.durable.durable();
         loop {
             let ready = self.outbox.ready(durable);
             if ready.is_empty() {
                 return Ok(false);
             }
-            match writer.try_write(ready) {
+            match self.transport.try_write(ready) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => self.outbox.wrote(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
@@ -264,25 +273,30 @@ impl Connection {
     }
 
     /// Waits until there is something to do.
-    async fn wait(
-        &mut self,
-        reader: &mut ReadHalf<'_>,
-        writer: &WriteHalf<'_>,
-        blocked: bool,
-        progress: Progress,
-    ) -> Event {
+    async fn wait(&mut self, blocked: bool, progress: Progress) -> Event {
         let reads = self.wants_more(progress);
-        if reads {
-            let missing = self.decoder.missing(self.input.len()).min(READ_AHEAD_BYTES);
-            self.input.reserve(missing.max(READ_BYTES));
-        }
         let late = self.deadline();
-        let wake = &self.session.client.wake;
+        self.outbox.rest();
+        buffers::give_back(&mut self.input);
+        let missing = self.decoder.missing(self.input.len()).min(READ_AHEAD_BYTES);
+        let (transport, input) = (&mut self.transport, &mut self.input);
+        let socket = poll_fn(|cx| {
+            if reads {
+                make_room(input, missing);
+                if let Poll::Ready(read) = transport.poll_read_behind(input, cx) {
+                    return Poll::Ready(Event::Read(read));
+                }
+                buffers::give_back(input);
+            }
+            if blocked && transport.poll_writable(cx).is_ready() {
+                return Poll::Ready(Event::Writable);
+            }
+            Poll::Pending
+        });
         tokio::select! {
             biased;
-            read = reader.read_buf(&mut self.input), if reads => Event::Read(read),
-            _ = writer.writable(), if blocked => Event::Writable,
-            () = wake.notified() => Event::Woken,
+            event = socket => event,
+            () = self.session.client.wake.notified() => Event::Woken,
             () = sleep_until(late) => Event::Late,
         }
     }
@@ -312,11 +326,11 @@ impl Connection {
     }
 
     /// Reads what the socket has, for the last time: the server is stopping.
-    fn drain(&mut self, reader: &mut ReadHalf<'_>) {
+    fn drain(&mut self) {
         self.drained = true;
         while self.input.len() < READ_AHEAD_BYTES {
-            self.input.reserve(READ_BYTES);
-            match reader.try_read_buf(&mut self.input) {
+            make_room(&mut self.input, 0);
+            match self.transport.try_read_behind(&mut self.input) {
                 Ok(bytes) if bytes > 0 => {}
                 _ => return,
             }
@@ -326,6 +340,17 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.release();
+        buffers::give_back(&mut self.input);
+        self.outbox.rest();
+        // Last, so that whoever sees the end finds what was claimed back in its place.
+        self.transport.close();
+    }
+}
+
+impl Connection {
+    /// Gives back what only this connection could have used.
+    fn release(&mut self) {
         let server = &self.server;
         let undelivered = self.outbox.undelivered();
         let pending = self.session.pending.take();

@@ -5,14 +5,18 @@
 //! ([`outbox`]). [`run`] does all of it until the process is told to stop; [`start`] is for those who want a
 //! server within their own runtime.
 
+mod admission;
 mod bound;
+mod buffers;
 mod claims;
 mod clients;
 mod clock;
 mod commands;
 pub mod config;
 mod connection;
+mod descriptors;
 mod durable;
+mod endpoint;
 mod fields;
 mod hold;
 mod holds;
@@ -32,7 +36,9 @@ mod shard;
 mod stats;
 mod threads;
 mod timers;
+mod transport;
 mod turn;
+mod unix_socket;
 mod waiter;
 
 pub use config::{Config, ConfigError, LogFormat, Overrides};

@@ -21,11 +21,30 @@ pub const OUTPUT_PAUSE_BYTES: usize = 1 << 20;
 /// Once so many replies' worth of barriers wait for the disk, no further command of that client is run.
 pub const BARRIERS_MAX: usize = 4_096;
 
+/// Open files that are kept free of clients: the log, sockets that listen, and what the runtime needs.
+pub const FILES_RESERVED: u64 = 128;
+
+/// Open files of each thread that serves connections.
+pub const FILES_OF_A_THREAD: u64 = 8;
+
+/// Connections that the system keeps for us until they are accepted.
+pub const BACKLOG: u32 = 1_024;
+
+/// Bytes of a Unix socket's path, as the system has it.
+pub const UNIX_SOCKET_BYTES_MAX: usize = 107;
+
 /// How many bytes one read asks for.
 pub const READ_BYTES: usize = 16 << 10;
 
-/// A read or write buffer above this is given back when it is empty.
+/// Behind what is there already a read may ask for less, before the buffer is made larger.
+pub const READ_BYTES_MIN: usize = 4 << 10;
+
+/// A read or write buffer above this is freed when it is empty.
 pub const BUFFER_KEPT_BYTES: usize = 64 << 10;
+
+/// Empty buffers that a thread keeps for its connections. One that reads, runs and writes needs two, and only
+/// those that have to wait with something left need more.
+pub const SPARE_BUFFERS_MAX: usize = 16;
 
 /// While its commands wait (for a blocked claim, the log's room or its reader), a client may send so much more.
 pub const READ_AHEAD_BYTES: usize = 256 << 10;
@@ -82,3 +101,4 @@ const _: () = assert!(MAIL_LOSSY_BYTES_MAX <= MAIL_SOFT_BYTES_MAX && MAIL_SOFT_B
 const _: () =
     assert!(OUTPUT_PAUSE_BYTES <= OUTPUT_BYTES_MAX_MIN, "a client is paused before it is disconnected");
 const _: () = assert!(READ_BYTES <= READ_AHEAD_BYTES);
+const _: () = assert!(READ_BYTES_MIN <= READ_BYTES && READ_BYTES <= BUFFER_KEPT_BYTES);

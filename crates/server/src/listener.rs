@@ -1,60 +1,137 @@
-//! Accepts connections until the server stops.
+//! A socket that connections arrive at: over the network, or within the machine.
 
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use rustix::net::sockopt;
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
-use crate::connection;
-use crate::lifecycle::Phase;
-use crate::server::Server;
-use crate::threads::Threads;
+use crate::Config;
+use crate::endpoint::Endpoint;
+use crate::limits::BACKLOG;
+use crate::running::ServerError;
+use crate::transport::Transport;
+use crate::unix_socket::{self, SocketFile};
 
-/// After a failed accept (too many open files, most of the time) others get a chance to close theirs.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// A socket that listens.
+pub(crate) enum Listener {
+    /// For the network.
+    Tcp(TcpListener),
+    /// For this machine.
+    Unix {
+        /// The socket.
+        socket: UnixListener,
+        /// Its file, which goes with it.
+        file: SocketFile,
+        /// Its path, which is the address of both ends.
+        endpoint: Endpoint,
+    },
+}
 
-/// Accepts connections. Each holds a clone of `alive`, by whose end the server knows that all are gone.
-pub(crate) async fn accept(
-    server: Arc<Server>,
-    threads: Arc<Threads>,
-    listener: TcpListener,
-    alive: mpsc::Sender<()>,
-) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = server.lifecycle.reached(Phase::Stopping) => return,
-        };
-        match accepted {
-            Ok((stream, _)) => admit(&server, &threads, stream, &alive),
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_RETRY).await;
+/// A connection that has just arrived.
+pub(crate) struct Arrival {
+    /// Its socket.
+    pub(crate) transport: Transport,
+    /// Where it comes from.
+    pub(crate) peer: Endpoint,
+    /// Where it arrived.
+    pub(crate) local: Endpoint,
+}
+
+/// Listens wherever the configuration says.
+///
+/// # Errors
+/// When an address is taken, or not ours.
+pub(crate) fn listen(config: &Config) -> Result<Vec<Listener>, ServerError> {
+    let mut listeners = Vec::new();
+    if let Some(port) = config.port {
+        listeners.extend(listen_network(&config.bind, port)?);
+    }
+    if let Some(path) = &config.unix_socket {
+        listeners.push(Listener::unix(path, config.unix_socket_mode)?);
+    }
+    Ok(listeners)
+}
+
+/// Listens at one port of several addresses. The system chooses port 0 for the first; the others get the same.
+fn listen_network(addresses: &[IpAddr], mut port: u16) -> Result<Vec<Listener>, ServerError> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for ip in addresses {
+        let address = SocketAddr::new(*ip, port);
+        let bound = bind(address).and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+        let (chosen, listener) = bound.map_err(|source| ServerError::Bind { address, source })?;
+        port = chosen;
+        listeners.push(Listener::Tcp(listener));
+    }
+    Ok(listeners)
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => {
+            let socket = TcpSocket::new_v6()?;
+            // As in Redis: `::` leaves 0.0.0.0 alone, so that both can be listed.
+            sockopt::set_ipv6_v6only(&socket, true)?;
+            socket
+        }
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+impl Listener {
+    fn unix(path: &Path, mode: u32) -> Result<Listener, ServerError> {
+        let (socket, file) = unix_socket::listen(path, mode)
+            .map_err(|source| ServerError::Socket { path: path.to_owned(), source })?;
+        Ok(Listener::Unix { socket, file, endpoint: Endpoint::Local(Arc::from(path)) })
+    }
+
+    /// The address in the network.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Listener::Tcp(socket) => socket.local_addr().ok(),
+            Listener::Unix { .. } => None,
+        }
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    /// When the system has no more descriptors, or the peer is gone already.
+    pub(crate) async fn accept(&self) -> io::Result<Arrival> {
+        match self {
+            Listener::Tcp(socket) => {
+                let (stream, peer) = socket.accept().await?;
+                let local = stream.local_addr()?;
+                // Replies are small and written whole, so waiting to fill a packet would only delay them.
+                stream.set_nodelay(true)?;
+                Ok(Arrival {
+                    transport: Transport::Tcp(stream),
+                    peer: Endpoint::Network(peer),
+                    local: Endpoint::Network(local),
+                })
+            }
+            Listener::Unix { socket, endpoint, .. } => {
+                let (stream, _) = socket.accept().await?;
+                let (peer, local) = (endpoint.clone(), endpoint.clone());
+                Ok(Arrival { transport: Transport::Unix(stream), peer, local })
             }
         }
     }
 }
 
-/// Starts a connection's task, or refuses it when there are too many.
-fn admit(server: &Arc<Server>, threads: &Threads, mut stream: TcpStream, alive: &mpsc::Sender<()>) {
-    let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
-    let max = server.live.clients_max() as usize;
-    let Some(client) = server.clients.enter(peer, local, max) else {
-        tracing::warn!(%peer, max, "refused a connection: clients-max is reached");
-        tokio::spawn(async move {
-            _ = stream.write_all(b"-ERR max number of clients reached\r\n").await;
-            _ = stream.shutdown().await;
-        });
-        return;
-    };
-    let (server, alive) = (Arc::clone(server), alive.clone());
-    threads.next().spawn(async move {
-        // The socket was accepted elsewhere; from here on this thread is told what happens to it.
-        if let Ok(stream) = stream.into_std().and_then(TcpStream::from_std) {
-            connection::serve(server, stream, client).await;
+impl std::fmt::Display for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Listener::Tcp(socket) => match socket.local_addr() {
+                Ok(address) => write!(f, "{address}"),
+                Err(error) => write!(f, "an address that the system does not tell: {error}"),
+            },
+            Listener::Unix { file, .. } => write!(f, "{}", file.path().display()),
         }
-        drop(alive);
-    });
+    }
 }

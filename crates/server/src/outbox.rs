@@ -9,10 +9,10 @@ use stanchion_engine::{Claimed, Shard};
 use stanchion_protocol::{Proto, Reply};
 use stanchion_storage::Lsn;
 
-use crate::claims;
 use crate::hold::Wait;
 use crate::limits::BUFFER_KEPT_BYTES;
 use crate::waiter::{Answer, Handed};
+use crate::{buffers, claims};
 
 /// The replies of one connection that are not written yet.
 #[derive(Default)]
@@ -37,6 +37,18 @@ struct Barrier {
 }
 
 impl Outbox {
+    /// Replies come: there should be room for them.
+    #[inline]
+    pub(crate) fn prepare(&mut self) {
+        buffers::borrow(&mut self.buf);
+    }
+
+    /// Nothing happens for a while: an empty buffer is of more use to others.
+    #[inline]
+    pub(crate) fn rest(&mut self) {
+        buffers::give_back(&mut self.buf);
+    }
+
     /// Writes a reply behind all others. One that waits is announced with [`Outbox::wait`] first.
     #[inline]
     pub(crate) fn reply(&mut self, proto: Proto) -> Reply<'_> {
@@ -153,9 +165,6 @@ impl Outbox {
             self.base = position;
             self.written = 0;
             self.buf.clear();
-            if self.buf.capacity() > BUFFER_KEPT_BYTES {
-                self.buf = Vec::new();
-            }
         } else if self.written >= BUFFER_KEPT_BYTES && self.written >= self.buf.len() / 2 {
             self.buf.drain(..self.written);
             self.base = position;

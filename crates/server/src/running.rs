@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stanchion_storage::OpenError;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::lifecycle::Phase;
 use crate::limits::POISONED_LIFE;
+use crate::listener::{self, Listener};
 use crate::server::Server;
 use crate::threads::Threads;
-use crate::{Config, listener, reclaim, recovery, timers};
+use crate::{Config, admission, descriptors, reclaim, recovery, timers};
 
 /// Why a server could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,14 @@ pub enum ServerError {
     Bind {
         /// Where it should have listened.
         address: SocketAddr,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The Unix socket's path is taken, or not ours.
+    #[error("cannot listen on {}: {source}; choose another path for unix-socket", path.display())]
+    Socket {
+        /// Where it should have listened.
+        path: PathBuf,
         /// What the system answered.
         source: io::Error,
     },
@@ -65,7 +73,7 @@ pub struct ExitReport {
 /// A server within the caller's runtime.
 pub struct Running {
     server: Arc<Server>,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     task: JoinHandle<Result<ExitReport, ServerError>>,
 }
 
@@ -117,19 +125,19 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         what: "get random bits",
         source: io::Error::other(error.to_string()),
     })?;
-    let address = SocketAddr::new(config.bind, config.port);
-    let bind = |source| ServerError::Bind { address, source };
-    let socket = TcpListener::bind(address).await.map_err(bind)?;
-    let address = socket.local_addr().map_err(bind)?;
-    let server = Arc::new(Server::new(config, seed));
-    server.set_port(address.port());
-    let task = tokio::spawn(live(Arc::clone(&server), socket, address, seed));
+    let listeners = listener::listen(&config)?;
+    let address = listeners.iter().find_map(Listener::address);
+    let port = address.map_or(0, |address| address.port());
+    let clients_max = descriptors::provide(config.clients_max, config.threads);
+    let server = Arc::new(Server::new(config, port, seed));
+    server.live.set_clients_max(clients_max);
+    let task = tokio::spawn(live(Arc::clone(&server), listeners, seed));
     Ok(Running { server, address, task })
 }
 
 impl Running {
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    /// Where it listens; `None` when the network is off.
+    pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
@@ -164,8 +172,7 @@ impl Running {
 /// The whole life of a server.
 async fn live(
     server: Arc<Server>,
-    socket: TcpListener,
-    address: SocketAddr,
+    listeners: Vec<Listener>,
     seed: [u8; 20],
 ) -> Result<ExitReport, ServerError> {
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
@@ -173,7 +180,12 @@ async fn live(
         .map_err(|source| ServerError::System { what: "start threads for connections", source })?;
     // Ours until all connections are gone: accepting ends before they do.
     let threads = Arc::new(threads);
-    tokio::spawn(listener::accept(Arc::clone(&server), Arc::clone(&threads), socket, alive));
+    let places: Vec<String> = listeners.iter().map(Listener::to_string).collect();
+    for listener in listeners {
+        let (server, threads) = (Arc::clone(&server), Arc::clone(&threads));
+        tokio::spawn(admission::accept(server, threads, listener, alive.clone()));
+    }
+    drop(alive);
     let recovered = recover(Arc::clone(&server), seed).await;
     let mut tasks = JoinSet::new();
     if let Err(error) = recovered {
@@ -183,7 +195,9 @@ async fn live(
     }
     start_tasks(&server, &mut tasks);
     server.lifecycle.enter(Phase::Serving);
-    tracing::info!("listening on {address}");
+    for place in places {
+        tracing::info!("listening on {place}");
+    }
     server.lifecycle.reached(Phase::Stopping).await;
     let orderly = stop(&server, &mut all_gone).await;
     drop(threads);

@@ -1,6 +1,6 @@
 //! What all connections of a server share.
 
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use crate::Config;
 use crate::clients::Clients;
 use crate::config::Secret;
+use crate::endpoint::Endpoint;
 use crate::lane::{Lane, Tidings};
 use crate::lifecycle::Lifecycle;
 use crate::stats::CommandStats;
@@ -32,7 +33,7 @@ pub(crate) struct Server {
     /// 40 hex digits that name this run, as INFO shows them.
     pub(crate) run_id: String,
     lane: OnceLock<Lane>,
-    port: AtomicU16,
+    port: u16,
     waiters: AtomicU64,
 }
 
@@ -40,13 +41,15 @@ pub(crate) struct Server {
 pub(crate) struct LiveConfig {
     /// What clients must say to AUTH.
     pub(crate) password: RwLock<Option<Secret>>,
+    /// Without a password, clients of other machines are refused.
+    pub(crate) protected_mode: AtomicBool,
     clients_max: AtomicU32,
     idle_timeout_ms: AtomicU64,
 }
 
 impl Server {
     /// A server that is starting: it has no lane yet.
-    pub(crate) fn new(config: Config, seed: [u8; 20]) -> Server {
+    pub(crate) fn new(config: Config, port: u16, seed: [u8; 20]) -> Server {
         let lifecycle = Arc::new(Lifecycle::new());
         Server {
             live: LiveConfig::new(&config),
@@ -57,7 +60,7 @@ impl Server {
             started: Instant::now(),
             run_id: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
             lane: OnceLock::new(),
-            port: AtomicU16::new(config.port),
+            port,
             waiters: AtomicU64::new(0),
             config,
         }
@@ -79,14 +82,9 @@ impl Server {
         self.lane().is_some_and(|lane| self.tidings.wait_for_room(&lane.log, wake))
     }
 
-    /// The port that it listens on.
+    /// The port that it listens on; 0 when the network is off.
     pub(crate) fn port(&self) -> u16 {
-        self.port.load(Ordering::Relaxed)
-    }
-
-    /// The system has chosen a port.
-    pub(crate) fn set_port(&self, port: u16) {
-        self.port.store(port, Ordering::Relaxed);
+        self.port
     }
 
     /// A number for a blocked claim, never used twice in a run.
@@ -99,9 +97,15 @@ impl LiveConfig {
     fn new(config: &Config) -> LiveConfig {
         LiveConfig {
             password: RwLock::new(config.password.clone()),
+            protected_mode: AtomicBool::new(config.protected_mode),
             clients_max: AtomicU32::new(config.clients_max),
             idle_timeout_ms: AtomicU64::new(config.idle_timeout.as_millis() as u64),
         }
+    }
+
+    /// Whether protected mode refuses a client that comes from there.
+    pub(crate) fn refuses(&self, peer: &Endpoint) -> bool {
+        !peer.is_local() && self.protected_mode.load(Ordering::Relaxed) && self.password.read().is_none()
     }
 
     /// How many clients may be connected at once.

@@ -6,14 +6,14 @@ use tokio::net::TcpStream;
 
 /// A server on a fresh directory and a port that the system chose.
 async fn server(dir: &tempfile::TempDir) -> Running {
-    let config = Config { port: 0, dir: dir.path().join("data"), ..Config::default() };
+    let config = Config { port: Some(0), dir: dir.path().join("data"), ..Config::default() };
     let running = start(config).await.expect("the address is free");
     assert_eq!(running.ready().await, Phase::Serving);
     running
 }
 
 async fn connect(server: &Running) -> TcpStream {
-    TcpStream::connect(server.address()).await.expect("it listens")
+    TcpStream::connect(server.address().expect("the network is on")).await.expect("it listens")
 }
 
 /// Sends inline commands and reads until the reply has this many bytes.
@@ -90,7 +90,7 @@ async fn jobs_that_nobody_reads_are_given_back() {
 async fn a_directory_has_one_server() {
     let dir = tempfile::tempdir().unwrap();
     let first = server(&dir).await;
-    let config = Config { port: 0, dir: dir.path().join("data"), ..Config::default() };
+    let config = Config { port: Some(0), dir: dir.path().join("data"), ..Config::default() };
     let second = start(config).await.expect("its port is another one");
     assert_eq!(second.ready().await, Phase::Failed);
     let error = second.ended().await.expect_err("the directory is in use").to_string();
@@ -103,8 +103,8 @@ async fn a_directory_has_one_server() {
 async fn a_taken_port_is_refused_with_a_remedy() {
     let dir = tempfile::tempdir().unwrap();
     let first = server(&dir).await;
-    let port = first.address().port();
-    let config = Config { port, dir: dir.path().join("other"), ..Config::default() };
+    let port = first.address().expect("the network is on").port();
+    let config = Config { port: Some(port), dir: dir.path().join("other"), ..Config::default() };
     let error = start(config).await.err().expect("the port is taken").to_string();
     assert!(error.starts_with(&format!("cannot listen on 127.0.0.1:{port}: ")), "{error}");
     assert!(error.contains("--port"), "{error}");

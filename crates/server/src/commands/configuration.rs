@@ -1,12 +1,14 @@
 //! CONFIG GET and SET: a table of the parameters that clients ask for.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use stanchion_protocol::{Args, CommandError, glob};
 use stanchion_storage::Durability;
 
 use super::Done;
-use crate::config::{Secret, durability_text};
+use crate::config::{Secret, durability_text, parse_yes_or_no};
+use crate::descriptors;
 use crate::server::Server;
 use crate::turn::Turn;
 
@@ -29,7 +31,7 @@ const PARAMETERS: &[Parameter] = &[
         Durability::Never => "no".into(),
     }),
     fixed("appendonly", |_| "yes".into()),
-    fixed("bind", |server| server.config.bind.to_string()),
+    fixed("bind", |server| server.config.bind.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
     fixed("databases", |_| "1".into()),
     fixed("dir", |server| server.config.dir.display().to_string()),
     fixed("durability", |server| durability_text(server.config.durability)),
@@ -43,6 +45,9 @@ const PARAMETERS: &[Parameter] = &[
                 .ok()
                 .filter(|max| *max > 0)
                 .ok_or("argument must be between 1 and 4294967295")?;
+            if descriptors::provide(max, server.config.threads) < max {
+                return Err("The operating system is not able to handle the specified number of clients");
+            }
             server.live.set_clients_max(max);
             Ok(())
         }),
@@ -51,6 +56,15 @@ const PARAMETERS: &[Parameter] = &[
     fixed("maxmemory-policy", |_| "noeviction".into()),
     fixed("port", |server| server.port().to_string()),
     fixed("proto-max-bulk-len", |_| stanchion_protocol::limits::BULK_BYTES_MAX.to_string()),
+    Parameter {
+        name: "protected-mode",
+        get: |server| yes_or_no(server.live.protected_mode.load(Ordering::Relaxed)),
+        set: Some(|server, value| {
+            let on = parse_yes_or_no(value).ok_or("argument must be 'yes' or 'no'")?;
+            server.live.protected_mode.store(on, Ordering::Relaxed);
+            Ok(())
+        }),
+    },
     Parameter {
         name: "requirepass",
         // Redis shows it; we only say whether there is one.
@@ -71,7 +85,15 @@ const PARAMETERS: &[Parameter] = &[
             Ok(())
         }),
     },
+    fixed("unixsocket", |server| {
+        server.config.unix_socket.as_ref().map_or_else(String::new, |path| path.display().to_string())
+    }),
+    fixed("unixsocketperm", |server| format!("{:o}", server.config.unix_socket_mode)),
 ];
+
+fn yes_or_no(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.into()
+}
 
 const fn fixed(name: &'static str, get: fn(&Server) -> String) -> Parameter {
     Parameter { name, get, set: None }

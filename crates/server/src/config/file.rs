@@ -69,7 +69,7 @@ impl Reader<'_> {
                 return Err(self.error(key.span().start, unknown("key", &name, names)));
             };
             let at = value.span().start;
-            let Some(word) = word(value.get_ref()) else {
+            let Some(word) = word(value.get_ref()).or_else(|| words(&name, value.get_ref())) else {
                 return Err(self.error(at, format!("{name} is one value; {}", option.expected)));
             };
             option.set(config, &word).map_err(|problem| self.error(at, problem))?;
@@ -132,6 +132,13 @@ impl Reader<'_> {
 /// Whether options stand behind this name and a dot.
 fn is_table(name: &str) -> bool {
     OPTIONS.iter().any(|option| option.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// The text of a list, for the options that may be one.
+fn words(name: &str, value: &DeValue<'_>) -> Option<String> {
+    let values = value.as_array().filter(|_| options::LISTS.contains(&name))?;
+    let words: Option<Vec<String>> = values.iter().map(|value| word(value.get_ref())).collect();
+    Some(words?.join(" "))
 }
 
 /// The text of a single value.

@@ -19,8 +19,8 @@ use stanchion_protocol::Limits;
 use stanchion_storage::Durability;
 
 pub use durations::{duration_text, parse_duration};
-pub(crate) use options::durability_text;
 pub use options::{OPTIONS, Opt};
+pub(crate) use options::{durability_text, parse_yes_or_no};
 pub use queues::QueueFile;
 
 /// How log lines are written.
@@ -39,10 +39,16 @@ pub struct Secret(String);
 /// The configuration of a server, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The address to listen on.
-    pub bind: IpAddr,
-    /// The port to listen on; 0 lets the system choose one.
-    pub port: u16,
+    /// The addresses to listen on.
+    pub bind: Vec<IpAddr>,
+    /// The port to listen on; 0 lets the system choose one, `None` is off.
+    pub port: Option<u16>,
+    /// The Unix socket to listen on.
+    pub unix_socket: Option<PathBuf>,
+    /// The permissions of its file.
+    pub unix_socket_mode: u32,
+    /// Whether clients of other machines are refused while there is no password.
+    pub protected_mode: bool,
     /// The data directory.
     pub dir: PathBuf,
     /// When replies wait for the disk.
@@ -147,6 +153,12 @@ impl Config {
 
     /// What no single option can know.
     fn check(&self) -> Result<(), ConfigError> {
+        if self.port.is_none() && self.unix_socket.is_none() {
+            return Err(ConfigError::new(
+                "port".into(),
+                "off leaves nothing to listen on; set unix-socket, or a port".into(),
+            ));
+        }
         if self.limits.payload_bytes_max > self.limits.args_bytes_max {
             return Err(ConfigError::new(
                 "limits.payload-bytes-max".into(),
@@ -164,8 +176,11 @@ impl Default for Config {
     /// What the table of options says where nobody else says anything.
     fn default() -> Config {
         let mut config = Config {
-            bind: IpAddr::from([127, 0, 0, 1]),
-            port: 0,
+            bind: Vec::new(),
+            port: None,
+            unix_socket: None,
+            unix_socket_mode: 0,
+            protected_mode: true,
             dir: PathBuf::new(),
             durability: Durability::Always,
             shards: 1,

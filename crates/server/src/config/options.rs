@@ -11,7 +11,9 @@ use stanchion_storage::Durability;
 use stanchion_storage::limits::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, STAGED_BYTES_MAX_DEFAULT};
 
 use super::{Config, LogFormat, Secret, duration_text, parse_duration};
-use crate::limits::{OUTPUT_BYTES_MAX_DEFAULT, OUTPUT_BYTES_MAX_MIN, SHARDS_MAX, THREADS_MAX};
+use crate::limits::{
+    OUTPUT_BYTES_MAX_DEFAULT, OUTPUT_BYTES_MAX_MIN, SHARDS_MAX, THREADS_MAX, UNIX_SOCKET_BYTES_MAX,
+};
 
 /// One option.
 pub struct Opt {
@@ -29,17 +31,47 @@ pub struct Opt {
 pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "bind",
-        summary: "The address to listen on.",
-        expected: "write an IP address such as 127.0.0.1, 0.0.0.0 or ::1",
+        summary: "The addresses to listen on, in a list or with spaces between them.",
+        expected: "write IP addresses such as 127.0.0.1, 0.0.0.0 or ::1",
         default: || "127.0.0.1".into(),
-        set: |config, text| text.parse().ok().map(|bind| config.bind = bind),
+        set: |config, text| {
+            config.bind = text.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+            (!config.bind.is_empty()).then_some(())
+        },
     },
     Opt {
         name: "port",
-        summary: "The port to listen on; 0 lets the system choose one.",
-        expected: "write a number from 0 to 65535",
+        summary: "The port to listen on; 0 lets the system choose one, off listens on none.",
+        expected: "write a number from 0 to 65535, or off",
         default: || "7379".into(),
-        set: |config, text| text.parse().ok().map(|port| config.port = port),
+        set: |config, text| parse_port(text).map(|port| config.port = port),
+    },
+    Opt {
+        name: "unix-socket",
+        summary: "The path of a Unix socket to listen on; empty: none. A file that a dead server left there is replaced.",
+        expected: "write a path, or nothing for none",
+        default: String::new,
+        set: |config, text| {
+            config.unix_socket = (!text.is_empty()).then(|| PathBuf::from(text));
+            (text.len() <= UNIX_SOCKET_BYTES_MAX).then_some(())
+        },
+    },
+    Opt {
+        name: "unix-socket-mode",
+        summary: "The permissions of the Unix socket's file, in octal. Whoever may write to it may connect.",
+        expected: "write an octal number from 0 to 777, in quotes, such as \"770\"",
+        default: || "700".into(),
+        set: |config, text| {
+            let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+            mode.map(|mode| config.unix_socket_mode = mode)
+        },
+    },
+    Opt {
+        name: "protected-mode",
+        summary: "Whether clients of other machines are refused while the default user has no password.",
+        expected: "write yes or no",
+        default: || "yes".into(),
+        set: |config, text| parse_yes_or_no(text).map(|yes| config.protected_mode = yes),
     },
     Opt {
         name: "dir",
@@ -231,6 +263,9 @@ impl Opt {
     }
 }
 
+/// Options whose value may be a list in the file; elsewhere there are spaces between its words.
+pub(super) const LISTS: &[&str] = &["bind"];
+
 /// The option of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Opt> {
     OPTIONS.iter().find(|option| option.name == name)
@@ -252,6 +287,23 @@ pub(crate) fn durability_text(durability: Durability) -> String {
         Durability::Never => "never".into(),
         Durability::Interval(every) => duration_text(every),
     }
+}
+
+/// `yes` or `no`, as Redis has it; TOML's `true` and `false` mean the same.
+pub(crate) fn parse_yes_or_no(text: &str) -> Option<bool> {
+    match text {
+        "yes" | "true" => Some(true),
+        "no" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// A port, or `off`.
+fn parse_port(text: &str) -> Option<Option<u16>> {
+    if text == "off" {
+        return Some(None);
+    }
+    text.parse().ok().map(Some)
 }
 
 /// A whole number within bounds.

@@ -17,10 +17,10 @@ fn flags_win_over_variables_over_the_file_over_defaults() {
     let none = Overrides::default();
     let flag = Overrides { port: Some("4".into()), ..Overrides::default() };
     let variable = [("STANCHION_PORT", "3"), ("PORT", "9")];
-    assert_eq!(load("", &[], &none).unwrap().port, 7379);
-    assert_eq!(load("port = 2", &[], &none).unwrap().port, 2);
-    assert_eq!(load("port = 2", &variable, &none).unwrap().port, 3);
-    assert_eq!(load("port = 2", &variable, &flag).unwrap().port, 4);
+    assert_eq!(load("", &[], &none).unwrap().port, Some(7379));
+    assert_eq!(load("port = 2", &[], &none).unwrap().port, Some(2));
+    assert_eq!(load("port = 2", &variable, &none).unwrap().port, Some(3));
+    assert_eq!(load("port = 2", &variable, &flag).unwrap().port, Some(4));
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn every_kind_of_value_is_read() {
         &Overrides::default(),
     )
     .unwrap();
-    assert_eq!(config.bind.to_string(), "::1");
+    assert_eq!(config.bind, ["::1".parse::<IpAddr>().unwrap()]);
     assert_eq!(config.durability, Durability::Interval(Duration::from_millis(250)));
     assert_eq!(config.log_format, LogFormat::Json);
     assert_eq!(config.lease_grace, Duration::from_millis(1500));
@@ -46,6 +46,36 @@ fn every_kind_of_value_is_read() {
 }
 
 #[test]
+fn lists_are_written_as_lists_or_with_spaces() {
+    let none = Overrides::default();
+    let want: Vec<IpAddr> = ["127.0.0.1", "::1"].iter().map(|ip| ip.parse().unwrap()).collect();
+    assert_eq!(load("bind = [\"127.0.0.1\", \"::1\"]", &[], &none).unwrap().bind, want);
+    assert_eq!(load("", &[("STANCHION_BIND", "127.0.0.1 ::1")], &none).unwrap().bind, want);
+    for nothing in ["bind = []", "bind = \"\"", "bind = [[]]", "bind = \"localhost\""] {
+        let error = load(nothing, &[], &none).unwrap_err();
+        assert!(error.ends_with("write IP addresses such as 127.0.0.1, 0.0.0.0 or ::1"), "{error}");
+    }
+}
+
+#[test]
+fn the_network_can_be_switched_off() {
+    let none = Overrides::default();
+    let config =
+        load("port = \"off\"\nunix-socket = \"/run/s\"\nunix-socket-mode = 770", &[], &none).unwrap();
+    assert_eq!((config.port, config.unix_socket_mode), (None, 0o770));
+    assert_eq!(config.unix_socket, Some("/run/s".into()));
+    assert_eq!(
+        load("port = \"off\"", &[], &none).unwrap_err(),
+        "port: off leaves nothing to listen on; set unix-socket, or a port"
+    );
+    for wrong in ["unix-socket-mode = 888", "unix-socket-mode = 1000"] {
+        assert!(load(wrong, &[], &none).unwrap_err().contains("write an octal number"), "{wrong}");
+    }
+    let long = format!("unix-socket = \"/{}\"", "x".repeat(107));
+    assert!(load(&long, &[], &none).is_err());
+}
+
+#[test]
 fn problems_in_the_file_name_the_line_and_the_remedy() {
     for (file, want) in [
         (
@@ -54,9 +84,9 @@ fn problems_in_the_file_name_the_line_and_the_remedy() {
         ),
         (
             "\n\nport = 99999\n",
-            "DIR/stanchion.toml:3: '99999' is not a value of port; write a number from 0 to 65535",
+            "DIR/stanchion.toml:3: '99999' is not a value of port; write a number from 0 to 65535, or off",
         ),
-        ("port = [1]", "DIR/stanchion.toml:1: port is one value; write a number from 0 to 65535"),
+        ("port = [1]", "DIR/stanchion.toml:1: port is one value; write a number from 0 to 65535, or off"),
         (
             "durability = \"0s\"",
             "DIR/stanchion.toml:1: '0s' is not a value of durability; write always, never or an interval such as 1s",
@@ -115,7 +145,7 @@ fn a_missing_file_is_refused() {
 #[test]
 fn names_in_the_table_are_unique_and_have_legal_defaults() {
     let config = Config::default();
-    assert_eq!(config.port, 7379);
+    assert_eq!(config.port, Some(7379));
     for (i, option) in OPTIONS.iter().enumerate() {
         assert!(OPTIONS[..i].iter().all(|other| other.variable() != option.variable()), "{}", option.name);
         assert!(option.expected.starts_with("write "), "{}", option.name);
