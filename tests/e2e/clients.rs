@@ -71,22 +71,37 @@ fn redis_py_asyncio_on_resp3() {
 
 #[test]
 fn node_redis_on_resp2() {
-    converse(node("node_redis.js").arg("2"), &Identity { library: "node-redis", resp: 2 });
+    converse(program("node", "node_redis.js").arg("2"), &Identity { library: "node-redis", resp: 2 });
 }
 
 #[test]
 fn node_redis_on_resp3() {
-    converse(node("node_redis.js").arg("3"), &Identity { library: "node-redis", resp: 3 });
+    converse(program("node", "node_redis.js").arg("3"), &Identity { library: "node-redis", resp: 3 });
 }
 
 #[test]
 fn ioredis() {
-    converse(&mut node("ioredis.js"), &Identity { library: "ioredis", resp: 2 });
+    converse(&mut program("node", "ioredis.js"), &Identity { library: "ioredis", resp: 2 });
 }
 
-fn node(program: &str) -> Command {
-    let mut command = Command::new("node");
-    command.arg(client_program(program));
+#[test]
+fn phpredis() {
+    converse(&mut program("php", "phpredis.php"), &Identity { library: "", resp: 2 });
+}
+
+#[test]
+fn predis() {
+    converse(&mut program("php", "predis.php"), &Identity { library: "", resp: 2 });
+}
+
+#[test]
+fn redis_rb() {
+    converse(&mut program("ruby", "redis_rb.rb"), &Identity { library: "", resp: 2 });
+}
+
+fn program(language: &str, file: &str) -> Command {
+    let mut command = Command::new(language);
+    command.arg(client_program(file));
     command
 }
 

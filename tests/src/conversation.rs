@@ -93,7 +93,7 @@ fn check_identity(server: &Server, identity: &Identity) {
     assert!(!lines.is_empty(), "no connection has the name `{NAME}`:\n{list}");
     let Identity { library, resp } = identity;
     for line in lines {
-        assert!(line.contains(&format!(" lib-name={library}")), "not the library `{library}`: {line}");
+        assert!(line.contains(&format!(" lib-name={library} ")), "not the library `{library}`: {line}");
         assert!(line.contains(&format!(" resp={resp}")), "not RESP{resp}: {line}");
     }
 }

@@ -104,7 +104,7 @@ impl Process {
     pub fn write_line(&mut self, line: &str) {
         let input = self.child.stdin.as_mut().expect("the process was started with input");
         // A process that has ended reads nothing more: whoever waits for what it says then learns why it ended.
-        drop(writeln!(input, "{line}"));
+        drop(input.write_all(format!("{line}\n").as_bytes()));
     }
 
     /// What the process has said so far.
