@@ -10,7 +10,7 @@ use std::fmt;
 const DURATION_MS_MAX: u64 = 10 * 365 * 24 * 60 * 60 * 1_000;
 
 /// Longest value of a setting, in bytes; the log keeps it as it was written.
-const WORDS_BYTES_MAX: usize = 64;
+const WORDS_BYTES_MAX: usize = stanchion_protocol::limits::SETTING_BYTES_MAX;
 
 /// A rate: at most `count` claims per `per_ms`, as a bucket of `count` tokens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -35,6 +35,12 @@ pub const SCAN_COUNT_DEFAULT: u32 = 10;
 /// Queues or globs that one QMCLAIM names after one keyword.
 pub const SOURCES_MAX: u32 = 1_000;
 
+/// Bytes of a setting's name or value: an unknown name is compared with all names under a queue's lock.
+pub const SETTING_BYTES_MAX: usize = 64;
+
+/// Settings that one QCONFIG SET or UNSET names.
+pub const COMMAND_SETTINGS_MAX: usize = 100;
+
 /// The longest duration, in milliseconds: 10 years of 365 days.
 pub const DURATION_MS_MAX: u64 = 10 * 365 * 24 * 3_600 * 1_000;
 
@@ -128,6 +134,8 @@ pub const TABLE: &[LimitRow] = &[
     row("", "jobs that one QPEEK shows", PEEK_JOBS_MAX as u64),
     row("", "COUNT of QSCAN and QREADY", SCAN_COUNT_MAX as u64),
     row("", "queues or globs after one keyword of QMCLAIM", SOURCES_MAX as u64),
+    row("", "bytes of a setting's name or value", SETTING_BYTES_MAX as u64),
+    row("", "settings that one QCONFIG names", COMMAND_SETTINGS_MAX as u64),
     row("", "milliseconds of any duration: 10 years", DURATION_MS_MAX),
     row("", "AT in Unix milliseconds: the end of the year 9999", INSTANT_MS_MAX),
 ];

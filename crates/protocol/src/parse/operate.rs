@@ -4,7 +4,7 @@ use super::scan::Found;
 use super::{Words, value};
 use crate::command::{Count, Pause, QueueCommand, Selection, State, Which};
 use crate::error::CommandError;
-use crate::limits::SCAN_COUNT_DEFAULT;
+use crate::limits::{COMMAND_SETTINGS_MAX, SCAN_COUNT_DEFAULT};
 use crate::table::{Opt, wrong_arity};
 
 /// What the options of these commands say; each command has some of them.
@@ -176,7 +176,10 @@ pub(super) fn config_set<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, C
     if !settings.len().is_multiple_of(2) {
         return Err(wrong_arity("qconfig|set"));
     }
-    let pairs = (0..settings.len()).step_by(2).map(|at| (settings.at(at), settings.at(at + 1))).collect();
+    check_settings(settings.len() / 2)?;
+    let pair =
+        |at| Ok((value::setting(NAME, settings.at(at))?, value::setting("value", settings.at(at + 1))?));
+    let pairs = (0..settings.len()).step_by(2).map(pair).collect::<Result<_, CommandError>>()?;
     Ok(QueueCommand::ConfigSet { queue, pairs })
 }
 
@@ -186,13 +189,28 @@ pub(super) fn config_get<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, C
         return Err(wrong_arity("qconfig|get"));
     }
     let queue = value::queue(words.args.at(2), words.limits)?;
-    Ok(QueueCommand::ConfigGet { queue, key: words.args.get(3) })
+    let key = words.args.get(3).map(|key| value::setting(NAME, key)).transpose()?;
+    Ok(QueueCommand::ConfigGet { queue, key })
 }
 
 /// `UNSET queue setting ...`.
 pub(super) fn config_unset<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, CommandError> {
     let queue = value::queue(words.args.at(2), words.limits)?;
-    Ok(QueueCommand::ConfigUnset { queue, keys: words.args.skip(3).iter().collect() })
+    let keys = words.args.skip(3);
+    check_settings(keys.len())?;
+    let keys = keys.iter().map(|key| value::setting(NAME, key)).collect::<Result<_, _>>()?;
+    Ok(QueueCommand::ConfigUnset { queue, keys })
+}
+
+/// What errors call a setting's name.
+const NAME: &str = "setting";
+
+fn check_settings(count: usize) -> Result<(), CommandError> {
+    if count <= COMMAND_SETTINGS_MAX {
+        return Ok(());
+    }
+    let text = format!("a command of {count} settings is above the limit of {COMMAND_SETTINGS_MAX}");
+    Err(CommandError::new(text))
 }
 
 /// Whether the word after the queue is this keyword, which no id can be.

@@ -464,6 +464,42 @@ fn a_hostile_word_does_not_fill_the_error() {
     assert!(error.len() < 250, "{error}");
 }
 
+#[test]
+fn settings_are_short_and_few() {
+    let long = "x".repeat(65);
+    let many = |times| ["lease"].repeat(times).join(" ");
+    for (line, want) in [
+        (
+            format!("QCONFIG SET q {long} 1h"),
+            format!("ERR the setting '{long}' of 65 bytes is above the limit of 64"),
+        ),
+        (
+            format!("QCONFIG SET q lease {long}"),
+            format!("ERR the value '{long}' of 65 bytes is above the limit of 64"),
+        ),
+        (
+            format!("QCONFIG GET q {long}"),
+            format!("ERR the setting '{long}' of 65 bytes is above the limit of 64"),
+        ),
+        (
+            format!("QCONFIG UNSET q a {long}"),
+            format!("ERR the setting '{long}' of 65 bytes is above the limit of 64"),
+        ),
+        (
+            format!("QCONFIG SET q {}", many(202)),
+            "ERR a command of 101 settings is above the limit of 100".into(),
+        ),
+        (
+            format!("QCONFIG UNSET q {}", many(101)),
+            "ERR a command of 101 settings is above the limit of 100".into(),
+        ),
+    ] {
+        check(&line, &want);
+    }
+    let keys = vec![&b"lease"[..]; 100];
+    parses(&format!("QCONFIG UNSET q {}", many(100)), QueueCommand::ConfigUnset { queue: b"q", keys });
+}
+
 /// Every row's least words are enough for its parser to say something other than "wrong number".
 #[test]
 fn the_parser_agrees_with_the_arity() {

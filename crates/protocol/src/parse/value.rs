@@ -43,6 +43,15 @@ fn long_name(what: &'static str, word: &[u8], limits: &Limits) -> CommandError {
     CommandError::new(format!("the {what} of {len} bytes is above the limit of {max} (name-bytes-max)"))
 }
 
+/// A setting's name or value, which `what` says; what it means is the engine's matter.
+pub(super) fn setting<'a>(what: &'static str, word: &'a [u8]) -> Result<&'a [u8], CommandError> {
+    if word.len() <= limits::SETTING_BYTES_MAX {
+        return Ok(word);
+    }
+    let (quoted, len, max) = (Quoted(word), word.len(), limits::SETTING_BYTES_MAX);
+    Err(CommandError::new(format!("the {what} {quoted} of {len} bytes is above the limit of {max}")))
+}
+
 /// A job's bytes; they may be empty.
 #[inline]
 pub(super) fn payload<'a>(word: &'a [u8], limits: &Limits) -> Result<&'a [u8], CommandError> {
