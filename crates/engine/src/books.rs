@@ -45,24 +45,40 @@ impl Shard {
 
     /// A queue is gone at once; its memory is freed in the background.
     pub(crate) fn remove_queue(&mut self, ix: u32) {
-        let hash = self.hasher.hash_one(&*self.queues[ix].name);
-        let entry = self.names.find_entry(hash, |&other| other == ix);
-        entry.expect("a queue is found by its name").remove();
+        self.remove_queues(&[ix]);
+    }
+
+    /// The same for several, in the order of their slots.
+    pub(crate) fn remove_queues(&mut self, gone: &[u32]) {
+        let (&[first, ..], &[.., last]) = (gone, gone) else { return };
         self.changes += 1;
         self.newest_deletion = self.changes;
-        self.neglect(ix);
-        let queue = &self.queues[ix];
-        if queue.in_turn {
-            self.turn.retain(|&other| other != ix);
+        let (mut attention, mut turn, mut stale) = (false, false, false);
+        for &ix in gone {
+            let hash = self.hasher.hash_one(&*self.queues[ix].name);
+            let entry = self.names.find_entry(hash, |&other| other == ix);
+            entry.expect("a queue is found by its name").remove();
+            let queue = &mut self.queues[ix];
+            attention |= std::mem::take(&mut queue.attention);
+            turn |= std::mem::take(&mut queue.in_turn);
+            stale |= std::mem::take(&mut queue.in_stale);
+            if queue.deadline != NONE {
+                let (place, queues) = (queue.deadline, &mut self.queues);
+                self.deadlines.remove(place, |ix, place| queues[ix].deadline = place);
+            }
         }
-        if queue.in_stale {
-            self.stale.retain(|&other| other != ix);
+        // The lists may be long: only slots that may be among the gone ones are looked up.
+        let (queues, among) = (&self.queues, first..=last);
+        if attention {
+            self.attention.retain(|ix| !among.contains(ix) || queues[*ix].attention);
         }
-        if queue.deadline != NONE {
-            let (place, queues) = (self.queues[ix].deadline, &mut self.queues);
-            self.deadlines.remove(place, |ix, place| queues[ix].deadline = place);
+        if turn {
+            self.turn.retain(|ix| !among.contains(ix) || queues[*ix].in_turn);
         }
-        self.doomed.push(self.queues.remove(ix));
+        if stale {
+            self.stale.retain(|ix| !among.contains(ix) || queues[*ix].in_stale);
+        }
+        self.doomed.extend(gone.iter().map(|&ix| self.queues.remove(ix)));
     }
 
     /// After a command: the books follow what changed.

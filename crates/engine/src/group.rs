@@ -8,8 +8,12 @@
 use std::collections::BTreeSet;
 
 use crate::job::{Job, Stand};
+use crate::memory::allocated;
 use crate::settings::Order;
 use crate::slab::{NONE, Slab};
+
+/// What a job takes in a tree: its entry, and its part of a node that is mostly two thirds full.
+const TREE_ENTRY_BYTES: usize = 40;
 
 /// Which ring a group stands in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +64,15 @@ impl Group {
             turn: Turn::Out,
             levels: Vec::new(),
         }
+    }
+
+    /// What it takes in memory beside its slot.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let trees = self.levels.iter().filter_map(|level| level.returned.as_ref());
+        let trees = trees.map(|tree| allocated(size_of_val(&**tree)) + tree.len() * TREE_ENTRY_BYTES);
+        allocated(self.name.len())
+            + allocated(self.levels.capacity() * size_of::<Level>())
+            + trees.sum::<usize>()
     }
 
     pub(crate) fn has_ready(&self) -> bool {

@@ -20,6 +20,11 @@ impl Heap {
         self.entries.len()
     }
 
+    /// What it takes in memory.
+    pub(crate) fn allocation_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<(Moment, u32)>()
+    }
+
     /// The first entry: its moment and owner.
     pub(crate) fn first(&self) -> Option<(Moment, u32)> {
         self.entries.first().copied()

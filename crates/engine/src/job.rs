@@ -2,6 +2,7 @@
 
 use stanchion_protocol::command::{State, Until};
 
+use crate::memory::allocated;
 use crate::slab::NONE;
 
 /// Which structure of its queue a job stands in; a job stands in exactly one.
@@ -102,6 +103,15 @@ impl Job {
             Stand::Dead => State::Dead,
             Stand::Nowhere => unreachable!("a job stands nowhere only within a step"),
         }
+    }
+
+    /// What it takes in memory beside its slot.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let word = |word: &Option<Box<[u8]>>| word.as_ref().map_or(0, |word| allocated(word.len()));
+        let extras = self.extras.as_deref().map_or(0, |extras| {
+            allocated(size_of::<Extras>()) + word(&extras.worker) + word(&extras.last_error)
+        });
+        allocated(self.payload.len()) + word(&self.key) + extras
     }
 
     pub(crate) fn extras(&mut self) -> &mut Extras {

@@ -14,12 +14,14 @@ mod check;
 mod codec;
 mod consumers;
 mod event;
+mod flush;
 mod group;
 mod heap;
 mod histogram;
 mod hold;
 mod job;
 pub mod limits;
+mod memory;
 mod notes;
 mod operators;
 mod producers;
@@ -39,6 +41,7 @@ mod waiters;
 #[cfg(test)]
 mod tests;
 
+pub use flush::Flush;
 pub use notes::{JobEvent, JobNote, Notes};
 pub use operators::Purge;
 pub use reply::*;

@@ -13,6 +13,9 @@ pub const CLAIM_BYTES_MAX: u64 = stanchion_protocol::limits::CLAIM_BYTES_MAX as 
 /// Most jobs that one step of a sweep or purge removes.
 pub const SWEEP_JOBS_MAX: usize = 1_000;
 
+/// Most queues that one step of FLUSHALL deletes, about 1 µs each.
+pub const FLUSH_QUEUES_MAX: usize = 256;
+
 /// Most slots that one step of a scan or purge looks at.
 pub const SCAN_SLOTS_MAX: usize = 4_096;
 
@@ -21,6 +24,12 @@ pub const PEEK_JOBS_MAX: usize = 100_000;
 
 /// Most job notes that wait to be taken, about 2 MB of them; more are lost.
 pub const NOTES_MAX: usize = 16_384;
+
+/// Most jobs, and groups, keys and roots, that MEMORY USAGE measures; the rest is reckoned from them.
+pub const MEMORY_SAMPLES: usize = 512;
+
+/// The same for each queue of a sum over all.
+pub const MEMORY_TOTAL_SAMPLES: usize = 16;
 
 /// A queue that holds nothing is forgotten after so long.
 pub const QUEUE_IDLE_MS: u64 = 60 * 60 * 1_000;

@@ -150,6 +150,11 @@ impl Notes {
         })
     }
 
+    /// What it takes in memory.
+    pub(crate) fn allocation_bytes(&self) -> usize {
+        size_of::<Notes>() + self.entries.capacity() * size_of::<Entry>() + self.names.capacity()
+    }
+
     // Out of line, so that a queue without `notify` pays for no more than the question.
     #[inline(never)]
     fn add(&mut self, note: JobNote<'_>) {

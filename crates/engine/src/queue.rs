@@ -40,10 +40,10 @@ pub(crate) struct Queue {
     pub(crate) name: Box<[u8]>,
     pub(crate) hasher: foldhash::fast::FixedState,
     pub(crate) jobs: Slab<Job>,
-    ids: HashTable<u32>,
+    pub(crate) ids: HashTable<u32>,
     pub(crate) groups: Slab<Group>,
     pub(crate) groups_with_jobs: u64,
-    group_names: HashTable<u32>,
+    pub(crate) group_names: HashTable<u32>,
     /// The group without a name, which most jobs are in: found without hashing.
     plain_group: u32,
     pub(crate) holds: Slab<Hold>,

@@ -36,6 +36,14 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
+    /// What one entry takes, words that it points to aside.
+    pub(crate) const SLOT_BYTES: usize = size_of::<Slot<T>>();
+
+    /// What all slots take, those included that were never used.
+    pub(crate) fn allocation_bytes(&self) -> usize {
+        self.slots.capacity() * Self::SLOT_BYTES
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len as usize
     }

@@ -3,7 +3,9 @@
 mod claims;
 mod dedupe;
 mod failures;
+mod flush;
 mod limits;
+mod memory;
 mod notes;
 mod operators;
 mod place;

@@ -1,0 +1,95 @@
+//! What queues take in memory, for MEMORY USAGE.
+//!
+//! Everything that is kept by the queue is known exactly: slots, tables, heaps and the bytes of payloads. What
+//! hangs on single jobs, groups, keys and roots (the words of some, the box of what most jobs lack, and what
+//! the allocator rounds up) is measured on a sample of them, as Redis does, so that the question costs the
+//! same whatever the queue holds.
+
+use std::mem::size_of;
+
+use crate::queue::{Latencies, Queue};
+use crate::slab::Slab;
+use crate::{Shard, limits};
+
+impl Shard {
+    /// About how many bytes a queue takes in memory.
+    pub fn memory_usage(&self, queue: &[u8]) -> Option<u64> {
+        Some(self.queues[self.find(queue)?].memory_bytes(limits::MEMORY_SAMPLES))
+    }
+
+    /// About how many bytes all queues take, deleted ones that are yet to be freed included. It visits each
+    /// queue, but few of its jobs.
+    pub fn memory_bytes(&self) -> u64 {
+        let queues = self.queues.iter().map(|(_, queue)| queue).chain(&self.doomed);
+        queues.map(|queue| queue.memory_bytes(limits::MEMORY_TOTAL_SAMPLES)).sum()
+    }
+}
+
+impl Queue {
+    /// Looks at no more than so many entries of each kind.
+    pub(crate) fn memory_bytes(&self, samples: usize) -> u64 {
+        let own = Slab::<Queue>::SLOT_BYTES + allocated(self.name.len());
+        let slots = self.jobs.allocation_bytes()
+            + self.groups.allocation_bytes()
+            + self.holds.allocation_bytes()
+            + self.roots.allocation_bytes();
+        let tables = [&self.ids, &self.group_names, &self.keys, &self.signatures];
+        let tables: usize = tables.iter().map(|table| table.allocation_size()).sum();
+        let heaps =
+            [&self.delayed, &self.leases, &self.dead, &self.expiries, &self.windows, &self.idle_roots];
+        let heaps: usize = heaps.iter().map(|heap| heap.allocation_bytes()).sum();
+        let latencies = self.latencies.as_ref().map_or(0, |_| allocated(size_of::<Latencies>()));
+        let stale_roots = self.stale_roots.capacity() * size_of::<u32>();
+        let notes = self.notes.as_ref().map_or(0, |notes| notes.allocation_bytes());
+        let words = self.own.iter().chain(self.file.iter()).map(|(_, words)| allocated(words.len()));
+        let whole = own + slots + tables + heaps + latencies + stale_roots + notes + words.sum::<usize>();
+        whole as u64
+            + self.bytes
+            + sampled(&self.jobs, samples, |job| job.memory_bytes() - job.payload.len())
+            + sampled(&self.groups, samples, |group| group.memory_bytes())
+            + sampled(&self.holds, samples, |hold| allocated(hold.key.len()))
+            + sampled(&self.roots, samples, |root| allocated(root.signature.len()))
+    }
+}
+
+/// The sum over all entries, of which at most so many are measured.
+fn sampled<T>(slab: &Slab<T>, samples: usize, bytes: impl Fn(&T) -> usize) -> u64 {
+    let slots = slab.slots() as usize;
+    if slots <= samples {
+        return slab.iter().map(|(_, entry)| bytes(entry) as u64).sum();
+    }
+    // Steps of the golden ratio are spread evenly and fall in step with no pattern of pushes.
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let slot = |n: u64| ((n.wrapping_mul(GOLDEN) >> 32) * slots as u64 >> 32) as u32;
+    let (mut found, mut sum) = (0, 0);
+    for entry in (0..samples as u64).filter_map(|n| slab.get(slot(n))) {
+        found += 1;
+        sum += bytes(entry) as u64;
+    }
+    // None found: nearly all slots are vacant.
+    if found == 0 { 0 } else { (u128::from(sum) * slab.len() as u128 / found) as u64 }
+}
+
+/// What an allocation of so many bytes takes: the allocator has multiples of 16 bytes, and above 128 four sizes
+/// to each doubling.
+pub(crate) fn allocated(bytes: usize) -> usize {
+    match bytes {
+        0 => 0,
+        1..=8 => 8,
+        9..=128 => bytes.next_multiple_of(16),
+        _ => bytes.next_multiple_of(1 << ((bytes - 1).ilog2() - 2)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::allocated;
+
+    #[test]
+    fn the_allocators_sizes_are_few() {
+        let sizes = [(0, 0), (1, 8), (9, 16), (128, 128), (129, 160), (161, 192), (257, 320), (1_000, 1_024)];
+        for (bytes, taken) in sizes {
+            assert_eq!(allocated(bytes), taken, "{bytes}");
+        }
+    }
+}
