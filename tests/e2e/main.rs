@@ -18,6 +18,7 @@ mod listing;
 mod operators;
 mod producers;
 mod protected_mode;
+mod pubsub;
 mod reports;
 mod roots;
 mod runner;

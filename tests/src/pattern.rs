@@ -12,6 +12,7 @@
 //! | `nil`, `nil-array` | `$-1` or `_`; `*-1` |
 //! | `$name` | on first use any string or integer, which the name stands for from then on |
 //! | `[a, b]`, `[a, ...]` | an array with these elements; and perhaps more |
+//! | `>[a, b]` | a push of RESP3 with these elements |
 //! | `(a, b)` | an array with these elements in any order |
 //! | `{k: a}`, `{k: a, ...}` | a map with these fields in any order, or the same as a flat array; and perhaps more |
 
@@ -36,6 +37,7 @@ pub(crate) enum Pattern {
     NilArray,
     Capture(String),
     Array { elements: Vec<Pattern>, more: bool },
+    Push(Vec<Pattern>),
     Unordered(Vec<Pattern>),
     Map { fields: Vec<(Vec<u8>, Pattern)>, more: bool },
 }
@@ -70,7 +72,11 @@ impl Pattern {
             (Pattern::Error(wanted), Value::Error(got)) => glob(wanted, got),
             (Pattern::Glob(wanted), got) => got.bytes().is_some_and(|got| glob(wanted, got)),
             (Pattern::Capture(name), got) => capture(name, got, captures),
-            (Pattern::Array { elements, more }, Value::Array(got) | Value::Push(got) | Value::Set(got)) => {
+            (Pattern::Push(elements), Value::Push(got)) => {
+                got.len() == elements.len()
+                    && elements.iter().zip(got).all(|(wanted, got)| wanted.matches(got, captures))
+            }
+            (Pattern::Array { elements, more }, Value::Array(got) | Value::Set(got)) => {
                 let length_fits =
                     if *more { got.len() >= elements.len() } else { got.len() == elements.len() };
                 length_fits && elements.iter().zip(got).all(|(wanted, got)| wanted.matches(got, captures))
@@ -154,6 +160,10 @@ impl Parser<'_> {
             Some(b'[') => {
                 let (elements, more) = self.list(b']')?;
                 Ok(Pattern::Array { elements, more })
+            }
+            Some(b'>') if self.bytes.get(self.at + 1) == Some(&b'[') => {
+                self.at += 1;
+                Ok(Pattern::Push(self.list(b']')?.0))
             }
             Some(b'(') => Ok(Pattern::Unordered(self.list(b')')?.0)),
             Some(b'{') => self.map(),

@@ -1,7 +1,7 @@
 //! The registry of connections: CLIENT LIST, INFO and the shutdown look at it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use dashmap::DashMap;
@@ -46,6 +46,10 @@ pub(crate) struct Client {
     pub(crate) resp3: AtomicBool,
     /// Whether it waits for a job.
     pub(crate) blocked: AtomicBool,
+    /// How many channels it listens to.
+    pub(crate) channels: AtomicU32,
+    /// How many patterns.
+    pub(crate) patterns: AtomicU32,
     /// Set by CLIENT UNBLOCK.
     pub(crate) unblock: Mutex<Option<Unblock>>,
 }
@@ -92,6 +96,8 @@ impl Clients {
             command: AtomicUsize::new(usize::MAX),
             resp3: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            channels: AtomicU32::new(0),
+            patterns: AtomicU32::new(0),
             unblock: Mutex::new(None),
         });
         self.by_id.insert(id, Arc::clone(&client));

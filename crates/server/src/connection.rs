@@ -207,10 +207,11 @@ impl Connection {
         if !client.mailbox.is_signalled() {
             return true;
         }
+        self.outbox.prepare();
         let taken = match self.session.closing {
             // After the last reply there is nothing more to say, but it can still be told to go at once.
             true => client.mailbox.check_open(),
-            false => client.mailbox.deliver(&mut self.outbox, self.session.proto),
+            false => client.mailbox.deliver(&mut self.outbox, self.session.proto, OUTPUT_PAUSE_BYTES),
         };
         if let Err(why) = taken {
             tracing::info!(client = client.id, ?why, "disconnected");
@@ -320,7 +321,8 @@ impl Connection {
             Some(Pending::Claim(blocked)) => blocked.deadline,
             Some(Pending::Sync { deadline, .. }) => *deadline,
             Some(Pending::Task(_)) => None,
-            None if self.outbox.unsent_bytes() > 0 => None,
+            // Nor does a subscriber have anything to say.
+            None if self.outbox.unsent_bytes() > 0 || self.session.subscriptions.count() > 0 => None,
             None => self.server.live.idle_timeout().map(|timeout| Instant::now() + timeout),
         }
     }
@@ -355,6 +357,7 @@ impl Connection {
         let undelivered = self.outbox.undelivered();
         let pending = self.session.pending.take();
         server.clients.leave(&self.session.client);
+        self.session.subscriptions.clear(&server.hub, &self.session.client);
         let Some(lane) = server.lane().filter(|_| server.lifecycle.phase() < Phase::Failed) else { return };
         let mut answer = None;
         if let Some(Pending::Claim(blocked)) = pending {

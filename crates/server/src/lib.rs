@@ -20,11 +20,13 @@ mod endpoint;
 mod fields;
 mod hold;
 mod holds;
+#[cfg_attr(not(test), expect(dead_code, reason = "job events ask it next"))]
+mod hub;
 mod lane;
 mod lifecycle;
 pub mod limits;
 mod listener;
-#[cfg_attr(not(test), expect(dead_code, reason = "channels and MONITOR post to it next"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "MONITOR and CLIENT KILL use the rest next"))]
 mod mailbox;
 mod outbox;
 mod reclaim;
@@ -34,6 +36,7 @@ mod server;
 mod session;
 mod shard;
 mod stats;
+mod subscriptions;
 mod threads;
 mod timers;
 mod transport;

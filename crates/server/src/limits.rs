@@ -79,6 +79,12 @@ pub const CLIENT_NAME_BYTES_MAX: usize = 255;
 /// Remembered receipts of BOUND claims beyond which the finished ones are looked for and forgotten.
 pub const BOUND_SWEEP: usize = 1_024;
 
+/// Bytes of a channel's name, or a pattern's.
+pub const CHANNEL_BYTES_MAX: usize = 1_024;
+
+/// Most channels and patterns that one connection may listen to.
+pub const SUBSCRIPTIONS_MAX: usize = 10_000;
+
 /// Bytes of messages that a client may leave unread before its connection ends: Redis's default for subscribers.
 pub const MAIL_BYTES_MAX: usize = 32 << 20;
 

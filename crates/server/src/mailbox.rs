@@ -15,8 +15,7 @@ use stanchion_protocol::{Proto, Reply};
 use tokio::sync::Notify;
 
 use crate::limits::{
-    MAIL_BYTES_MAX, MAIL_KEPT, MAIL_LOSSY_BYTES_MAX, MAIL_OVERHEAD_BYTES, MAIL_SOFT_BYTES_MAX,
-    MAIL_SOFT_TIME, OUTPUT_PAUSE_BYTES,
+    MAIL_BYTES_MAX, MAIL_KEPT, MAIL_LOSSY_BYTES_MAX, MAIL_OVERHEAD_BYTES, MAIL_SOFT_BYTES_MAX, MAIL_SOFT_TIME,
 };
 use crate::outbox::Outbox;
 
@@ -112,7 +111,7 @@ impl Mailbox {
             return (Posted::Lost, None);
         }
         if bytes > MAIL_BYTES_MAX || inside.is_slow(bytes) {
-            return (Posted::Lost, self.close_inside(&mut inside, Closed::TooSlow));
+            return (Posted::Lost, Some(self.close_inside(&mut inside, Closed::TooSlow)));
         }
         inside.bytes = bytes;
         inside.messages.push_back(message);
@@ -124,15 +123,15 @@ impl Mailbox {
         let mut inside = self.inside.lock();
         let wake = self.close_inside(&mut inside, why);
         drop(inside);
-        if let Some(wake) = wake {
-            wake.notify_one();
-        }
+        wake.notify_one();
     }
 
-    fn close_inside(&self, inside: &mut Inside, why: Closed) -> Option<&Arc<Notify>> {
+    fn close_inside(&self, inside: &mut Inside, why: Closed) -> &Arc<Notify> {
         let closed = *inside.closed.get_or_insert(why);
         *inside = Inside { closed: Some(closed), ..Inside::default() };
-        self.signal()
+        // Woken in any case: with messages that it can't write it waits for its socket only.
+        self.signal();
+        &self.wake
     }
 
     /// Under the lock: who is to be woken, unless somebody did it already.
@@ -151,8 +150,13 @@ impl Mailbox {
         self.inside.lock().closed.map_or(Ok(()), Err)
     }
 
-    /// Writes messages as long as the outbox has room; the rest waits for the next time.
-    pub(crate) fn deliver(&self, outbox: &mut Outbox, proto: Proto) -> Result<(), Closed> {
+    /// Writes messages as long as the outbox has fewer bytes than that; the rest waits for the next time.
+    pub(crate) fn deliver(
+        &self,
+        outbox: &mut Outbox,
+        proto: Proto,
+        outbox_bytes_max: usize,
+    ) -> Result<(), Closed> {
         let mut messages = {
             let mut inside = self.inside.lock();
             if let Some(closed) = inside.closed {
@@ -162,7 +166,7 @@ impl Mailbox {
         };
         // Encoded without the lock, so that no publisher waits for it.
         let mut bytes = 0;
-        while outbox.unsent_bytes() < OUTPUT_PAUSE_BYTES
+        while outbox.unsent_bytes() < outbox_bytes_max
             && let Some(message) = messages.pop_front()
         {
             bytes += message.bytes();
@@ -247,6 +251,7 @@ impl Publication {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::OUTPUT_PAUSE_BYTES;
 
     fn mailbox() -> Mailbox {
         Mailbox::new(Arc::new(Notify::new()))
@@ -257,7 +262,7 @@ mod tests {
     }
 
     fn read(mailbox: &Mailbox, outbox: &mut Outbox, proto: Proto) -> String {
-        mailbox.deliver(outbox, proto).expect("it is open");
+        mailbox.deliver(outbox, proto, OUTPUT_PAUSE_BYTES).expect("it is open");
         let text = String::from_utf8_lossy(outbox.ready(0)).into_owned();
         outbox.wrote(text.len());
         text
@@ -316,7 +321,10 @@ mod tests {
         assert_eq!(lossy, [Posted::Kept, Posted::Lost, Posted::Lost]);
         assert_eq!(mailbox.post(message(b"small"), Care::Lossy), Posted::Kept);
         while mailbox.post(message(&payload), Care::Whole) == Posted::Kept {}
-        assert_eq!(mailbox.deliver(&mut Outbox::default(), Proto::Resp2), Err(Closed::TooSlow));
+        assert_eq!(
+            mailbox.deliver(&mut Outbox::default(), Proto::Resp2, OUTPUT_PAUSE_BYTES),
+            Err(Closed::TooSlow)
+        );
         assert_eq!(mailbox.post(message(b"late"), Care::Whole), Posted::Lost);
     }
 
@@ -326,7 +334,7 @@ mod tests {
         mailbox.post(message(b"a"), Care::Whole);
         mailbox.close(Closed::Killed);
         mailbox.close(Closed::TooSlow);
-        assert_eq!(mailbox.deliver(&mut outbox, Proto::Resp2), Err(Closed::Killed));
+        assert_eq!(mailbox.deliver(&mut outbox, Proto::Resp2, OUTPUT_PAUSE_BYTES), Err(Closed::Killed));
         assert_eq!(outbox.unsent_bytes(), 0);
     }
 }

@@ -10,6 +10,7 @@ use crate::Config;
 use crate::clients::Clients;
 use crate::config::Secret;
 use crate::endpoint::Endpoint;
+use crate::hub::Hub;
 use crate::lane::{Lane, Tidings};
 use crate::lifecycle::Lifecycle;
 use crate::stats::CommandStats;
@@ -26,6 +27,8 @@ pub(crate) struct Server {
     pub(crate) tidings: Arc<Tidings>,
     /// Its connections.
     pub(crate) clients: Clients,
+    /// Who listens to which channel.
+    pub(crate) hub: Hub,
     /// What its commands cost.
     pub(crate) stats: CommandStats,
     /// When it started.
@@ -56,6 +59,7 @@ impl Server {
             tidings: Arc::new(Tidings::new(Arc::clone(&lifecycle))),
             lifecycle,
             clients: Clients::default(),
+            hub: Hub::new(),
             stats: CommandStats::new(),
             started: Instant::now(),
             run_id: seed.iter().map(|byte| format!("{byte:02x}")).collect(),

@@ -12,6 +12,7 @@ use crate::clients::Client;
 use crate::commands::LongTask;
 use crate::commands::transaction::Queued;
 use crate::stats::RunStats;
+use crate::subscriptions::Subscriptions;
 use crate::waiter::Waiter;
 
 /// The state of a connection, as far as commands see it.
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) queued: Option<Queued>,
     /// Claims that end with the connection.
     pub(crate) bound: Bound,
+    /// What it listens to.
+    pub(crate) subscriptions: Subscriptions,
     /// What its next command waits for.
     pub(crate) pending: Option<Pending>,
     /// Nothing more is run; it closes once its replies are written.
@@ -75,6 +78,7 @@ impl Session {
             authenticated,
             queued: None,
             bound: Bound::default(),
+            subscriptions: Subscriptions::default(),
             pending: None,
             closing: false,
             run: RunStats::default(),

@@ -94,7 +94,18 @@ impl<'t, 'a> Turn<'t, 'a> {
     /// Writes what others have for this client; false when it has to go.
     #[cold]
     fn take_mail(&mut self) -> bool {
-        self.session.client.mailbox.deliver(self.outbox, self.session.proto).is_ok()
+        let session = &*self.session;
+        session.client.mailbox.deliver(self.outbox, session.proto, OUTPUT_PAUSE_BYTES).is_ok()
+    }
+
+    /// Writes all of it, however much it is; within a transaction it would stand amid the reply.
+    pub(crate) fn take_all_mail(&mut self) {
+        let (client, proto) = (&self.session.client, self.session.proto);
+        let in_transaction = self.holds.as_ref().is_some_and(Holds::in_transaction);
+        if client.mailbox.is_signalled() && !in_transaction {
+            // A connection that has to go is told so before its next command.
+            _ = client.mailbox.deliver(self.outbox, proto, usize::MAX);
+        }
     }
 
     /// Runs or queues a request.
@@ -120,6 +131,7 @@ impl<'t, 'a> Turn<'t, 'a> {
         if !self.session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
             return Err(CommandError::with_code(ErrorCode::NoAuth, "Authentication required."));
         }
+        self.session.subscriptions.admit(spec, self.session.proto)?;
         if phase == Phase::Failed {
             return Err(CommandError::with_code(ErrorCode::MisConf, self.failure()));
         }

@@ -12,10 +12,20 @@ use crate::turn::Turn;
 
 /// PING.
 pub(super) fn ping(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
-    match args.len() {
-        1 => turn.reply().simple("PONG"),
-        2 => turn.reply().bulk(args.at(1)),
-        _ => return Err(CommandError::new("wrong number of arguments for 'ping' command")),
+    if args.len() > 2 {
+        return Err(CommandError::new("wrong number of arguments for 'ping' command"));
+    }
+    let listens = turn.session.subscriptions.count() > 0;
+    let mut reply = turn.reply();
+    match args.get(1) {
+        // Among the messages of RESP2 a plain reply would be taken for a broken one.
+        message if listens && reply.proto() == Proto::Resp2 => {
+            reply.array(2);
+            reply.bulk(b"pong");
+            reply.bulk(message.unwrap_or_default());
+        }
+        Some(message) => reply.bulk(message),
+        None => reply.simple("PONG"),
     }
     Ok(())
 }
@@ -158,6 +168,8 @@ pub(super) fn quit(turn: &mut Turn<'_, '_>) -> Done {
 /// RESET.
 pub(super) fn reset(turn: &mut Turn<'_, '_>) -> Done {
     turn.session.queued = None;
+    turn.session.subscriptions.clear(&turn.server.hub, &turn.session.client);
+    turn.take_all_mail();
     turn.session.authenticated = turn.server.live.password.read().is_none();
     turn.session.client.names.lock().name.clear();
     set_proto(turn, Proto::Resp2);

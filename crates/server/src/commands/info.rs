@@ -146,6 +146,9 @@ fn stats(turn: &mut Turn<'_, '_>, out: &mut String) {
     line(out, "total_connections_received", server.clients.accepted());
     line(out, "total_commands_processed", commands);
     line(out, "rejected_connections", server.clients.refused());
+    line(out, "pubsub_channels", server.hub.channels());
+    line(out, "pubsub_patterns", server.hub.patterns());
+    line(out, "job_events_lost", server.hub.lost());
 }
 
 fn replication(_: &mut Turn<'_, '_>, out: &mut String) {

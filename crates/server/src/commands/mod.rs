@@ -10,6 +10,7 @@ mod jobs;
 mod keys;
 mod operate;
 mod produce;
+mod pubsub;
 mod report;
 mod settings;
 mod steps;
@@ -21,6 +22,7 @@ use stanchion_protocol::command::{QueueCommand, Selection};
 use stanchion_protocol::table::CommandId;
 use stanchion_protocol::{Args, CommandError, CommandSpec, ErrorCode};
 
+use crate::hub::Topic;
 use crate::turn::Turn;
 
 pub(crate) use claim::{finish_claim, unpark};
@@ -99,6 +101,14 @@ pub(crate) fn run_redis(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, arg
         CommandId::Multi => transaction::multi(turn),
         CommandId::Exec => transaction::exec(turn),
         CommandId::Discard => transaction::discard(turn),
+        CommandId::Subscribe => pubsub::subscribe(turn, Topic::Channel, args),
+        CommandId::Psubscribe => pubsub::subscribe(turn, Topic::Pattern, args),
+        CommandId::Unsubscribe => pubsub::unsubscribe(turn, Topic::Channel, args),
+        CommandId::Punsubscribe => pubsub::unsubscribe(turn, Topic::Pattern, args),
+        CommandId::Publish => pubsub::publish(turn, args),
+        CommandId::PubsubChannels => pubsub::channels(turn, args),
+        CommandId::PubsubNumsub => pubsub::listeners(turn, args),
+        CommandId::PubsubNumpat => pubsub::patterns(turn),
         CommandId::Time => connection::time(turn),
         CommandId::Shutdown => connection::shutdown(turn, args),
         CommandId::Waitaof => waiting::wait_aof(turn, args),
