@@ -49,7 +49,7 @@ impl Shard {
         }
         let mut bits = entropy;
         for _ in 0..DRAWS_MAX {
-            let slot = (bits >> 32) * u64::from(self.queues.slots()) >> 32;
+            let slot = ((bits >> 32) * u64::from(self.queues.slots())) >> 32;
             if let Some(queue) = self.queues.get(slot as u32) {
                 return Some(&queue.name);
             }

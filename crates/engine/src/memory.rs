@@ -60,14 +60,14 @@ fn sampled<T>(slab: &Slab<T>, samples: usize, bytes: impl Fn(&T) -> usize) -> u6
     }
     // Steps of the golden ratio are spread evenly and fall in step with no pattern of pushes.
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    let slot = |n: u64| ((n.wrapping_mul(GOLDEN) >> 32) * slots as u64 >> 32) as u32;
+    let slot = |n: u64| (((n.wrapping_mul(GOLDEN) >> 32) * slots as u64) >> 32) as u32;
     let (mut found, mut sum) = (0, 0);
     for entry in (0..samples as u64).filter_map(|n| slab.get(slot(n))) {
         found += 1;
         sum += bytes(entry) as u64;
     }
-    // None found: nearly all slots are vacant.
-    if found == 0 { 0 } else { (u128::from(sum) * slab.len() as u128 / found) as u64 }
+    // None is found when nearly all slots are vacant.
+    (u128::from(sum) * slab.len() as u128).checked_div(found).unwrap_or(0) as u64
 }
 
 /// What an allocation of so many bytes takes: the allocator has multiples of 16 bytes, and above 128 four sizes

@@ -39,9 +39,10 @@ impl<T> Slab<T> {
     /// What one entry takes, words that it points to aside.
     pub(crate) const SLOT_BYTES: usize = size_of::<Slot<T>>();
 
-    /// What all slots take, those included that were never used.
+    /// What all slots take, vacant ones included. Those that are only reserved are pages that nobody has
+    /// touched, so they take nothing.
     pub(crate) fn allocation_bytes(&self) -> usize {
-        self.slots.capacity() * Self::SLOT_BYTES
+        self.slots.len() * Self::SLOT_BYTES
     }
 
     pub(crate) fn len(&self) -> usize {
