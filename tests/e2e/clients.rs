@@ -1,5 +1,6 @@
 //! Clients that others wrote: redis-cli and redis-py, without a word of ours in them.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use stanchion_tests::{Identity, Server, client_program, converse, venv_python};
@@ -49,55 +50,56 @@ fn redis_cli_reads_commands_from_its_input() {
     server.check("> QLEN q => 1000");
 }
 
-#[test]
-fn redis_py_on_resp2() {
-    converse(python("redis_py.py").arg("2"), &Identity { library: "redis-py", resp: 2 });
+/// A test for each: how the program is started, what its library calls itself, if anything, and the RESP it speaks.
+macro_rules! conversations {
+    ($($name:ident: $command:expr => $identity:expr;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                converse($command, $identity);
+            }
+        )*
+    };
+}
+
+conversations! {
+    redis_py_on_resp2: python("redis_py.py").arg("2") => named("redis-py", 2);
+    redis_py_on_resp3: python("redis_py.py").arg("3") => named("redis-py", 3);
+    redis_py_asyncio_on_resp2: python("redis_py_asyncio.py").arg("2") => named("redis-py", 2);
+    redis_py_asyncio_on_resp3: python("redis_py_asyncio.py").arg("3") => named("redis-py", 3);
+    node_redis_on_resp2: program("node", "node_redis.js").arg("2") => named("node-redis", 2);
+    node_redis_on_resp3: program("node", "node_redis.js").arg("3") => named("node-redis", 3);
+    ioredis: &mut program("node", "ioredis.js") => named("ioredis", 2);
+    phpredis: &mut program("php", "phpredis.php") => named("", 2);
+    predis: &mut program("php", "predis.php") => named("", 2);
+    redis_rb: &mut program("ruby", "redis_rb.rb") => named("", 2);
+    hiredis: &mut c("hiredis.c") => named("", 2);
+    go_redis: &mut go("go_redis.go") => named("", 2);
+    redigo: &mut go("redigo.go") => named("", 2);
+    redis_rs_on_resp2: Command::new(REDIS_RS).arg("2") => named("redis-rs", 2);
+    redis_rs_on_resp3: Command::new(REDIS_RS).arg("3") => named("redis-rs", 3);
+    redis_cli_on_resp2: program("bash", "redis_cli.sh").arg("2") => named("", 2);
+    redis_cli_on_resp3: program("bash", "redis_cli.sh").arg("3") => named("", 3);
+    shell: &mut program("sh", "shell.sh") => None;
 }
 
 #[test]
-fn redis_py_on_resp3() {
-    converse(python("redis_py.py").arg("3"), &Identity { library: "redis-py", resp: 3 });
+fn no_program_is_forgotten() {
+    let table = include_str!("clients.rs");
+    for entry in std::fs::read_dir(client_program("")).expect("the clients' directory can be read") {
+        let name = entry.expect("an entry").file_name().into_string().expect("a name in UTF-8");
+        let is_program =
+            [".py", ".js", ".php", ".rb", ".c", ".go", ".sh"].iter().any(|end| name.ends_with(end));
+        assert!(!is_program || table.contains(&format!("\"{name}\"")), "no test runs tests/clients/{name}");
+    }
 }
 
-#[test]
-fn redis_py_asyncio_on_resp2() {
-    converse(python("redis_py_asyncio.py").arg("2"), &Identity { library: "redis-py", resp: 2 });
+fn named(library: &'static str, resp: u8) -> Option<Identity> {
+    Some(Identity { library, resp })
 }
 
-#[test]
-fn redis_py_asyncio_on_resp3() {
-    converse(python("redis_py_asyncio.py").arg("3"), &Identity { library: "redis-py", resp: 3 });
-}
-
-#[test]
-fn node_redis_on_resp2() {
-    converse(program("node", "node_redis.js").arg("2"), &Identity { library: "node-redis", resp: 2 });
-}
-
-#[test]
-fn node_redis_on_resp3() {
-    converse(program("node", "node_redis.js").arg("3"), &Identity { library: "node-redis", resp: 3 });
-}
-
-#[test]
-fn ioredis() {
-    converse(&mut program("node", "ioredis.js"), &Identity { library: "ioredis", resp: 2 });
-}
-
-#[test]
-fn phpredis() {
-    converse(&mut program("php", "phpredis.php"), &Identity { library: "", resp: 2 });
-}
-
-#[test]
-fn predis() {
-    converse(&mut program("php", "predis.php"), &Identity { library: "", resp: 2 });
-}
-
-#[test]
-fn redis_rb() {
-    converse(&mut program("ruby", "redis_rb.rb"), &Identity { library: "", resp: 2 });
-}
+/// The program of `clients/redis_rs.rs`, which cargo builds with these tests.
+const REDIS_RS: &str = env!("CARGO_BIN_EXE_redis-rs");
 
 fn program(language: &str, file: &str) -> Command {
     let mut command = Command::new(language);
@@ -109,6 +111,43 @@ fn python(program: &str) -> Command {
     let mut command = Command::new(venv_python());
     command.arg(client_program(program));
     command
+}
+
+/// A compiled C program.
+fn c(file: &str) -> Command {
+    let compiled = compiled(file);
+    let flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-o"];
+    make(Command::new("gcc").args(flags).arg(&compiled).arg(client_program(file)).arg("-lhiredis"));
+    Command::new(compiled)
+}
+
+/// A compiled Go program, with the libraries that Debian installs as sources.
+fn go(file: &str) -> Command {
+    let compiled = compiled(file);
+    let mut go = Command::new("go");
+    go.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOFLAGS", "");
+    go.env("GOCACHE", build_directory().join("go-cache"));
+    make(go.args(["build", "-o"]).arg(&compiled).arg(client_program(file)));
+    Command::new(compiled)
+}
+
+/// Where the compiled program of a source goes.
+fn compiled(source: &str) -> PathBuf {
+    build_directory().join(source.replace('.', "-"))
+}
+
+fn build_directory() -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
+    std::fs::create_dir_all(&directory).expect("cargo's directory for tests can be written");
+    directory
+}
+
+fn make(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{command:?} does not start; `cargo xtask tools` installs what is missing: {error}")
+    });
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed; `cargo xtask tools` installs libraries:\n{said}");
 }
 
 fn cli(server: &Server, words: &[&str]) -> String {
