@@ -16,7 +16,7 @@ use crate::setting::Setting;
 use crate::stats::Spread;
 use crate::target::{Crowd, Sample, Target};
 
-/// Many workers that each wait for their reply, as the issue asks.
+/// Many workers that each wait for their reply.
 pub(crate) const CROWD: Crowd = Crowd { connections: 64, queues: 4, backlog: 0 };
 pub(crate) const SHAPE: Shape = Shape { depth: 1, batch: 1 };
 

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::client::Client;
 use crate::job::{self, Job};
-use crate::process::Process;
+use crate::process::{Process, allow_files};
 use crate::report::{Limit, Report, say};
 use crate::resp::{self, Node};
 use crate::setting::Setting;
@@ -164,18 +163,4 @@ fn push_delayed(client: &mut Client, jobs: std::ops::Range<usize>) -> Result<()>
 
 fn delayed_queue(number: usize) -> String {
     format!("delayed{number}")
-}
-
-/// Raises the limit on open files, which the server inherits.
-fn allow_files(wanted: u64) -> Result<()> {
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < wanted) {
-        limit.current = limit.maximum;
-        setrlimit(Resource::Nofile, limit)?;
-    }
-    ensure!(
-        getrlimit(Resource::Nofile).current.is_none_or(|current| current >= wanted),
-        "this needs {wanted} open files; raise the hard limit (ulimit -Hn)"
-    );
-    Ok(())
 }

@@ -4,6 +4,7 @@
 //! each one measures, and the figures of a known machine, are in `docs/benchmarks.md`.
 
 mod client;
+mod connections;
 mod cost;
 mod dialect;
 mod drive;
@@ -77,13 +78,15 @@ enum Bench {
     Durable,
     /// CPU of a server where everybody waits.
     Idle,
+    /// Time to the first reply, and what idle connections take.
+    Connections,
     /// Nanoseconds of the engine alone, in this process.
     Engine(engine::Turns),
     /// Load on a server that runs already, to profile it.
     Drive(drive::Drive),
     /// Correctness of all of them at a tiny size; no timing.
     Smoke,
-    /// Cost, durable, idle and engine.
+    /// Cost, durable, idle, connections and engine.
     All,
 }
 
@@ -120,6 +123,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Bench::Cost(sharing) => cost::run(&setting()?, sharing, &mut report)?,
         Bench::Durable => durable::run(&setting()?, &mut report)?,
         Bench::Idle => idle::run(&setting()?, &mut report)?,
+        Bench::Connections => connections::run(&setting()?, &mut report)?,
         Bench::Engine(turns) => engine::run(&turns, rounds, slice, &mut report)?,
         Bench::Drive(drive) => drive::run(drive, slice)?,
         Bench::Smoke => smoke::run(&setting()?)?,
@@ -128,6 +132,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             cost::run(&setting, cost::Sharing::default(), &mut report)?;
             durable::run(&setting, &mut report)?;
             idle::run(&setting, &mut report)?;
+            connections::run(&setting, &mut report)?;
             engine::run(&engine::Turns::default(), rounds, slice, &mut report)?;
         }
     }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 
 use crate::client::Client;
@@ -18,6 +18,9 @@ const START_WAIT_MAX: Duration = Duration::from_secs(20);
 const STOP_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Between two looks at a server that starts or stops.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// More than any bench connects.
+const CLIENTS_MAX: &str = "20000";
 
 /// What Redis does for durability.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +63,7 @@ impl Process {
     /// Debian's redis-server, with its default configuration but for persistence.
     pub(crate) fn redis(base: &Path, persistence: Persistence) -> Result<Process> {
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--save", ""]);
+        command.args(["--bind", "127.0.0.1", "--save", "", "--maxclients", CLIENTS_MAX]);
         match persistence {
             Persistence::None => command.args(["--appendonly", "no"]),
             // Rewriting the log forks a second process, whose cost nobody asked for.
@@ -81,6 +84,7 @@ impl Process {
     pub(crate) fn stanchion(binary: &Path, base: &Path, durability: &str) -> Result<Process> {
         let mut command = Command::new(binary);
         command.args(["server", "--bind", "127.0.0.1", "--durability", durability]);
+        command.env("STANCHION_CLIENTS_MAX", CLIENTS_MAX);
         Process::start(command, base).with_context(|| format!("{} does not start", binary.display()))
     }
 
@@ -120,6 +124,14 @@ impl Process {
             bail!("{path} is not as proc(5) describes it: {stat}")
         };
         Ok(Cpu { user: tick * user, system: tick * system })
+    }
+
+    /// Its memory that is in RAM.
+    pub(crate) fn resident_bytes(&self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        Ok(kib.with_context(|| format!("{path} has no VmRSS"))?.trim().parse::<u64>()? << 10)
     }
 
     /// Ends the server as an operator would and checks that it went well.
@@ -199,4 +211,18 @@ pub(crate) fn stanchion_binary(given: Option<&Path>) -> Result<PathBuf> {
 fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(listener.local_addr()?)
+}
+
+/// Raises the limit on open files, which the server inherits.
+pub(crate) fn allow_files(wanted: u64) -> Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = limit.maximum;
+        setrlimit(Resource::Nofile, limit)?;
+    }
+    ensure!(
+        getrlimit(Resource::Nofile).current.is_none_or(|current| current >= wanted),
+        "this needs {wanted} open files; raise the hard limit (ulimit -Hn)"
+    );
+    Ok(())
 }

@@ -6,11 +6,12 @@ use crate::load::{Shape, Until};
 use crate::report::say;
 use crate::setting::Setting;
 use crate::target::Target;
-use crate::{cost, durable, engine, idle};
+use crate::{connections, cost, durable, engine, idle};
 
 /// Enough for some cycles of each shape.
 const JOBS: u64 = 600;
 const IDLE: idle::Crowd = idle::Crowd { blocked_claims: 20, delayed_jobs: 250 };
+const CONNECTIONS: connections::Crowd = connections::Crowd { comers: 20, idlers: 50 };
 
 /// Runs all, or says what is wrong.
 pub(crate) fn run(setting: &Setting) -> Result<()> {
@@ -28,6 +29,7 @@ pub(crate) fn run(setting: &Setting) -> Result<()> {
         target.finish()?;
     }
     idle::Idle::start(setting, IDLE)?.finish()?;
+    connections::exercise(setting, CONNECTIONS)?;
     say(format!("smoke: {done} jobs, each claimed once and acked once on both servers"))
 }
 
