@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::clients::Client;
 use crate::connection;
 use crate::lifecycle::Phase;
 use crate::listener::{Arrival, Listener};
 use crate::server::Server;
 use crate::threads::Threads;
+use crate::transport::Transport;
 
 /// After a failed accept (too many open files, most of the time) others get a chance to close theirs.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -26,7 +28,8 @@ the Stanchion configuration file, and setting the protected-mode option to 'no',
 variable. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above \
 things in order for the server to start accepting connections from the outside.\r\n";
 
-/// Accepts connections. Each holds a clone of `alive`, by whose end the server knows that all are gone.
+/// Accepts connections, on the threads' door. Each holds a clone of `alive`, by whose end the server knows that all
+/// are gone.
 pub(crate) async fn accept(
     server: Arc<Server>,
     threads: Arc<Threads>,
@@ -61,8 +64,20 @@ fn admit(server: &Arc<Server>, threads: &Threads, arrival: Arrival, alive: &mpsc
         return transport.refuse(b"-ERR max number of clients reached\r\n");
     };
     let (server, alive) = (Arc::clone(server), alive.clone());
-    threads.next().spawn(async move {
-        connection::serve(server, transport, client).await;
-        drop(alive);
-    });
+    match threads.next() {
+        None => _ = tokio::spawn(serve(server, transport, client, alive)),
+        Some(elsewhere) => {
+            elsewhere.spawn(async move {
+                match transport.adopt() {
+                    Ok(transport) => serve(server, transport, client, alive).await,
+                    Err(_) => server.clients.leave(&client),
+                }
+            });
+        }
+    }
+}
+
+async fn serve(server: Arc<Server>, transport: Transport, client: Arc<Client>, alive: mpsc::Sender<()>) {
+    connection::serve(server, transport, client).await;
+    drop(alive);
 }

@@ -68,11 +68,6 @@ fn make_room(input: &mut Vec<u8>, missing: usize) {
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve(server: Arc<Server>, transport: Transport, client: Arc<Client>) {
-    // Another thread accepted it.
-    let Ok(transport) = transport.adopt() else {
-        server.clients.leave(&client);
-        return;
-    };
     let mut connection = Connection::new(server, transport, client);
     // A peer that is gone is no error of ours; whatever it did not get is given back when this is dropped.
     _ = connection.run().await;

@@ -98,6 +98,19 @@ impl Listener {
         }
     }
 
+    /// Hands it to this thread's runtime, which from here on is told what arrives.
+    ///
+    /// # Errors
+    /// When the runtime is ending.
+    pub(crate) fn adopt(self) -> io::Result<Listener> {
+        Ok(match self {
+            Listener::Tcp(socket) => Listener::Tcp(TcpListener::from_std(socket.into_std()?)?),
+            Listener::Unix { socket, file, endpoint } => {
+                Listener::Unix { socket: UnixListener::from_std(socket.into_std()?)?, file, endpoint }
+            }
+        })
+    }
+
     /// Waits for the next connection.
     ///
     /// # Errors

@@ -85,7 +85,6 @@ const HURRY_TIME: Duration = Duration::from_secs(1);
 /// # Errors
 /// When it can't start, or when its log fails.
 pub fn run(config: Config) -> Result<ExitReport, ServerError> {
-    let system = |what| move |source| ServerError::System { what, source };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("stanchion")
@@ -169,6 +168,11 @@ impl Running {
     }
 }
 
+/// The system refused to do `what`.
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> ServerError {
+    move |source| ServerError::System { what, source }
+}
+
 /// The whole life of a server.
 async fn live(
     server: Arc<Server>,
@@ -176,14 +180,18 @@ async fn live(
     seed: [u8; 20],
 ) -> Result<ExitReport, ServerError> {
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
-    let threads = Threads::start(server.config.threads.into())
-        .map_err(|source| ServerError::System { what: "start threads for connections", source })?;
+    let threads =
+        Threads::start(server.config.threads.into()).map_err(system("start threads for connections"))?;
     // Ours until all connections are gone: accepting ends before they do.
     let threads = Arc::new(threads);
     let places: Vec<String> = listeners.iter().map(Listener::to_string).collect();
     for listener in listeners {
-        let (server, threads) = (Arc::clone(&server), Arc::clone(&threads));
-        tokio::spawn(admission::accept(server, threads, listener, alive.clone()));
+        let listener = {
+            let _there = threads.door().enter();
+            listener.adopt().map_err(system("watch a socket that listens"))?
+        };
+        let (server, inside) = (Arc::clone(&server), Arc::clone(&threads));
+        threads.door().spawn(admission::accept(server, inside, listener, alive.clone()));
     }
     drop(alive);
     let recovered = recover(Arc::clone(&server), seed).await;

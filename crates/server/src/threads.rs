@@ -34,10 +34,18 @@ impl Threads {
         Ok(Threads { threads, next: AtomicUsize::new(0) })
     }
 
-    /// Where the next connection lives.
-    pub(crate) fn next(&self) -> &Handle {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        &self.threads[turn % self.threads.len()].runtime
+    /// Where connections are accepted: on the thread that the first of them live on, since waking another one takes
+    /// longer than answering a newcomer.
+    pub(crate) fn door(&self) -> &Handle {
+        &self.threads[0].runtime
+    }
+
+    /// Where the next connection lives; `None` when that is where it was accepted.
+    pub(crate) fn next(&self) -> Option<&Handle> {
+        match self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len() {
+            0 => None,
+            index => Some(&self.threads[index].runtime),
+        }
     }
 }
 

@@ -55,7 +55,6 @@ const PARAMETERS: &[Parameter] = &[
     fixed("maxmemory", |_| "0".into()),
     fixed("maxmemory-policy", |_| "noeviction".into()),
     fixed("port", |server| server.port().to_string()),
-    fixed("proto-max-bulk-len", |_| stanchion_protocol::limits::BULK_BYTES_MAX.to_string()),
     Parameter {
         name: "protected-mode",
         get: |server| yes_or_no(server.live.protected_mode.load(Ordering::Relaxed)),
@@ -65,6 +64,7 @@ const PARAMETERS: &[Parameter] = &[
             Ok(())
         }),
     },
+    fixed("proto-max-bulk-len", |_| stanchion_protocol::limits::BULK_BYTES_MAX.to_string()),
     Parameter {
         name: "requirepass",
         // Redis shows it; we only say whether there is one.
