@@ -97,7 +97,15 @@ impl Shard {
         let queue = &mut self.queues[ix];
         queue.version = self.changes;
         queue.touch(at.now);
-        if let Some(notes) = &mut queue.notes {
+        if queue.notes.is_some() {
+            self.collect_notes(ix);
+        }
+    }
+
+    // Out of line, so that a queue without `notify` pays for no more than the question.
+    #[inline(never)]
+    fn collect_notes(&mut self, ix: u32) {
+        if let Some(notes) = &mut self.queues[ix].notes {
             self.notes.take_from(notes);
         }
     }

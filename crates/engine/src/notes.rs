@@ -190,7 +190,7 @@ impl Notes {
 
 impl Queue {
     /// Notes what happened to a job, if anybody may want to know.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn note(&mut self, job: u32, event: JobEvent) {
         if let Some(notes) = &mut self.notes {
             let job = &self.jobs[job];
