@@ -13,6 +13,9 @@ pub const CLAIM_BYTES_MAX: u64 = stanchion_protocol::limits::CLAIM_BYTES_MAX as 
 /// Most jobs that one step of a sweep or purge removes.
 pub const SWEEP_JOBS_MAX: usize = 1_000;
 
+/// Freeing an empty queue takes about as long as freeing so many jobs.
+pub const QUEUE_FREED_AS_JOBS: usize = 10;
+
 /// Most queues that one step of FLUSHALL deletes, about 1 µs each.
 pub const FLUSH_QUEUES_MAX: usize = 256;
 

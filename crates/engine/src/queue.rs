@@ -484,6 +484,11 @@ impl Queue {
         self.is_idle().then(|| self.idle_since.saturating_add(limits::QUEUE_IDLE_MS))
     }
 
+    /// Slots of the kind that has most, which is what [`Queue::dismantle`] has to do.
+    pub(crate) fn slots_most(&self) -> u32 {
+        self.jobs.slots().max(self.holds.slots()).max(self.roots.slots()).max(self.groups.slots())
+    }
+
     /// Frees up to `count` entries of each kind of a deleted queue; true when nothing is left.
     pub(crate) fn dismantle(&mut self, count: usize) -> bool {
         self.jobs.dismantle(count)

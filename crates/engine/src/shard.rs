@@ -404,10 +404,8 @@ impl Shard {
     /// taken apart. True when there is more.
     pub fn background(&mut self, now: Now, log: &mut Vec<u8>) -> bool {
         let at = self.at(now);
-        if let Some(queue) = self.doomed.last_mut() {
-            if queue.dismantle(limits::SWEEP_JOBS_MAX) {
-                self.doomed.pop();
-            }
+        if !self.doomed.is_empty() {
+            self.free_doomed();
         } else if let Some(&ix) = self.stale.front() {
             let mut part = Part::new(log, at.now);
             let mut left = limits::SWEEP_JOBS_MAX;
@@ -419,6 +417,21 @@ impl Shard {
             self.after(at, ix, part);
         }
         self.has_background()
+    }
+
+    /// Frees a large deleted queue in part, or several small ones.
+    fn free_doomed(&mut self) {
+        let mut left = limits::SWEEP_JOBS_MAX;
+        while left > 0
+            && let Some(queue) = self.doomed.last_mut()
+        {
+            let entries = queue.slots_most() as usize;
+            if queue.dismantle(left) {
+                self.doomed.pop();
+            }
+            // The queue itself is some dozen allocations.
+            left = left.saturating_sub(entries + limits::QUEUE_FREED_AS_JOBS);
+        }
     }
 
     /// Whether [`Shard::background`] has something to do.

@@ -93,6 +93,24 @@ fn one_that_was_deleted_and_made_again_meanwhile_stays() {
 }
 
 #[test]
+fn many_small_queues_are_freed_in_few_steps_and_a_large_one_in_several() {
+    let mut rig = rig();
+    for queue in 0..500 {
+        rig.push(format!("{queue}").as_bytes(), b"", b"a");
+    }
+    for _ in 0..5 * limits::SWEEP_JOBS_MAX {
+        rig.push(b"large", b"", b"a");
+    }
+    flush(&mut rig, |_| ());
+    let mut steps = 1;
+    while rig.sweep_a_little() {
+        steps += 1;
+    }
+    assert!((10..20).contains(&steps), "{steps} steps");
+    assert_eq!(rig.shard.memory_bytes(), 0);
+}
+
+#[test]
 fn a_flushed_queue_keeps_its_waiters() {
     let mut rig = rig();
     rig.push(b"q", b"", b"a");
