@@ -12,16 +12,24 @@ pub fn positions(spec: &CommandSpec, args: Args<'_>) -> std::ops::Range<usize> {
         Keys::None => 0..0,
         Keys::One(at) => at..args.len().min(at + 1).max(at),
         Keys::From(at) => at..args.len().max(at),
-        Keys::Counted(keyword) => {
-            if !args.get(1).is_some_and(|word| word.eq_ignore_ascii_case(keyword.as_bytes())) {
-                return 0..0;
-            }
-            let count = args.get(2).and_then(string2ll).and_then(|count| usize::try_from(count).ok());
-            match count {
-                Some(count) if count <= args.len() - 3 => 3..3 + count,
-                _ => 0..0,
-            }
-        }
+        Keys::Counted(keyword) => counted(keyword, args),
+    }
+}
+
+/// The positions of the globs for queues that a QMCLAIM begins with: they stand for keys, but are none.
+pub fn glob_positions(args: Args<'_>) -> std::ops::Range<usize> {
+    counted("MATCH", args)
+}
+
+/// The words after this keyword at position 1, and their count.
+fn counted(keyword: &str, args: Args<'_>) -> std::ops::Range<usize> {
+    if !args.get(1).is_some_and(|word| word.eq_ignore_ascii_case(keyword.as_bytes())) {
+        return 0..0;
+    }
+    let count = args.get(2).and_then(string2ll).and_then(|count| usize::try_from(count).ok());
+    match count {
+        Some(count) if count <= args.len() - 3 => 3..3 + count,
+        _ => 0..0,
     }
 }
 
@@ -61,6 +69,21 @@ mod tests {
             ("PING", &[]),
         ] {
             assert_eq!(keys_of(line), want, "{line}");
+        }
+    }
+
+    #[test]
+    fn globs_for_keys_are_found() {
+        for (line, want) in [
+            ("QMCLAIM MATCH 2 a* b* COUNT 3", 3..5),
+            ("qmclaim match 1 *", 3..4),
+            ("QMCLAIM MATCH 2 a*", 0..0),
+            ("QMCLAIM MATCH x a*", 0..0),
+            ("QMCLAIM MATCH", 0..0),
+            ("QMCLAIM QUEUES 1 a", 0..0),
+        ] {
+            let args: OwnedArgs = line.split(' ').collect();
+            assert_eq!(glob_positions(args.as_args()), want, "{line}");
         }
     }
 

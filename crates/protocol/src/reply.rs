@@ -193,6 +193,22 @@ impl<'a> Reply<'a> {
         }
     }
 
+    /// A number with a fraction: a double, or a bulk string in RESP2.
+    ///
+    /// Only Redis's own replies (ACL LOG) have them; those of the queue commands have none.
+    pub fn double(&mut self, value: f64) {
+        debug_assert!(value.is_finite(), "the protocol has other words for what is no number");
+        let text = value.to_string();
+        match self.proto {
+            Proto::Resp2 => self.bulk(text.as_bytes()),
+            Proto::Resp3 => {
+                self.out.push(b',');
+                self.out.extend_from_slice(text.as_bytes());
+                self.end_line();
+            }
+        }
+    }
+
     /// Bytes of a reply that was written elsewhere in the same protocol.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);

@@ -302,6 +302,8 @@ impl CommandSpec {
             CommandId::Del | CommandId::Unlink => &["RM", "delete"],
             CommandId::Qpush | CommandId::Qmpush => &["RW", "insert"],
             CommandId::Qclaim | CommandId::Qmclaim => &["RW", "access", "update"],
+            // As in Redis these look at a key, but at nothing of what it holds.
+            CommandId::Type | CommandId::Exists => &["RO"],
             _ if self.flags.has(Flags::READONLY) => &["RO", "access"],
             _ => &["RW", "update"],
         }

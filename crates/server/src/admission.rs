@@ -54,7 +54,7 @@ pub(crate) async fn accept(
 /// Starts a connection's task, or refuses it when there are too many.
 fn admit(server: &Arc<Server>, threads: &Threads, arrival: Arrival, alive: &mpsc::Sender<()>) {
     let Arrival { transport, peer, local } = arrival;
-    if server.live.refuses(&peer) {
+    if server.refuses(&peer) {
         tracing::warn!(%peer, "refused a connection: protected mode is on and there is no password");
         return transport.refuse(PROTECTED_MODE);
     }

@@ -8,6 +8,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::acl::{DEFAULT, User};
 use crate::endpoint::Endpoint;
 use crate::mailbox::Mailbox;
 
@@ -63,6 +64,8 @@ pub(crate) struct Names {
     pub(crate) library: String,
     /// CLIENT SETINFO LIB-VER.
     pub(crate) version: String,
+    /// As whom it speaks.
+    pub(crate) user: Option<Arc<User>>,
 }
 
 /// How a blocked claim is ended by another client.
@@ -174,6 +177,16 @@ impl Client {
         self.command.store(command, Ordering::Relaxed);
     }
 
+    /// It speaks as this user from now on.
+    pub(crate) fn set_user(&self, user: Arc<User>) {
+        self.names.lock().user = Some(user);
+    }
+
+    /// Whether it speaks as this user, whatever has become of the user since.
+    pub(crate) fn is_user(&self, user: &User) -> bool {
+        self.names.lock().user.as_ref().is_some_and(|own| own.birth() == user.birth())
+    }
+
     /// Its line in CLIENT LIST, with the fields that Redis has and that mean something here.
     pub(crate) fn line(&self) -> String {
         let names = self.names.lock().clone();
@@ -187,13 +200,14 @@ impl Client {
         };
         let resp = if self.resp3.load(Ordering::Relaxed) { 3 } else { 2 };
         format!(
-            "id={} addr={} laddr={} name={} age={} idle={} flags={flags} db=0 cmd={command} user=default lib-name={} lib-ver={} resp={resp}",
+            "id={} addr={} laddr={} name={} age={} idle={} flags={flags} db=0 cmd={command} user={} lib-name={} lib-ver={} resp={resp}",
             self.id,
             self.peer,
             self.local,
             names.name,
             age.as_secs(),
             idle_ms / 1_000,
+            String::from_utf8_lossy(names.user.as_ref().map_or(DEFAULT, |user| user.name())),
             names.library,
             names.version,
         )

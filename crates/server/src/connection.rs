@@ -13,6 +13,7 @@ use std::time::Instant as Stopwatch;
 use stanchion_protocol::{Decoder, ErrorCode};
 use tokio::time::Instant;
 
+use crate::acl::{Access, Gone};
 use crate::clients::Client;
 use crate::commands::{self, WaitOver, poll_pending};
 use crate::lifecycle::Phase;
@@ -75,10 +76,11 @@ pub(crate) async fn serve(server: Arc<Server>, transport: Transport, client: Arc
 
 impl Connection {
     fn new(server: Arc<Server>, transport: Transport, client: Arc<Client>) -> Connection {
-        let authenticated = server.live.password.read().is_none();
+        let access = Access::new(&server.acl);
+        client.set_user(Arc::clone(access.user()));
         Connection {
-            decoder: Decoder::new(&server.config.limits, authenticated),
-            session: Session::new(client, authenticated),
+            decoder: Decoder::new(&server.config.limits, access.is_authenticated()),
+            session: Session::new(client, access),
             server,
             transport,
             input: Vec::new(),
@@ -97,6 +99,10 @@ impl Connection {
             }
             if phase == Phase::Stopping && !self.drained {
                 self.drain();
+            }
+            // Before commands run: what has been read was sent before this, so it need not follow later changes.
+            if self.session.access.is_stale(&self.server.acl) && self.refresh_access().is_err() {
+                return Ok(());
             }
             let progress = self.turn(phase);
             self.give_up_waiting(phase);
@@ -133,6 +139,17 @@ impl Connection {
                 Event::Writable | Event::Woken | Event::Late => {}
             }
         }
+    }
+
+    /// Users were changed, perhaps this connection's; if it has to end, that is in the log.
+    #[cold]
+    fn refresh_access(&mut self) -> Result<(), Gone> {
+        let refreshed = self.session.refresh_access(&self.server.acl);
+        if refreshed.is_err() {
+            let client = self.session.client.id;
+            tracing::info!(client, "disconnected: its user, or its right to what it listens to, is gone");
+        }
+        refreshed
     }
 
     /// Runs what is there.

@@ -5,6 +5,7 @@
 //! ([`outbox`]). [`run`] does all of it until the process is told to stop; [`start`] is for those who want a
 //! server within their own runtime.
 
+mod acl;
 mod admission;
 mod bound;
 mod buffers;

@@ -103,8 +103,36 @@ pub const MAIL_OVERHEAD_BYTES: usize = 64;
 /// Room for so many messages is kept when there are none.
 pub const MAIL_KEPT: usize = 64;
 
+/// Users that there may be.
+pub const USERS_MAX: usize = 10_000;
+
+/// Bytes of a user's name.
+pub const USER_NAME_BYTES_MAX: usize = 255;
+
+/// Bytes of a user's line in the ACL file, with all of its rules.
+pub const USER_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a password: a longer one is wrong without being hashed.
+pub const PASSWORD_BYTES_MAX: usize = 4 << 10;
+
+/// Entries of ACL LOG: Redis's default.
+pub const ACL_LOG_ENTRIES_MAX: usize = 128;
+
+/// How many of them ACL LOG shows when nobody says how many, as in Redis.
+pub const ACL_LOG_ENTRIES_DEFAULT: usize = 10;
+
+/// Bits of a password of ACL GENPASS, unless somebody says how many.
+pub const GENPASS_BITS_DEFAULT: usize = 256;
+
+/// The most bits of such a password, as in Redis.
+pub const GENPASS_BITS_MAX: usize = 4_096;
+
+/// Bytes that an entry of ACL LOG keeps of a key, a channel or a name.
+pub const ACL_LOG_TEXT_BYTES_MAX: usize = 1 << 10;
+
 const _: () = assert!(MAIL_LOSSY_BYTES_MAX <= MAIL_SOFT_BYTES_MAX && MAIL_SOFT_BYTES_MAX <= MAIL_BYTES_MAX);
 const _: () =
     assert!(OUTPUT_PAUSE_BYTES <= OUTPUT_BYTES_MAX_MIN, "a client is paused before it is disconnected");
+const _: () = assert!(GENPASS_BITS_MAX / 4 <= PASSWORD_BYTES_MAX, "a generated password can be used");
 const _: () = assert!(READ_BYTES <= READ_AHEAD_BYTES);
 const _: () = assert!(READ_BYTES_MIN <= READ_BYTES && READ_BYTES <= BUFFER_KEPT_BYTES);

@@ -4,9 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
-
 use crate::Config;
+use crate::acl::{Acl, SetUserError};
 use crate::clients::Clients;
 use crate::config::Secret;
 use crate::endpoint::Endpoint;
@@ -25,6 +24,8 @@ pub(crate) struct Server {
     pub(crate) lifecycle: Arc<Lifecycle>,
     /// What the log tells.
     pub(crate) tidings: Arc<Tidings>,
+    /// Its users.
+    pub(crate) acl: Acl,
     /// Its connections.
     pub(crate) clients: Clients,
     /// Who listens to which channel.
@@ -42,8 +43,8 @@ pub(crate) struct Server {
 
 /// What CONFIG SET may change.
 pub(crate) struct LiveConfig {
-    /// What clients must say to AUTH.
-    pub(crate) password: RwLock<Option<Secret>>,
+    /// Whether CONFIG SET or the configuration gave the default user a password.
+    pub(crate) requires_password: AtomicBool,
     /// Without a password, clients of other machines are refused.
     pub(crate) protected_mode: AtomicBool,
     clients_max: AtomicU32,
@@ -55,6 +56,7 @@ impl Server {
     pub(crate) fn new(config: Config, port: u16, seed: [u8; 20]) -> Server {
         let lifecycle = Arc::new(Lifecycle::new());
         Server {
+            acl: Acl::new(config.password.as_ref()),
             live: LiveConfig::new(&config),
             tidings: Arc::new(Tidings::new(Arc::clone(&lifecycle))),
             lifecycle,
@@ -91,6 +93,20 @@ impl Server {
         self.port
     }
 
+    /// Whether protected mode refuses a client that comes from there.
+    pub(crate) fn refuses(&self, peer: &Endpoint) -> bool {
+        !peer.is_local()
+            && self.live.protected_mode.load(Ordering::Relaxed)
+            && self.acl.default_user().needs_no_password()
+    }
+
+    /// Gives the default user a password, or takes it away.
+    pub(crate) fn require_password(&self, password: Option<&Secret>) -> Result<(), SetUserError> {
+        self.acl.set_default_password(password)?;
+        self.live.requires_password.store(password.is_some(), Ordering::Relaxed);
+        Ok(())
+    }
+
     /// A number for a blocked claim, never used twice in a run.
     pub(crate) fn next_waiter(&self) -> stanchion_engine::WaiterId {
         stanchion_engine::WaiterId(self.waiters.fetch_add(1, Ordering::Relaxed) + 1)
@@ -100,16 +116,11 @@ impl Server {
 impl LiveConfig {
     fn new(config: &Config) -> LiveConfig {
         LiveConfig {
-            password: RwLock::new(config.password.clone()),
+            requires_password: AtomicBool::new(config.password.is_some()),
             protected_mode: AtomicBool::new(config.protected_mode),
             clients_max: AtomicU32::new(config.clients_max),
             idle_timeout_ms: AtomicU64::new(config.idle_timeout.as_millis() as u64),
         }
-    }
-
-    /// Whether protected mode refuses a client that comes from there.
-    pub(crate) fn refuses(&self, peer: &Endpoint) -> bool {
-        !peer.is_local() && self.protected_mode.load(Ordering::Relaxed) && self.password.read().is_none()
     }
 
     /// How many clients may be connected at once.

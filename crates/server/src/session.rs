@@ -7,10 +7,12 @@ use stanchion_protocol::Proto;
 use stanchion_storage::Lsn;
 use tokio::time::Instant;
 
+use crate::acl::{Access, Acl, Gone};
 use crate::bound::Bound;
 use crate::clients::Client;
 use crate::commands::LongTask;
 use crate::commands::transaction::Queued;
+use crate::hub::Topic;
 use crate::stats::RunStats;
 use crate::subscriptions::Subscriptions;
 use crate::waiter::Waiter;
@@ -21,8 +23,8 @@ pub(crate) struct Session {
     pub(crate) client: Arc<Client>,
     /// The protocol of its replies.
     pub(crate) proto: Proto,
-    /// Whether it may use commands.
-    pub(crate) authenticated: bool,
+    /// As whom it speaks.
+    pub(crate) access: Access,
     /// Commands that wait for EXEC.
     pub(crate) queued: Option<Queued>,
     /// Claims that end with the connection.
@@ -70,12 +72,12 @@ pub(crate) struct Blocked {
 
 impl Session {
     /// A connection that has said nothing yet.
-    pub(crate) fn new(client: Arc<Client>, authenticated: bool) -> Session {
+    pub(crate) fn new(client: Arc<Client>, access: Access) -> Session {
         Session {
             next_shard: client.id as usize,
             client,
             proto: Proto::Resp2,
-            authenticated,
+            access,
             queued: None,
             bound: Bound::default(),
             subscriptions: Subscriptions::default(),
@@ -84,5 +86,17 @@ impl Session {
             run: RunStats::default(),
             pushed: Vec::new(),
         }
+    }
+
+    /// Looks the user up again after users were changed; without its user, or with subscriptions that it may not have
+    /// any more, a connection ends, as in Redis.
+    #[cold]
+    pub(crate) fn refresh_access(&mut self, acl: &Acl) -> Result<(), Gone> {
+        self.access.refresh(acl, &self.client)?;
+        let user = self.access.user();
+        let allowed = |topic| {
+            self.subscriptions.of(topic).iter().all(|name| user.may_subscribe(name, topic == Topic::Pattern))
+        };
+        if allowed(Topic::Channel) && allowed(Topic::Pattern) { Ok(()) } else { Err(Gone) }
     }
 }

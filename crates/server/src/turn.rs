@@ -3,6 +3,7 @@
 use stanchion_protocol::table::{self, Flags};
 use stanchion_protocol::{Args, CommandError, CommandSpec, Decoded, Decoder, ErrorCode, Reply, parse};
 
+use crate::acl::{Context, Denied};
 use crate::commands;
 use crate::holds::Holds;
 use crate::lane::Lane;
@@ -85,9 +86,7 @@ impl<'t, 'a> Turn<'t, 'a> {
                     self.session.closing = true;
                 }
             }
-            if self.session.authenticated {
-                decoder.set_authenticated(true);
-            }
+            decoder.set_authenticated(self.session.access.is_authenticated());
         }
     }
 
@@ -114,7 +113,7 @@ impl<'t, 'a> Turn<'t, 'a> {
             Ok(spec) => spec,
             Err(error) => return self.refuse(&error),
         };
-        if let Err(error) = self.admit(spec, phase) {
+        if let Err(error) = self.admit(spec, args, phase) {
             self.session.run.rejected(spec);
             return self.refuse(&error);
         }
@@ -127,9 +126,9 @@ impl<'t, 'a> Turn<'t, 'a> {
 
     /// Whether this connection may run the command now.
     #[inline]
-    fn admit(&self, spec: &CommandSpec, phase: Phase) -> Result<(), CommandError> {
-        if !self.session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
-            return Err(CommandError::with_code(ErrorCode::NoAuth, "Authentication required."));
+    fn admit(&self, spec: &'static CommandSpec, args: Args<'_>, phase: Phase) -> Result<(), CommandError> {
+        if self.session.access.is_restricted() {
+            self.check_access(spec, args)?;
         }
         self.session.subscriptions.admit(spec, self.session.proto)?;
         if phase == Phase::Failed {
@@ -142,6 +141,36 @@ impl<'t, 'a> Turn<'t, 'a> {
             ));
         }
         Ok(())
+    }
+
+    /// Whether this connection's user may run the command.
+    fn check_access(&self, spec: &'static CommandSpec, args: Args<'_>) -> Result<(), CommandError> {
+        if !self.session.access.is_authenticated() && !spec.flags.has(Flags::NO_AUTH) {
+            return Err(CommandError::with_code(ErrorCode::NoAuth, "Authentication required."));
+        }
+        let context = if self.session.queued.is_some() { Context::Multi } else { Context::Toplevel };
+        self.permit(spec, args, context).map_err(|denied| denied.error(spec, args))
+    }
+
+    /// Asks the user's rules, and logs it when they say no.
+    pub(crate) fn permit(
+        &self,
+        spec: &'static CommandSpec,
+        args: Args<'_>,
+        context: Context,
+    ) -> Result<(), Denied> {
+        let user = self.session.access.user();
+        user.check(spec, args).inspect_err(|denied| {
+            let (reason, object) = (denied.reason(), denied.object(spec, args));
+            self.server.acl.log.add((reason, context), &object, user.name(), self.session.client.line());
+        })
+    }
+
+    /// This connection has changed a user, perhaps its own: it may have to end after its reply.
+    pub(crate) fn refresh_access(&mut self) {
+        if self.session.refresh_access(&self.server.acl).is_err() {
+            self.session.closing = true;
+        }
     }
 
     #[cold]

@@ -16,7 +16,11 @@ const CURSOR_SHARD_SHIFT: u32 = 48;
 pub(super) fn list(turn: &mut Turn<'_, '_>, pattern: Option<&[u8]>) -> Done {
     let proto = turn.session.proto;
     let (mut lines, mut bytes) = (0, Vec::new());
+    let reader = turn.session.access.limited_reader();
     for_each_queue(turn, |line| {
+        if reader.as_ref().is_some_and(|user| !user.may_read(line.queue)) {
+            return;
+        }
         if pattern.is_none_or(|pattern| glob::matches(pattern, line.queue)) {
             lines += 1;
             write_line(&line, proto, &mut bytes);
@@ -62,12 +66,16 @@ pub(super) fn ready(turn: &mut Turn<'_, '_>, cursor: u64, pattern: Option<&[u8]>
     let (holds, session, outbox) = turn.parts();
     let mut cursor = Cursor::read(cursor, holds.lane().shard_count())?;
     let mut lines: Vec<ReadyLine> = Vec::new();
+    let reader = session.access.limited_reader();
     while let Some((shard, within)) = cursor.place() {
         holds.enter_shard(shard, outbox);
         outbox.wait(holds.hold().wait_any());
         let left = count as usize - lines.len();
         let next = holds.hold().ready(within, pattern, left, &mut lines);
         cursor.advance(next);
+        if let Some(user) = &reader {
+            lines.retain(|line| user.may_read(&line.queue));
+        }
         if lines.len() >= count as usize {
             break;
         }

@@ -68,10 +68,13 @@ const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "requirepass",
         // Redis shows it; we only say whether there is one.
-        get: |server| server.live.password.read().as_ref().map_or_else(String::new, |_| "(hidden)".into()),
+        get: |server| match server.live.requires_password.load(Ordering::Relaxed) {
+            true => "(hidden)".into(),
+            false => String::new(),
+        },
         set: Some(|server, value| {
-            *server.live.password.write() = (!value.is_empty()).then(|| Secret::new(value.to_owned()));
-            Ok(())
+            let password = (!value.is_empty()).then(|| Secret::new(value.to_owned()));
+            server.require_password(password.as_ref()).map_err(|_| "argument must be at most 4096 bytes long")
         }),
     },
     fixed("save", |_| String::new()),
@@ -147,10 +150,11 @@ pub(super) fn set(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
         }
         changes.push((set, parameter.name, value.as_str(), (parameter.get)(turn.server)));
     }
-    let before = turn.server.live.password.read().clone();
+    // What a password was is not known any more, so it is changed when nothing else can be refused.
+    changes.sort_by_key(|(_, name, ..)| *name == "requirepass");
     for (applied, (set, name, value, _)) in changes.iter().enumerate() {
         if let Err(why) = set(turn.server, value) {
-            undo(turn.server, &changes[..applied], before);
+            undo(turn.server, &changes[..applied]);
             return Err(CommandError::new(format!(
                 "CONFIG SET failed (possibly related to argument '{name}') - {why}"
             )));
@@ -165,13 +169,10 @@ pub(super) fn set(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
 type Change<'c> = (Set, &'static str, &'c str, String);
 
 /// Takes back what was set before a later parameter was refused.
-fn undo(server: &Server, applied: &[Change<'_>], password: Option<Secret>) {
-    for (set, name, _, before) in applied {
-        if *name != "requirepass" {
-            set(server, before).expect("what a parameter was is legal");
-        }
+fn undo(server: &Server, applied: &[Change<'_>]) {
+    for (set, _, _, before) in applied {
+        set(server, before).expect("what a parameter was is legal");
     }
-    *server.live.password.write() = password;
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use stanchion_protocol::{Args, CommandError, CommandSpec, ErrorCode, Proto, docs
 
 use super::client::check_name;
 use super::{Done, upper};
+use crate::acl::{Context, DEFAULT, Reason};
 use crate::turn::Turn;
 
 /// PING.
@@ -51,9 +52,9 @@ pub(super) fn hello(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     }
     let (login, name) = hello_options(args)?;
     if let Some((user, password)) = login {
-        authenticate(turn, user, password)?;
+        authenticate(turn, args.at(0), user, password)?;
     }
-    if !turn.session.authenticated {
+    if !turn.session.access.is_authenticated() {
         return Err(CommandError::with_code(
             ErrorCode::NoAuth,
             "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
@@ -121,30 +122,31 @@ fn set_proto(turn: &mut Turn<'_, '_>, proto: Proto) {
 pub(super) fn auth(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     match args.len() {
         2 => {
-            if turn.server.live.password.read().is_none() {
+            if turn.server.acl.default_user().needs_no_password() {
                 return Err(CommandError::new(
                     "AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
                 ));
             }
-            authenticate(turn, b"default", args.at(1))?;
+            authenticate(turn, args.at(0), DEFAULT, args.at(1))?;
         }
-        3 => authenticate(turn, args.at(1), args.at(2))?,
+        3 => authenticate(turn, args.at(0), args.at(1), args.at(2))?,
         _ => return Err(CommandError::new("syntax error")),
     }
     turn.reply().ok();
     Ok(())
 }
 
-/// There is one user, `default`. Without a password anybody is that user, as in Redis.
-fn authenticate(turn: &mut Turn<'_, '_>, user: &[u8], word: &[u8]) -> Done {
-    let right = match &*turn.server.live.password.read() {
-        Some(password) => password.matches(word),
-        None => true,
-    };
-    if right && user == b"default" {
-        turn.session.authenticated = true;
+/// Logs in, or notes in the ACL log that somebody tried; never the password.
+fn authenticate(turn: &mut Turn<'_, '_>, command: &[u8], name: &[u8], password: &[u8]) -> Done {
+    let (acl, session) = (&turn.server.acl, &mut *turn.session);
+    let user = acl.authenticate(name, password);
+    if let Some(user) = user
+        && session.access.log_in(user, acl, &session.client).is_ok()
+    {
         return Ok(());
     }
+    let context = if session.queued.is_some() { Context::Multi } else { Context::Toplevel };
+    acl.log.add((Reason::Auth, context), command, name, session.client.line());
     Err(CommandError::with_code(ErrorCode::WrongPass, "invalid username-password pair or user is disabled."))
 }
 
@@ -170,7 +172,7 @@ pub(super) fn reset(turn: &mut Turn<'_, '_>) -> Done {
     turn.session.queued = None;
     turn.session.subscriptions.clear(&turn.server.hub, &turn.session.client);
     turn.take_all_mail();
-    turn.session.authenticated = turn.server.live.password.read().is_none();
+    turn.session.access.reset(&turn.server.acl, &turn.session.client);
     turn.session.client.names.lock().name.clear();
     set_proto(turn, Proto::Resp2);
     turn.reply().simple("RESET");

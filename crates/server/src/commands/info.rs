@@ -8,6 +8,7 @@ use stanchion_storage::Durability;
 
 use super::browse::for_each_queue;
 use super::{Done, upper};
+use crate::acl::Reason;
 use crate::config::durability_text;
 use crate::lane::LANE_NAME;
 use crate::lifecycle::Phase;
@@ -149,6 +150,9 @@ fn stats(turn: &mut Turn<'_, '_>, out: &mut String) {
     line(out, "pubsub_channels", server.hub.channels());
     line(out, "pubsub_patterns", server.hub.patterns());
     line(out, "job_events_lost", server.hub.lost());
+    for reason in Reason::ALL {
+        line(out, &format!("acl_access_denied_{}", reason.info_word()), server.acl.log.count(reason));
+    }
 }
 
 fn replication(_: &mut Turn<'_, '_>, out: &mut String) {

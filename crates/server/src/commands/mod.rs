@@ -1,5 +1,6 @@
 //! What commands do: each is parsed, calls one action of the engine, and writes a reply.
 
+mod acl;
 mod browse;
 mod claim;
 mod client;
@@ -112,6 +113,16 @@ pub(crate) fn run_redis(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, arg
         CommandId::Time => connection::time(turn),
         CommandId::Shutdown => connection::shutdown(turn, args),
         CommandId::Waitaof => waiting::wait_aof(turn, args),
+        CommandId::AclCat => acl::categories(turn, args),
+        CommandId::AclDeluser => acl::delete_users(turn, args),
+        CommandId::AclDryrun => acl::dry_run(turn, args),
+        CommandId::AclGenpass => acl::generate_password(turn, args),
+        CommandId::AclGetuser => acl::get_user(turn, args),
+        CommandId::AclList => acl::list(turn),
+        CommandId::AclLog => acl::log(turn, args),
+        CommandId::AclSetuser => acl::set_user(turn, args),
+        CommandId::AclUsers => acl::names(turn),
+        CommandId::AclWhoami => acl::who_am_i(turn),
         _ => connection::documentation(turn, spec, args),
     };
     if let Err(error) = result {

@@ -5,6 +5,7 @@ use stanchion_protocol::table::{self, CommandId, Flags};
 use stanchion_protocol::{Args, CommandError, CommandSpec, ErrorCode, Limits, OwnedArgs, keys, parse};
 
 use super::Done;
+use crate::acl::Context;
 use crate::lane::Lane;
 use crate::turn::Turn;
 
@@ -140,8 +141,17 @@ pub(super) fn exec(turn: &mut Turn<'_, '_>) -> Done {
     holds.begin_transaction(&shards, outbox);
     turn.reply().array(queued.commands.len());
     for (spec, args) in &queued.commands {
+        let args = args.as_args();
+        // Its user may have lost a permission since it was queued.
+        if turn.session.access.is_restricted()
+            && let Err(denied) = turn.permit(spec, args, Context::Multi)
+        {
+            turn.session.run.rejected(spec);
+            turn.reply().command_error(&denied.error_at_exec());
+            continue;
+        }
         turn.session.run.call(spec);
-        turn.command(spec, args.as_args());
+        turn.command(spec, args);
     }
     let (holds, _, outbox) = turn.parts();
     holds.end_transaction(outbox);

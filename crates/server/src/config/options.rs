@@ -12,7 +12,8 @@ use stanchion_storage::limits::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, STAGED
 
 use super::{Config, LogFormat, Secret, duration_text, parse_duration};
 use crate::limits::{
-    OUTPUT_BYTES_MAX_DEFAULT, OUTPUT_BYTES_MAX_MIN, SHARDS_MAX, THREADS_MAX, UNIX_SOCKET_BYTES_MAX,
+    OUTPUT_BYTES_MAX_DEFAULT, OUTPUT_BYTES_MAX_MIN, PASSWORD_BYTES_MAX, SHARDS_MAX, THREADS_MAX,
+    UNIX_SOCKET_BYTES_MAX,
 };
 
 /// One option.
@@ -120,9 +121,12 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         name: "requirepass",
         summary: "What clients must say to AUTH; empty: nothing.",
-        expected: "write a password, or nothing for none",
+        expected: "write a password of at most 4096 bytes, or nothing for none",
         default: String::new,
         set: |config, text| {
+            if text.len() > PASSWORD_BYTES_MAX {
+                return None;
+            }
             config.password = (!text.is_empty()).then(|| Secret::new(text.to_owned()));
             Some(())
         },
