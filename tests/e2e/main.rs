@@ -6,6 +6,7 @@ mod acl;
 mod blocking;
 mod catalogue;
 mod claims;
+mod client_admin;
 mod clients;
 mod connections;
 mod crash;

@@ -181,10 +181,10 @@ fn messages_of_one_publisher_arrive_in_order_between_replies() {
     });
     // Meanwhile it pushes jobs, whose replies wait for the disk.
     let (mut replies, mut messages) = (0, 0);
-    for i in 0..200 {
+    for i in 0..20 {
         subscriber.send(&["QPUSH", "q", &i.to_string(), "SYNC"]).expect("sent");
     }
-    while replies < 200 || messages < count {
+    while replies < 20 || messages < count {
         match subscriber.receive().expect("something") {
             Value::Push(message) => {
                 assert_eq!(message[2].text(), messages.to_string());

@@ -1,11 +1,13 @@
 //! The registry of connections: CLIENT LIST, INFO and the shutdown look at it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
+use stanchion_protocol::CommandError;
+use stanchion_protocol::error::Quoted;
 use tokio::sync::Notify;
 
 use crate::acl::{DEFAULT, User};
@@ -47,10 +49,18 @@ pub(crate) struct Client {
     pub(crate) resp3: AtomicBool,
     /// Whether it waits for a job.
     pub(crate) blocked: AtomicBool,
+    /// Whether CLIENT PAUSE lets it wait.
+    postponed: AtomicBool,
     /// How many channels it listens to.
     pub(crate) channels: AtomicU32,
     /// How many patterns.
     pub(crate) patterns: AtomicU32,
+    /// How many commands waited for EXEC when its task last rested; -1 outside of a transaction.
+    queued: AtomicI32,
+    /// Bytes that it had sent and that were not decoded then.
+    input_bytes: AtomicUsize,
+    /// Bytes of replies that it had not taken then.
+    output_bytes: AtomicUsize,
     /// Set by CLIENT UNBLOCK.
     pub(crate) unblock: Mutex<Option<Unblock>>,
 }
@@ -66,6 +76,17 @@ pub(crate) struct Names {
     pub(crate) version: String,
     /// As whom it speaks.
     pub(crate) user: Option<Arc<User>>,
+}
+
+/// The types of connections that Redis tells apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ClientType {
+    /// It asks and is answered.
+    Normal,
+    /// It listens.
+    Subscriber,
+    /// Replicas and their master: there are none.
+    Absent,
 }
 
 /// How a blocked claim is ended by another client.
@@ -99,8 +120,12 @@ impl Clients {
             command: AtomicUsize::new(usize::MAX),
             resp3: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            postponed: AtomicBool::new(false),
             channels: AtomicU32::new(0),
             patterns: AtomicU32::new(0),
+            queued: AtomicI32::new(-1),
+            input_bytes: AtomicUsize::new(0),
+            output_bytes: AtomicUsize::new(0),
             unblock: Mutex::new(None),
         });
         self.by_id.insert(id, Arc::clone(&client));
@@ -110,6 +135,7 @@ impl Clients {
     /// A connection is gone.
     pub(crate) fn leave(&self, client: &Client) {
         self.set_blocked(client, false);
+        self.set_postponed(client, false);
         if self.by_id.remove(&client.id).is_some() {
             self.connected.fetch_sub(1, Ordering::Relaxed);
         }
@@ -117,10 +143,28 @@ impl Clients {
 
     /// A connection begins or ends to wait for a job.
     pub(crate) fn set_blocked(&self, client: &Client, blocked: bool) {
-        match (client.blocked.swap(blocked, Ordering::AcqRel), blocked) {
+        self.count_blocked(&client.blocked, blocked);
+    }
+
+    /// A connection begins or ends to wait because of CLIENT PAUSE.
+    pub(crate) fn set_postponed(&self, client: &Client, postponed: bool) {
+        self.count_blocked(&client.postponed, postponed);
+    }
+
+    fn count_blocked(&self, was: &AtomicBool, is: bool) {
+        match (was.swap(is, Ordering::SeqCst), is) {
             (false, true) => _ = self.blocked.fetch_add(1, Ordering::Relaxed),
             (true, false) => _ = self.blocked.fetch_sub(1, Ordering::Relaxed),
             _ => {}
+        }
+    }
+
+    /// Wakes those who wait because of CLIENT PAUSE.
+    pub(crate) fn wake_postponed(&self) {
+        for client in self.all() {
+            if client.postponed.load(Ordering::SeqCst) {
+                client.wake.notify_one();
+            }
         }
     }
 
@@ -129,7 +173,7 @@ impl Clients {
         self.connected.load(Ordering::Relaxed)
     }
 
-    /// How many wait for a job.
+    /// How many wait for a job, or for CLIENT UNPAUSE.
     pub(crate) fn blocked(&self) -> usize {
         self.blocked.load(Ordering::Relaxed)
     }
@@ -170,7 +214,31 @@ impl Clients {
     }
 }
 
+impl ClientType {
+    /// Reads a type by its name in Redis.
+    pub(crate) fn read(word: &[u8]) -> Result<ClientType, CommandError> {
+        let types = [
+            ("normal", ClientType::Normal),
+            ("pubsub", ClientType::Subscriber),
+            ("master", ClientType::Absent),
+            ("replica", ClientType::Absent),
+            ("slave", ClientType::Absent),
+        ];
+        let found = types.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
+        match found {
+            Some((_, kind)) => Ok(*kind),
+            None => Err(CommandError::new(format!("Unknown client type {}", Quoted(word)))),
+        }
+    }
+}
+
 impl Client {
+    /// Which type it is.
+    pub(crate) fn kind(&self) -> ClientType {
+        let listens = self.channels.load(Ordering::Relaxed) + self.patterns.load(Ordering::Relaxed) > 0;
+        if listens { ClientType::Subscriber } else { ClientType::Normal }
+    }
+
     /// It was heard, and said this.
     pub(crate) fn heard(&self, now: Instant, command: usize) {
         self.heard_ms.store((now - self.since).as_millis() as u64, Ordering::Relaxed);
@@ -187,26 +255,49 @@ impl Client {
         self.names.lock().user.as_ref().is_some_and(|own| own.birth() == user.birth())
     }
 
+    /// Its task rests, with so much left in its buffers and its transaction.
+    pub(crate) fn rests(&self, input_bytes: usize, output_bytes: usize, queued: Option<usize>) {
+        self.queued.store(queued.map_or(-1, |commands| commands as i32), Ordering::Relaxed);
+        self.input_bytes.store(input_bytes, Ordering::Relaxed);
+        self.output_bytes.store(output_bytes, Ordering::Relaxed);
+    }
+
+    /// What CLIENT LIST says of its state, a letter each.
+    fn flags(&self) -> String {
+        let blocked = self.blocked.load(Ordering::Relaxed) || self.postponed.load(Ordering::Relaxed);
+        let flags: String = [
+            ('P', self.kind() == ClientType::Subscriber),
+            ('x', self.queued.load(Ordering::Relaxed) >= 0),
+            ('b', blocked),
+            ('U', matches!(self.peer, Endpoint::Local(_))),
+        ]
+        .iter()
+        .filter_map(|(letter, is_so)| is_so.then_some(*letter))
+        .collect();
+        if flags.is_empty() { "N".into() } else { flags }
+    }
+
     /// Its line in CLIENT LIST, with the fields that Redis has and that mean something here.
     pub(crate) fn line(&self) -> String {
         let names = self.names.lock().clone();
         let age = self.since.elapsed();
         let idle_ms = (age.as_millis() as u64).saturating_sub(self.heard_ms.load(Ordering::Relaxed));
         let command = crate::stats::command_name(self.command.load(Ordering::Relaxed)).unwrap_or("NULL");
-        let flags = match (self.blocked.load(Ordering::Relaxed), &self.peer) {
-            (true, _) => "b",
-            (false, Endpoint::Local(_)) => "U",
-            (false, Endpoint::Network(_)) => "N",
-        };
         let resp = if self.resp3.load(Ordering::Relaxed) { 3 } else { 2 };
         format!(
-            "id={} addr={} laddr={} name={} age={} idle={} flags={flags} db=0 cmd={command} user={} lib-name={} lib-ver={} resp={resp}",
+            "id={} addr={} laddr={} name={} age={} idle={} flags={} db=0 sub={} psub={} ssub=0 multi={} qbuf={} omem={} events=r cmd={command} user={} redir=-1 resp={resp} lib-name={} lib-ver={}",
             self.id,
             self.peer,
             self.local,
             names.name,
             age.as_secs(),
             idle_ms / 1_000,
+            self.flags(),
+            self.channels.load(Ordering::Relaxed),
+            self.patterns.load(Ordering::Relaxed),
+            self.queued.load(Ordering::Relaxed),
+            self.input_bytes.load(Ordering::Relaxed),
+            self.output_bytes.load(Ordering::Relaxed),
             String::from_utf8_lossy(names.user.as_ref().map_or(DEFAULT, |user| user.name())),
             names.library,
             names.version,

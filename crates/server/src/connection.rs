@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::acl::{Access, Gone};
 use crate::clients::Client;
+use crate::commands::transaction::Queued;
 use crate::commands::{self, WaitOver, poll_pending};
 use crate::lifecycle::Phase;
 use crate::limits::{OUTPUT_PAUSE_BYTES, READ_AHEAD_BYTES, READ_BYTES, READ_BYTES_MIN};
@@ -262,8 +263,10 @@ impl Connection {
             return self.outbox.unsent_bytes() == 0;
         }
         let finished = progress == Progress::Idle && self.outbox.unsent_bytes() == 0;
-        // A claim that waits for a job has nobody to give it to; other commands are finished first.
-        let gone = self.ended && matches!(self.session.pending, Some(Pending::Claim(_)));
+        // A claim that waits for a job has nobody to give it to, and what is paused has not begun; other commands
+        // are finished first.
+        let gone =
+            self.ended && matches!(self.session.pending, Some(Pending::Claim(_) | Pending::Postponed { .. }));
         gone || (finished && (self.ended || self.drained))
     }
 
@@ -282,6 +285,9 @@ impl Connection {
             }
             self.waits_for = lsn;
         }
+        if matches!(self.session.pending, Some(Pending::Postponed { .. })) && !self.server.pause.is_on() {
+            return true;
+        }
         progress == Progress::NoRoom && !self.server.wait_for_room(&self.session.client.wake)
     }
 
@@ -289,6 +295,8 @@ impl Connection {
     async fn wait(&mut self, blocked: bool, progress: Progress) -> Event {
         let reads = self.wants_more(progress);
         let late = self.deadline();
+        let queued = self.session.queued.as_ref().map(Queued::len);
+        self.session.client.rests(self.input.len(), self.outbox.unsent_bytes(), queued);
         self.outbox.rest();
         buffers::give_back(&mut self.input);
         let missing = self.decoder.missing(self.input.len()).min(READ_AHEAD_BYTES);
@@ -332,6 +340,7 @@ impl Connection {
         match &self.session.pending {
             Some(Pending::Claim(blocked)) => blocked.deadline,
             Some(Pending::Sync { deadline, .. }) => *deadline,
+            Some(Pending::Postponed { until, .. }) => Some(*until),
             Some(Pending::Task(_)) => None,
             // Nor does a subscriber have anything to say.
             None if self.outbox.unsent_bytes() > 0 || self.session.subscriptions.count() > 0 => None,

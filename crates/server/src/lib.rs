@@ -27,9 +27,11 @@ mod lane;
 mod lifecycle;
 pub mod limits;
 mod listener;
-#[cfg_attr(not(test), expect(dead_code, reason = "MONITOR and CLIENT KILL use the rest next"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "MONITOR uses the rest next"))]
 mod mailbox;
+mod muted;
 mod outbox;
+mod pause;
 mod reclaim;
 mod recovery;
 mod running;

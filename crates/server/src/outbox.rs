@@ -118,6 +118,19 @@ impl Outbox {
         self.handed.iter().rev().take_while(move |(until, _)| *until > position).map(|(_, job)| job)
     }
 
+    /// Takes back what was put in from `position` on, and gives the jobs in it.
+    pub(crate) fn drop_from(&mut self, position: u64) -> Vec<Handed> {
+        self.buf.truncate((position - self.base) as usize);
+        while self.barriers.back().is_some_and(|barrier| barrier.at >= position) {
+            self.barriers.pop_back();
+        }
+        if self.pending.is_some_and(|at| at >= position) {
+            self.pending = None;
+        }
+        let kept = self.handed.partition_point(|(until, _)| *until <= position);
+        self.handed.drain(kept..).map(|(_, job)| job).collect()
+    }
+
     /// Where the next reply begins.
     #[inline]
     pub(crate) fn position(&self) -> u64 {
@@ -241,6 +254,26 @@ mod tests {
         outbox.drop_waiting(1);
         assert_eq!(take(&mut outbox, 1), "a");
         assert_eq!(outbox.unsent_bytes(), 0);
+    }
+
+    #[test]
+    fn a_reply_that_nobody_wants_leaves_nothing() {
+        let mut outbox = Outbox::default();
+        put(&mut outbox, Wait::No, "a");
+        let from = outbox.position();
+        put(&mut outbox, Wait::Lsn(3), "b");
+        put(&mut outbox, Wait::Staged, "c");
+        assert!(outbox.drop_from(from).is_empty());
+        outbox.end_hold(5);
+        put(&mut outbox, Wait::No, "d");
+        assert_eq!((take(&mut outbox, 0).as_str(), outbox.awaits()), ("ad", None));
+        put(&mut outbox, Wait::Staged, "e");
+        let from = outbox.position();
+        put(&mut outbox, Wait::Staged, "f");
+        outbox.drop_from(from);
+        outbox.end_hold(7);
+        assert_eq!((take(&mut outbox, 6).as_str(), outbox.awaits()), ("", Some(7)));
+        assert_eq!(take(&mut outbox, 7), "e");
     }
 
     #[test]

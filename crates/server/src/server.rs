@@ -12,6 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::hub::Hub;
 use crate::lane::{Lane, Tidings};
 use crate::lifecycle::Lifecycle;
+use crate::pause::Pause;
 use crate::stats::CommandStats;
 
 /// A server.
@@ -28,6 +29,8 @@ pub(crate) struct Server {
     pub(crate) acl: Acl,
     /// Its connections.
     pub(crate) clients: Clients,
+    /// Whether commands wait for CLIENT UNPAUSE.
+    pub(crate) pause: Pause,
     /// Who listens to which channel.
     pub(crate) hub: Hub,
     /// What its commands cost.
@@ -61,6 +64,7 @@ impl Server {
             tidings: Arc::new(Tidings::new(Arc::clone(&lifecycle))),
             lifecycle,
             clients: Clients::default(),
+            pause: Pause::default(),
             hub: Hub::new(),
             stats: CommandStats::new(),
             started: Instant::now(),

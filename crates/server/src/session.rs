@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stanchion_engine::Pushed;
-use stanchion_protocol::Proto;
+use stanchion_protocol::{CommandSpec, OwnedArgs, Proto};
 use stanchion_storage::Lsn;
 use tokio::time::Instant;
 
@@ -13,6 +13,7 @@ use crate::clients::Client;
 use crate::commands::LongTask;
 use crate::commands::transaction::Queued;
 use crate::hub::Topic;
+use crate::muted::Replies;
 use crate::stats::RunStats;
 use crate::subscriptions::Subscriptions;
 use crate::waiter::Waiter;
@@ -29,6 +30,10 @@ pub(crate) struct Session {
     pub(crate) queued: Option<Queued>,
     /// Claims that end with the connection.
     pub(crate) bound: Bound,
+    /// What becomes of its replies.
+    pub(crate) replies: Replies,
+    /// Where the reply begins that may be dropped.
+    pub(crate) muted_from: u64,
     /// What it listens to.
     pub(crate) subscriptions: Subscriptions,
     /// What its next command waits for.
@@ -49,6 +54,15 @@ pub(crate) enum Pending {
     Claim(Blocked),
     /// Work in bounded steps.
     Task(LongTask),
+    /// CLIENT PAUSE lets a command wait.
+    Postponed {
+        /// What to run.
+        spec: &'static CommandSpec,
+        /// Its words.
+        args: OwnedArgs,
+        /// The end of the pause, as far as is known.
+        until: Instant,
+    },
     /// WAITAOF waits for the disk.
     Sync {
         /// Up to this record.
@@ -80,6 +94,8 @@ impl Session {
             access,
             queued: None,
             bound: Bound::default(),
+            replies: Replies::On,
+            muted_from: 0,
             subscriptions: Subscriptions::default(),
             pending: None,
             closing: false,

@@ -9,6 +9,7 @@ use crate::holds::Holds;
 use crate::lane::Lane;
 use crate::lifecycle::Phase;
 use crate::limits::{BARRIERS_MAX, OUTPUT_PAUSE_BYTES, TURN_WORK};
+use crate::muted::Replies;
 use crate::outbox::Outbox;
 use crate::server::Server;
 use crate::session::Session;
@@ -79,6 +80,10 @@ impl<'t, 'a> Turn<'t, 'a> {
             }
             match decoder.decode(input) {
                 Ok(Decoded::Incomplete) => return Progress::Idle,
+                Ok(Decoded::Command) if self.session.replies != Replies::On => {
+                    let args = decoder.args(input);
+                    self.muted(|turn| turn.request(args, phase));
+                }
                 Ok(Decoded::Command) => self.request(decoder.args(input), phase),
                 Ok(Decoded::TooLarge(error)) => self.refuse(&error),
                 Err(framing) => {
@@ -108,7 +113,7 @@ impl<'t, 'a> Turn<'t, 'a> {
     }
 
     /// Runs or queues a request.
-    fn request(&mut self, args: Args<'_>, phase: Phase) {
+    pub(crate) fn request(&mut self, args: Args<'_>, phase: Phase) {
         let spec = match table::resolve(args) {
             Ok(spec) => spec,
             Err(error) => return self.refuse(&error),
@@ -116,6 +121,9 @@ impl<'t, 'a> Turn<'t, 'a> {
         if let Err(error) = self.admit(spec, args, phase) {
             self.session.run.rejected(spec);
             return self.refuse(&error);
+        }
+        if self.server.pause.is_on() && phase < Phase::Stopping && self.postpone(spec, args) {
+            return;
         }
         if self.session.queued.is_some() && !commands::transaction::runs_at_once(spec) {
             return commands::transaction::queue(self, spec, args);

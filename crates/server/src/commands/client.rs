@@ -1,11 +1,18 @@
 //! CLIENT: connections about themselves and each other.
 
+use std::time::Duration;
+
 use stanchion_protocol::decode::string2ll;
+use stanchion_protocol::limits::DURATION_MS_MAX;
+use stanchion_protocol::table::CommandId;
 use stanchion_protocol::{Args, CommandError};
+use tokio::time::Instant;
 
 use super::{Done, upper};
-use crate::clients::Unblock;
+use crate::clients::{ClientType, Unblock};
 use crate::limits::CLIENT_NAME_BYTES_MAX;
+use crate::muted::Replies;
+use crate::pause::Paused;
 use crate::turn::Turn;
 
 /// CLIENT ID.
@@ -77,16 +84,10 @@ pub(super) fn list(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     let mut clients = turn.server.clients.all();
     match (args.get(2).map(upper).as_deref(), args.len()) {
         (None, _) => {}
-        (Some("TYPE"), 4) => match upper(args.at(3)).as_str() {
-            "NORMAL" => {}
-            "MASTER" | "REPLICA" | "PUBSUB" => clients.clear(),
-            _ => {
-                return Err(CommandError::new(format!(
-                    "Unknown client type '{}'",
-                    upper(args.at(3)).to_lowercase()
-                )));
-            }
-        },
+        (Some("TYPE"), 4) => {
+            let kind = ClientType::read(args.at(3))?;
+            clients.retain(|client| client.kind() == kind);
+        }
         (Some("ID"), 4..) => {
             let ids: Option<Vec<u64>> = args
                 .skip(3)
@@ -94,19 +95,84 @@ pub(super) fn list(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
                 .map(|word| string2ll(word).and_then(|id| u64::try_from(id).ok()).filter(|id| *id > 0))
                 .collect();
             let ids = ids.ok_or_else(|| CommandError::new("Invalid client ID"))?;
-            clients.retain(|client| ids.contains(&client.id));
+            let by_id = |id| clients.iter().find(|client| client.id == id).cloned();
+            clients = ids.into_iter().filter_map(by_id).collect();
         }
         _ => return Err(CommandError::syntax("CLIENT LIST takes TYPE type or ID id ...")),
     }
+    show_now(turn, CommandId::ClientList);
     let text: String = clients.iter().map(|client| client.line() + "\n").collect();
     turn.reply().verbatim(text.as_bytes());
     Ok(())
 }
 
+/// The connection's own line is to show what it does at this moment.
+fn show_now(turn: &Turn<'_, '_>, command: CommandId) {
+    turn.session.client.heard(std::time::Instant::now(), command as usize);
+}
+
 /// CLIENT INFO.
 pub(super) fn info(turn: &mut Turn<'_, '_>) -> Done {
+    show_now(turn, CommandId::ClientInfo);
     let line = turn.session.client.line() + "\n";
     turn.reply().verbatim(line.as_bytes());
+    Ok(())
+}
+
+/// CLIENT PAUSE ms [WRITE|ALL].
+pub(super) fn pause(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    if args.len() > 4 {
+        return Err(CommandError::new(
+            "unknown subcommand or wrong number of arguments for 'pause'. Try CLIENT HELP.",
+        ));
+    }
+    let what = match args.get(3).map(upper).as_deref() {
+        None | Some("ALL") => Paused::All,
+        Some("WRITE") => Paused::Writes,
+        Some(_) => return Err(CommandError::new("CLIENT PAUSE mode must be WRITE or ALL")),
+    };
+    let ms = string2ll(args.at(2))
+        .ok_or_else(|| CommandError::new("timeout is not an integer or out of range"))?;
+    let ms = u64::try_from(ms).map_err(|_| CommandError::new("timeout is negative"))?;
+    if ms > DURATION_MS_MAX {
+        return Err(CommandError::new(format!(
+            "timeout is out of range: {ms} ms are above the limit of {DURATION_MS_MAX}"
+        )));
+    }
+    turn.server.pause.begin(what, Instant::now() + Duration::from_millis(ms));
+    turn.reply().ok();
+    Ok(())
+}
+
+/// CLIENT UNPAUSE.
+pub(super) fn unpause(turn: &mut Turn<'_, '_>) -> Done {
+    turn.server.pause.end();
+    turn.server.clients.wake_postponed();
+    turn.reply().ok();
+    Ok(())
+}
+
+/// CLIENT REPLY ON|OFF|SKIP.
+pub(super) fn reply(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    match upper(args.at(2)).as_str() {
+        "ON" => {
+            turn.session.replies = Replies::On;
+            turn.reply().ok();
+        }
+        "OFF" => turn.session.replies = Replies::Off,
+        "SKIP" if turn.session.replies == Replies::Off => {}
+        "SKIP" => turn.session.replies = Replies::SkipNext,
+        _ => return Err(CommandError::new("syntax error")),
+    }
+    Ok(())
+}
+
+/// CLIENT NO-EVICT and NO-TOUCH: nothing is evicted and nothing counts accesses, so both are as if it were on.
+pub(super) fn accept_switch(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    match upper(args.at(2)).as_str() {
+        "ON" | "OFF" => turn.reply().ok(),
+        _ => return Err(CommandError::new("syntax error")),
+    }
     Ok(())
 }
 

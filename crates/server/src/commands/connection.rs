@@ -9,6 +9,7 @@ use stanchion_protocol::{Args, CommandError, CommandSpec, ErrorCode, Proto, docs
 use super::client::check_name;
 use super::{Done, upper};
 use crate::acl::{Context, DEFAULT, Reason};
+use crate::muted::Replies;
 use crate::turn::Turn;
 
 /// PING.
@@ -170,6 +171,7 @@ pub(super) fn quit(turn: &mut Turn<'_, '_>) -> Done {
 /// RESET.
 pub(super) fn reset(turn: &mut Turn<'_, '_>) -> Done {
     turn.session.queued = None;
+    turn.session.replies = Replies::On;
     turn.session.subscriptions.clear(&turn.server.hub, &turn.session.client);
     turn.take_all_mail();
     turn.session.access.reset(&turn.server.acl, &turn.session.client);

@@ -9,6 +9,7 @@ mod connection;
 mod info;
 mod jobs;
 mod keys;
+mod kill;
 mod operate;
 mod produce;
 mod pubsub;
@@ -90,6 +91,11 @@ pub(crate) fn run_redis(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, arg
         CommandId::ClientSetinfo => client::set_info(turn, args),
         CommandId::ClientList => client::list(turn, args),
         CommandId::ClientInfo => client::info(turn),
+        CommandId::ClientKill => kill::kill(turn, args),
+        CommandId::ClientPause => client::pause(turn, args),
+        CommandId::ClientUnpause => client::unpause(turn),
+        CommandId::ClientReply => client::reply(turn, args),
+        CommandId::ClientNoEvict | CommandId::ClientNoTouch => client::accept_switch(turn, args),
         CommandId::ClientUnblock => client::unblock(turn, args),
         CommandId::Info => info::info(turn, args),
         CommandId::ConfigGet => configuration::get(turn, args),

@@ -91,6 +91,7 @@ fn confirm(turn: &mut Turn<'_, '_>, word: &[u8], name: Option<&[u8]>) {
         None => reply.nil(),
     }
     reply.integer(count);
+    turn.keep_written();
 }
 
 /// PUBLISH.

@@ -19,6 +19,16 @@ pub(crate) struct Queued {
 }
 
 impl Queued {
+    /// What they are.
+    pub(crate) fn specs(&self) -> impl Iterator<Item = &'static CommandSpec> {
+        self.commands.iter().map(|(spec, _)| *spec)
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.commands.len()
+    }
+
     /// A command was refused, so EXEC will do nothing.
     pub(crate) fn spoil(&mut self) {
         self.spoilt = true;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Done, finish_claim, unpark};
 use crate::clients::Unblock;
+use crate::muted::Replies;
 use crate::session::{Blocked, Pending};
 use crate::turn::Turn;
 
@@ -57,6 +58,13 @@ pub(crate) enum WaitOver {
 
 /// Looks whether the command that waits is finished, and writes its reply then; true when the next may run.
 pub(crate) fn poll_pending(turn: &mut Turn<'_, '_>, over: WaitOver) -> bool {
+    match turn.session.replies {
+        Replies::On => poll(turn, over),
+        _ => turn.muted(|turn| poll(turn, over)),
+    }
+}
+
+fn poll(turn: &mut Turn<'_, '_>, over: WaitOver) -> bool {
     match turn.session.pending.take() {
         None => true,
         Some(Pending::Task(mut task)) => {
@@ -74,6 +82,15 @@ pub(crate) fn poll_pending(turn: &mut Turn<'_, '_>, over: WaitOver) -> bool {
             }
             write_synced(turn, synced);
             true
+        }
+        Some(Pending::Postponed { spec, args, until }) => {
+            if over == WaitOver::No && turn.paused_until(spec).is_some() {
+                turn.session.pending = Some(Pending::Postponed { spec, args, until });
+                return false;
+            }
+            turn.server.clients.set_postponed(&turn.session.client, false);
+            turn.request(args.as_args(), turn.server.lifecycle.phase());
+            turn.session.pending.is_none()
         }
         Some(Pending::Claim(blocked)) => match poll_claim(turn, &blocked, over) {
             Polled::Waits => {
