@@ -1,9 +1,8 @@
 //! Clients that others wrote: redis-cli and redis-py, without a word of ours in them.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use stanchion_tests::{Identity, Server, client_program, converse, venv_python};
+use stanchion_tests::{Identity, Server, client_program, compiled_c, compiled_go, converse, venv_python};
 
 #[test]
 fn redis_cli_pushes_claims_and_acks() {
@@ -73,9 +72,9 @@ conversations! {
     phpredis: &mut program("php", "phpredis.php") => named("", 2);
     predis: &mut program("php", "predis.php") => named("", 2);
     redis_rb: &mut program("ruby", "redis_rb.rb") => named("", 2);
-    hiredis: &mut c("hiredis.c") => named("", 2);
-    go_redis: &mut go("go_redis.go") => named("", 2);
-    redigo: &mut go("redigo.go") => named("", 2);
+    hiredis: &mut compiled_c(&client_program("hiredis.c")) => named("", 2);
+    go_redis: &mut compiled_go(&client_program("go_redis.go")) => named("", 2);
+    redigo: &mut compiled_go(&client_program("redigo.go")) => named("", 2);
     redis_rs_on_resp2: Command::new(REDIS_RS).arg("2") => named("redis-rs", 2);
     redis_rs_on_resp3: Command::new(REDIS_RS).arg("3") => named("redis-rs", 3);
     redis_cli_on_resp2: program("bash", "redis_cli.sh").arg("2") => named("", 2);
@@ -107,47 +106,10 @@ fn program(language: &str, file: &str) -> Command {
     command
 }
 
-fn python(program: &str) -> Command {
+fn python(file: &str) -> Command {
     let mut command = Command::new(venv_python());
-    command.arg(client_program(program));
+    command.arg(client_program(file));
     command
-}
-
-/// A compiled C program.
-fn c(file: &str) -> Command {
-    let compiled = compiled(file);
-    let flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-o"];
-    make(Command::new("gcc").args(flags).arg(&compiled).arg(client_program(file)).arg("-lhiredis"));
-    Command::new(compiled)
-}
-
-/// A compiled Go program, with the libraries that Debian installs as sources.
-fn go(file: &str) -> Command {
-    let compiled = compiled(file);
-    let mut go = Command::new("go");
-    go.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOFLAGS", "");
-    go.env("GOCACHE", build_directory().join("go-cache"));
-    make(go.args(["build", "-o"]).arg(&compiled).arg(client_program(file)));
-    Command::new(compiled)
-}
-
-/// Where the compiled program of a source goes.
-fn compiled(source: &str) -> PathBuf {
-    build_directory().join(source.replace('.', "-"))
-}
-
-fn build_directory() -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
-    std::fs::create_dir_all(&directory).expect("cargo's directory for tests can be written");
-    directory
-}
-
-fn make(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| {
-        panic!("{command:?} does not start; `cargo xtask tools` installs what is missing: {error}")
-    });
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} failed; `cargo xtask tools` installs libraries:\n{said}");
 }
 
 fn cli(server: &Server, words: &[&str]) -> String {

@@ -13,6 +13,7 @@ mod crash;
 mod dedupe;
 mod errors;
 mod framing;
+mod guide;
 mod idle;
 mod keys;
 mod limits;

@@ -31,6 +31,11 @@ pub fn client_program(name: &str) -> PathBuf {
     workspace().join("tests/clients").join(name)
 }
 
+/// The guide to clients, whose programs the tests run.
+pub fn guide() -> String {
+    std::fs::read_to_string(workspace().join("docs/clients.md")).expect("the guide is there")
+}
+
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests' crate is in the workspace")
 }
@@ -43,6 +48,11 @@ fn build() -> PathBuf {
         .expect("cargo starts");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the binaries under test do not build:\n{errors}");
+    target_directory()
+}
+
+/// Where cargo has built the running test.
+pub(crate) fn target_directory() -> PathBuf {
     // target/debug/deps/e2e-0123 → target/debug
     let test = std::env::current_exe().expect("a running test has a path");
     let deps = test.parent().expect("a test binary is in a directory");

@@ -11,11 +11,9 @@
 //! What it pushed and acked in the end is checked over a connection of our own, so that a program that does nothing
 //! and says `ok` does not pass.
 
-use std::net::Ipv4Addr;
 use std::process::Command;
-use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::{Options, Process, Server};
+use crate::{Process, RestartingServer, Server};
 
 /// What every program does, in this order.
 const STEPS: &[&str] =
@@ -35,13 +33,10 @@ pub struct Identity {
 /// Has the conversation with a program, and checks what it has left behind. One that keeps no connection has no identity.
 #[track_caller]
 pub fn converse(command: &mut Command, identity: Option<Identity>) {
-    let host = own_address().to_string();
-    let options = Options::new().arguments(&["--bind", &host]);
-    let mut server = options.start();
-    let port = server.address().port().to_string();
-    let options = options.arguments(&["--port", &port]);
-
-    let mut program = Process::start_with_input(command.args([&host, &port]));
+    let mut server = RestartingServer::start();
+    let address = server.address();
+    command.arg(address.ip().to_string()).arg(address.port().to_string());
+    let mut program = Process::start_with_input(command);
     let mut done = Vec::new();
     while let Some(line) = program.next_line() {
         match line.split_once(' ').unwrap_or_default() {
@@ -54,17 +49,14 @@ pub fn converse(command: &mut Command, identity: Option<Identity>) {
             ("please", "restart") => {
                 // These two count what changed nothing, and so are not in the log.
                 server.check("> QSTATS jobs => {duplicates: 1, stale-acks: 103, ...}");
-                server.terminate();
-                assert!(server.wait().success(), "the server ended badly: {}", server.output());
-                server = options.start();
+                server.restart();
                 program.write_line("restarted");
             }
             ("please", request) => {
                 let queue = request.strip_prefix("push ").unwrap_or_else(|| panic!("cannot {request}"));
                 server.check(&format!("~ 1 blocked\n> QPUSH {queue} woken"));
             }
-            // What a library or its runtime says besides.
-            _ => {}
+            _ => panic!("the program says what is no part of the conversation: {line}"),
         }
     }
     let status = program.wait();
@@ -75,15 +67,6 @@ pub fn converse(command: &mut Command, identity: Option<Identity>) {
     );
     assert_eq!(done, STEPS, "the steps of the conversation, by a program that said:\n{}", program.output());
     check_state(&server);
-}
-
-/// An address of this host that no other test uses. A port that is let go for a restart could otherwise be taken by
-/// anybody who asks for a free one meanwhile.
-fn own_address() -> Ipv4Addr {
-    static USED: AtomicU8 = AtomicU8::new(0);
-    let nth = USED.fetch_add(1, Ordering::Relaxed) % 64;
-    let [_, _, high, low] = std::process::id().to_be_bytes();
-    Ipv4Addr::new(127, 64 + nth, high, low)
 }
 
 fn check_identity(server: &Server, identity: &Identity) {

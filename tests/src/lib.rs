@@ -5,20 +5,26 @@
 //! client, not to a function.
 
 mod binary;
+mod compiled;
 mod connection;
 mod conversation;
+mod guide;
 mod pattern;
 mod process;
 mod random;
+mod restart;
 mod script;
 mod server;
 mod value;
 
-pub use binary::{binary, client_program, venv_python};
+pub use binary::{binary, client_program, guide, venv_python};
+pub use compiled::{compiled_c, compiled_go};
 pub use connection::Connection;
 pub use conversation::{Identity, converse};
+pub use guide::{GuideProgram, guide_programs};
 pub use process::{Process, allow_open_files, cpu_ticks, resident_bytes, snapshot};
 pub use random::Random;
+pub use restart::RestartingServer;
 pub use script::Session;
 pub use server::{Options, RedisServer, Server};
 pub use value::Value;

@@ -17,7 +17,7 @@ pub struct Process {
     status: Option<ExitStatus>,
     lines: Arc<Lines>,
     readers: Vec<JoinHandle<()>>,
-    lines_read: usize,
+    printed_read: usize,
 }
 
 #[derive(Default)]
@@ -28,8 +28,17 @@ struct Lines {
 
 #[derive(Default)]
 struct LinesState {
+    /// Of both outputs, in the order in which they came.
     lines: Vec<String>,
+    /// Of standard output alone.
+    printed: Vec<String>,
     pipes_closed: usize,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Pipe {
+    Output,
+    Error,
 }
 
 /// Standard output and standard error.
@@ -54,8 +63,11 @@ impl Process {
         let lines = Arc::new(Lines::default());
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
-        let readers = vec![collect(stdout, Arc::clone(&lines)), collect(stderr, Arc::clone(&lines))];
-        Process { child, status: None, lines, readers, lines_read: 0 }
+        let readers = vec![
+            collect(stdout, Pipe::Output, Arc::clone(&lines)),
+            collect(stderr, Pipe::Error, Arc::clone(&lines)),
+        ];
+        Process { child, status: None, lines, readers, printed_read: 0 }
     }
 
     /// The process's id.
@@ -81,14 +93,14 @@ impl Process {
         }
     }
 
-    /// The line after those that this has returned before; nil when the process has said its last one.
+    /// The line of standard output after those that this has returned before; nil when there will be no more.
     #[track_caller]
     pub fn next_line(&mut self) -> Option<String> {
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.lines.lock();
         loop {
-            if let Some(line) = state.lines.get(self.lines_read) {
-                self.lines_read += 1;
+            if let Some(line) = state.printed.get(self.printed_read) {
+                self.printed_read += 1;
                 return Some(line.clone());
             }
             if state.pipes_closed == PIPES {
@@ -187,10 +199,16 @@ impl Lines {
     }
 }
 
-fn collect(pipe: impl Read + Send + 'static, lines: Arc<Lines>) -> JoinHandle<()> {
+fn collect(reader: impl Read + Send + 'static, pipe: Pipe, lines: Arc<Lines>) -> JoinHandle<()> {
     std::thread::spawn(move || {
-        for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-            lines.lock().lines.push(String::from_utf8_lossy(&line).into_owned());
+        for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            let mut state = lines.lock();
+            if pipe == Pipe::Output {
+                state.printed.push(line.clone());
+            }
+            state.lines.push(line);
+            drop(state);
             lines.changed.notify_all();
         }
         lines.lock().pipes_closed += 1;
