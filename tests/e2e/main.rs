@@ -29,6 +29,7 @@ mod settings;
 mod shutdown;
 mod starting;
 mod sync;
+mod tls;
 mod transactions;
 mod unix_socket;
 mod wrong_input;

@@ -5,6 +5,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use tokio_rustls::rustls::{ClientConnection, StreamOwned};
+
 use crate::{PATIENCE, Value};
 
 /// One client connection.
@@ -17,6 +19,7 @@ pub struct Connection {
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 impl Connection {
@@ -35,6 +38,25 @@ impl Connection {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Connection { stream: Stream::Unix(stream), buffer: Vec::new(), read: 0 })
+    }
+
+    /// Connects to a server with TLS and shakes hands. That the server wants another certificate may show only when
+    /// the first reply is read.
+    pub fn tls(address: SocketAddr, client: ClientConnection) -> io::Result<Connection> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut stream = StreamOwned::new(client, stream);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(Connection { stream: Stream::Tls(Box::new(stream)), buffer: Vec::new(), read: 0 })
+    }
+
+    /// The certificate that the server has shown.
+    pub fn certificate(&self) -> Option<Vec<u8>> {
+        let Stream::Tls(stream) = &self.stream else { return None };
+        stream.conn.peer_certificates()?.first().map(|certificate| certificate.to_vec())
     }
 
     /// Sends a command and reads its reply; a connection that ends panics.
@@ -66,9 +88,13 @@ impl Connection {
 
     /// Says that nothing more will be sent.
     pub fn finish_sending(&mut self) -> io::Result<()> {
-        match &self.stream {
+        match &mut self.stream {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Tls(stream) => {
+                stream.conn.send_close_notify();
+                stream.flush()
+            }
         }
     }
 
@@ -183,6 +209,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.read(chunk),
             Stream::Unix(stream) => stream.read(chunk),
+            Stream::Tls(stream) => stream.read(chunk),
         }
     }
 
@@ -190,6 +217,10 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.write_all(bytes),
             Stream::Unix(stream) => stream.write_all(bytes),
+            Stream::Tls(stream) => {
+                stream.write_all(bytes)?;
+                stream.flush()
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ mod random;
 mod restart;
 mod script;
 mod server;
+mod tls;
 mod value;
 
 pub use binary::{binary, client_program, guide, venv_python};
@@ -27,6 +28,7 @@ pub use random::Random;
 pub use restart::RestartingServer;
 pub use script::Session;
 pub use server::{Options, RedisServer, Server};
+pub use tls::{Authority, Certificate, client};
 pub use value::Value;
 
 use std::time::Duration;

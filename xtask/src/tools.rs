@@ -18,6 +18,7 @@ const TOOLS: &[Tool] = &[
     tool("redis-server", "redis-server", &["--version"]),
     tool("redis-tools", "redis-cli", &["--version"]),
     tool("strace", "strace", &["--version"]),
+    tool("openssl", "openssl", &["version"]),
     tool("python3-venv", "python3", &["-c", "import venv, ensurepip"]),
     tool("nodejs", "node", &["--version"]),
     tool("npm", "npm", &["--version"]),

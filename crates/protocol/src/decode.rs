@@ -56,6 +56,9 @@ pub enum FramingError {
     /// An inline command with an odd quote.
     #[error("Protocol error: unbalanced quotes in request")]
     InlineQuotes,
+    /// A TLS client's first words.
+    #[error("Protocol error: this is TLS, and this port is not; use tls-port")]
+    Tls,
     /// Too many words before AUTH.
     #[error("Protocol error: unauthenticated multibulk length")]
     UnauthenticatedMultibulk,

@@ -11,7 +11,7 @@ use crate::lifecycle::Phase;
 use crate::listener::{Arrival, Listener};
 use crate::server::Server;
 use crate::threads::Threads;
-use crate::transport::Transport;
+use crate::transport::{Security, Transport};
 
 /// After a failed accept (too many open files, most of the time) others get a chance to close theirs.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -53,23 +53,23 @@ pub(crate) async fn accept(
 
 /// Starts a connection's task, or refuses it when there are too many.
 fn admit(server: &Arc<Server>, threads: &Threads, arrival: Arrival, alive: &mpsc::Sender<()>) {
-    let Arrival { transport, peer, local } = arrival;
+    let Arrival { transport, peer, local, security } = arrival;
     if server.refuses(&peer) {
         tracing::warn!(%peer, "refused a connection: protected mode is on and there is no password");
-        return transport.refuse(PROTECTED_MODE);
+        return refuse(transport, security, PROTECTED_MODE);
     }
     let max = server.live.clients_max() as usize;
     let Some(client) = server.clients.enter(peer.clone(), local, max) else {
         tracing::warn!(%peer, max, "refused a connection: clients-max is reached");
-        return transport.refuse(b"-ERR max number of clients reached\r\n");
+        return refuse(transport, security, b"-ERR max number of clients reached\r\n");
     };
     let (server, alive) = (Arc::clone(server), alive.clone());
     match threads.next() {
-        None => _ = tokio::spawn(serve(server, transport, client, alive)),
+        None => _ = tokio::spawn(serve(server, transport, security, client, alive)),
         Some(elsewhere) => {
             elsewhere.spawn(async move {
                 match transport.adopt() {
-                    Ok(transport) => serve(server, transport, client, alive).await,
+                    Ok(transport) => serve(server, transport, security, client, alive).await,
                     Err(_) => server.clients.leave(&client),
                 }
             });
@@ -77,7 +77,20 @@ fn admit(server: &Arc<Server>, threads: &Threads, arrival: Arrival, alive: &mpsc
     }
 }
 
-async fn serve(server: Arc<Server>, transport: Transport, client: Arc<Client>, alive: mpsc::Sender<()>) {
-    connection::serve(server, transport, client).await;
+async fn serve(
+    server: Arc<Server>,
+    transport: Transport,
+    security: Security,
+    client: Arc<Client>,
+    alive: mpsc::Sender<()>,
+) {
+    connection::serve(server, transport, security, client).await;
     drop(alive);
+}
+
+/// Tells a client why it is not served. One that expects a handshake could not read that: it only sees the end.
+fn refuse(transport: Transport, security: Security, line: &[u8]) {
+    if security == Security::Plain {
+        transport.refuse(line);
+    }
 }

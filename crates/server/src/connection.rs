@@ -22,7 +22,7 @@ use crate::limits::{OUTPUT_PAUSE_BYTES, READ_AHEAD_BYTES, READ_BYTES, READ_BYTES
 use crate::outbox::Outbox;
 use crate::server::Server;
 use crate::session::{Pending, Session};
-use crate::transport::Transport;
+use crate::transport::{Security, Transport};
 use crate::turn::{Progress, Turn};
 use crate::{buffers, claims};
 
@@ -69,10 +69,33 @@ fn make_room(input: &mut Vec<u8>, missing: usize) {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(server: Arc<Server>, transport: Transport, client: Arc<Client>) {
+pub(crate) async fn serve(
+    server: Arc<Server>,
+    transport: Transport,
+    security: Security,
+    client: Arc<Client>,
+) {
+    let transport = match begin(&server, transport, security).await {
+        Ok(transport) => transport,
+        Err(error) => {
+            tracing::info!(client = client.id, peer = %client.peer, %error, "the handshake failed");
+            return server.clients.leave(&client);
+        }
+    };
     let mut connection = Connection::new(server, transport, client);
     // A peer that is gone is no error of ours; whatever it did not get is given back when this is dropped.
     _ = connection.run().await;
+}
+
+/// Does what comes before the first command.
+async fn begin(server: &Server, transport: Transport, security: Security) -> io::Result<Transport> {
+    if security == Security::Plain {
+        return Ok(transport);
+    }
+    tokio::select! {
+        secured = transport.secure(security, &server.tls) => secured,
+        () = server.lifecycle.reached(Phase::Stopping) => Err(io::Error::other("the server is stopping")),
+    }
 }
 
 impl Connection {

@@ -12,13 +12,13 @@ use crate::Config;
 use crate::endpoint::Endpoint;
 use crate::limits::BACKLOG;
 use crate::running::ServerError;
-use crate::transport::Transport;
+use crate::transport::{Security, Transport};
 use crate::unix_socket::{self, SocketFile};
 
 /// A socket that listens.
 pub(crate) enum Listener {
     /// For the network.
-    Tcp(TcpListener),
+    Tcp(TcpListener, Security),
     /// For this machine.
     Unix {
         /// The socket.
@@ -38,6 +38,8 @@ pub(crate) struct Arrival {
     pub(crate) peer: Endpoint,
     /// Where it arrived.
     pub(crate) local: Endpoint,
+    /// What it has to do first.
+    pub(crate) security: Security,
 }
 
 /// Listens wherever the configuration says.
@@ -47,7 +49,10 @@ pub(crate) struct Arrival {
 pub(crate) fn listen(config: &Config) -> Result<Vec<Listener>, ServerError> {
     let mut listeners = Vec::new();
     if let Some(port) = config.port {
-        listeners.extend(listen_network(&config.bind, port)?);
+        listeners.extend(listen_network(&config.bind, port, Security::Plain)?);
+    }
+    if let Some(port) = config.tls_port {
+        listeners.extend(listen_network(&config.bind, port, Security::Tls)?);
     }
     if let Some(path) = &config.unix_socket {
         listeners.push(Listener::unix(path, config.unix_socket_mode)?);
@@ -56,14 +61,18 @@ pub(crate) fn listen(config: &Config) -> Result<Vec<Listener>, ServerError> {
 }
 
 /// Listens at one port of several addresses. The system chooses port 0 for the first; the others get the same.
-fn listen_network(addresses: &[IpAddr], mut port: u16) -> Result<Vec<Listener>, ServerError> {
+fn listen_network(
+    addresses: &[IpAddr],
+    mut port: u16,
+    security: Security,
+) -> Result<Vec<Listener>, ServerError> {
     let mut listeners = Vec::with_capacity(addresses.len());
     for ip in addresses {
         let address = SocketAddr::new(*ip, port);
         let bound = bind(address).and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
         let (chosen, listener) = bound.map_err(|source| ServerError::Bind { address, source })?;
         port = chosen;
-        listeners.push(Listener::Tcp(listener));
+        listeners.push(Listener::Tcp(listener, security));
     }
     Ok(listeners)
 }
@@ -90,11 +99,11 @@ impl Listener {
         Ok(Listener::Unix { socket, file, endpoint: Endpoint::Local(Arc::from(path)) })
     }
 
-    /// The address in the network.
-    pub(crate) fn address(&self) -> Option<SocketAddr> {
+    /// The address in the network, for clients of this kind.
+    pub(crate) fn address(&self, security: Security) -> Option<SocketAddr> {
         match self {
-            Listener::Tcp(socket) => socket.local_addr().ok(),
-            Listener::Unix { .. } => None,
+            Listener::Tcp(socket, own) if *own == security => socket.local_addr().ok(),
+            _ => None,
         }
     }
 
@@ -104,7 +113,9 @@ impl Listener {
     /// When the runtime is ending.
     pub(crate) fn adopt(self) -> io::Result<Listener> {
         Ok(match self {
-            Listener::Tcp(socket) => Listener::Tcp(TcpListener::from_std(socket.into_std()?)?),
+            Listener::Tcp(socket, security) => {
+                Listener::Tcp(TcpListener::from_std(socket.into_std()?)?, security)
+            }
             Listener::Unix { socket, file, endpoint } => {
                 Listener::Unix { socket: UnixListener::from_std(socket.into_std()?)?, file, endpoint }
             }
@@ -117,7 +128,7 @@ impl Listener {
     /// When the system has no more descriptors, or the peer is gone already.
     pub(crate) async fn accept(&self) -> io::Result<Arrival> {
         match self {
-            Listener::Tcp(socket) => {
+            Listener::Tcp(socket, security) => {
                 let (stream, peer) = socket.accept().await?;
                 let local = stream.local_addr()?;
                 // Replies are small and written whole, so waiting to fill a packet would only delay them.
@@ -126,12 +137,14 @@ impl Listener {
                     transport: Transport::Tcp(stream),
                     peer: Endpoint::Network(peer),
                     local: Endpoint::Network(local),
+                    security: *security,
                 })
             }
             Listener::Unix { socket, endpoint, .. } => {
                 let (stream, _) = socket.accept().await?;
                 let (peer, local) = (endpoint.clone(), endpoint.clone());
-                Ok(Arrival { transport: Transport::Unix(stream), peer, local })
+                let transport = Transport::Unix(stream);
+                Ok(Arrival { transport, peer, local, security: Security::Plain })
             }
         }
     }
@@ -140,7 +153,8 @@ impl Listener {
 impl std::fmt::Display for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Listener::Tcp(socket) => match socket.local_addr() {
+            Listener::Tcp(socket, security) => match socket.local_addr() {
+                Ok(address) if *security == Security::Tls => write!(f, "{address} with TLS"),
                 Ok(address) => write!(f, "{address}"),
                 Err(error) => write!(f, "an address that the system does not tell: {error}"),
             },

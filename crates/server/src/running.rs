@@ -14,8 +14,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::lifecycle::Phase;
 use crate::limits::POISONED_LIFE;
 use crate::listener::{self, Listener};
-use crate::server::Server;
+use crate::server::{Ports, Server};
 use crate::threads::Threads;
+use crate::tls::{Tls, TlsError};
+use crate::transport::Security;
 use crate::{Config, admission, descriptors, reclaim, recovery, timers};
 
 /// Why a server could not start, or had to end.
@@ -39,6 +41,9 @@ pub enum ServerError {
         /// What the system answered.
         source: io::Error,
     },
+    /// There are no certificates to speak TLS with.
+    #[error("cannot listen with TLS: {0}")]
+    Tls(#[from] TlsError),
     /// The log could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -74,6 +79,7 @@ pub struct ExitReport {
 pub struct Running {
     server: Arc<Server>,
     address: Option<SocketAddr>,
+    tls_address: Option<SocketAddr>,
     task: JoinHandle<Result<ExitReport, ServerError>>,
 }
 
@@ -93,6 +99,7 @@ pub fn run(config: Config) -> Result<ExitReport, ServerError> {
     let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(system("watch for SIGTERM"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("watch for SIGINT"))?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(system("watch for SIGHUP"))?;
         let running = start(config).await?;
         let server = Arc::clone(&running.server);
         let signals = tokio::spawn(async move {
@@ -100,6 +107,10 @@ pub fn run(config: Config) -> Result<ExitReport, ServerError> {
                 tokio::select! {
                     _ = terminate.recv() => tracing::info!("SIGTERM"),
                     _ = interrupt.recv() => tracing::info!("SIGINT"),
+                    _ = hangup.recv() => {
+                        reload(&server);
+                        continue;
+                    }
                 }
                 server.lifecycle.stop();
             }
@@ -113,6 +124,15 @@ pub fn run(config: Config) -> Result<ExitReport, ServerError> {
     ended
 }
 
+/// SIGHUP: what comes from files that others renew is read again.
+fn reload(server: &Server) {
+    match server.tls.reload() {
+        Ok(()) if server.tls.is_on() => tracing::info!("SIGHUP: the certificates were read again"),
+        Ok(()) => tracing::info!("SIGHUP: there are no certificates to read again"),
+        Err(error) => tracing::error!(%error, "SIGHUP: the certificates stay as they were"),
+    }
+}
+
 /// Starts a server: it listens, answers -LOADING, and recovers its log. [`Running::ready`] waits for that.
 ///
 /// # Errors
@@ -124,20 +144,39 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         what: "get random bits",
         source: io::Error::other(error.to_string()),
     })?;
+    let tls = match config.tls_port {
+        Some(_) => Tls::load(config.tls.clone())?,
+        None => Tls::off(),
+    };
     let listeners = listener::listen(&config)?;
-    let address = listeners.iter().find_map(Listener::address);
-    let port = address.map_or(0, |address| address.port());
+    let address = |security| listeners.iter().find_map(|listener| listener.address(security));
+    let (address, tls_address) = (address(Security::Plain), address(Security::Tls));
+    let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port());
+    let ports = Ports { plain: port(address), tls: port(tls_address) };
     let clients_max = descriptors::provide(config.clients_max, config.threads);
-    let server = Arc::new(Server::new(config, port, seed));
+    let server = Arc::new(Server::new(config, ports, tls, seed));
     server.live.set_clients_max(clients_max);
     let task = tokio::spawn(live(Arc::clone(&server), listeners, seed));
-    Ok(Running { server, address, task })
+    Ok(Running { server, address, tls_address, task })
 }
 
 impl Running {
-    /// Where it listens; `None` when the network is off.
+    /// Where it listens without TLS; `None` when it does not.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Where it listens with TLS; `None` when it does not.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
+    }
+
+    /// Reads its certificates again, as SIGHUP has it done. Connections that are there keep what they have.
+    ///
+    /// # Errors
+    /// When a file is missing or wrong; nothing has changed then.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        self.server.tls.reload()
     }
 
     /// The phase that it is in.

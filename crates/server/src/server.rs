@@ -14,6 +14,7 @@ use crate::lane::{Lane, Tidings};
 use crate::lifecycle::Lifecycle;
 use crate::pause::Pause;
 use crate::stats::CommandStats;
+use crate::tls::Tls;
 
 /// A server.
 pub(crate) struct Server {
@@ -39,9 +40,20 @@ pub(crate) struct Server {
     pub(crate) started: Instant,
     /// 40 hex digits that name this run, as INFO shows them.
     pub(crate) run_id: String,
+    /// Its certificates.
+    pub(crate) tls: Tls,
     lane: OnceLock<Lane>,
-    port: u16,
+    ports: Ports,
     waiters: AtomicU64,
+}
+
+/// The ports that it listens on; 0 where it does not.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Ports {
+    /// Without TLS.
+    pub(crate) plain: u16,
+    /// With TLS.
+    pub(crate) tls: u16,
 }
 
 /// What CONFIG SET may change.
@@ -56,7 +68,7 @@ pub(crate) struct LiveConfig {
 
 impl Server {
     /// A server that is starting: it has no lane yet.
-    pub(crate) fn new(config: Config, port: u16, seed: [u8; 20]) -> Server {
+    pub(crate) fn new(config: Config, ports: Ports, tls: Tls, seed: [u8; 20]) -> Server {
         let lifecycle = Arc::new(Lifecycle::new());
         Server {
             acl: Acl::new(config.password.as_ref()),
@@ -70,7 +82,8 @@ impl Server {
             started: Instant::now(),
             run_id: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
             lane: OnceLock::new(),
-            port,
+            tls,
+            ports,
             waiters: AtomicU64::new(0),
             config,
         }
@@ -92,9 +105,9 @@ impl Server {
         self.lane().is_some_and(|lane| self.tidings.wait_for_room(&lane.log, wake))
     }
 
-    /// The port that it listens on; 0 when the network is off.
-    pub(crate) fn port(&self) -> u16 {
-        self.port
+    /// The ports that it listens on.
+    pub(crate) fn ports(&self) -> Ports {
+        self.ports
     }
 
     /// Whether protected mode refuses a client that comes from there.

@@ -10,12 +10,26 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::tls::Tls;
+use crate::tls_stream::TlsStream;
+
 /// A connected socket.
 pub(crate) enum Transport {
     /// Over the network.
     Tcp(TcpStream),
     /// Within the machine.
     Unix(UnixStream),
+    /// Over the network, in secret.
+    Tls(Box<TlsStream>),
+}
+
+/// What a client has to do before its first command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Security {
+    /// Nothing.
+    Plain,
+    /// It shakes hands.
+    Tls,
 }
 
 impl Transport {
@@ -24,7 +38,21 @@ impl Transport {
         Ok(match self {
             Transport::Tcp(stream) => Transport::Tcp(TcpStream::from_std(stream.into_std()?)?),
             Transport::Unix(stream) => Transport::Unix(UnixStream::from_std(stream.into_std()?)?),
+            tls @ Transport::Tls(_) => tls,
         })
+    }
+
+    /// Does what the client has to do first.
+    ///
+    /// # Errors
+    /// When the client does not shake hands as it should.
+    pub(crate) async fn secure(self, security: Security, tls: &Tls) -> io::Result<Transport> {
+        match (security, self) {
+            (Security::Tls, Transport::Tcp(stream)) => {
+                Ok(Transport::Tls(Box::new(tls.shake_hands(stream).await?)))
+            }
+            (_, transport) => Ok(transport),
+        }
     }
 
     /// Reads what is there, behind what `buffer` holds already; 0 at the end.
@@ -50,6 +78,7 @@ impl Transport {
         match self {
             Transport::Tcp(stream) => stream.try_write(bytes),
             Transport::Unix(stream) => stream.try_write(bytes),
+            Transport::Tls(stream) => stream.try_write(bytes),
         }
     }
 
@@ -58,6 +87,7 @@ impl Transport {
         match self {
             Transport::Tcp(stream) => stream.poll_write_ready(cx).map(drop),
             Transport::Unix(stream) => stream.poll_write_ready(cx).map(drop),
+            Transport::Tls(stream) => stream.poll_flush(cx).map(drop),
         }
     }
 
@@ -67,6 +97,7 @@ impl Transport {
         _ = match self {
             Transport::Tcp(stream) => stream.into_std().and_then(|mut stream| stream.write(line)),
             Transport::Unix(stream) => stream.into_std().and_then(|mut stream| stream.write(line)),
+            Transport::Tls(mut stream) => stream.try_write(line),
         };
     }
 
@@ -76,6 +107,7 @@ impl Transport {
         _ = match self {
             Transport::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Transport::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Tls(stream) => stream.poll_shutdown(cx),
         };
     }
 }
@@ -89,6 +121,7 @@ impl AsyncRead for Transport {
         match self.get_mut() {
             Transport::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Transport::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Transport::Tls(stream) => stream.poll_read(cx, buffer),
         }
     }
 }

@@ -4,11 +4,18 @@ use super::{Decoder, FramingError};
 use crate::args::Span;
 use crate::limits::LINE_BYTES_MAX;
 
+/// How a TLS client begins: a record with a handshake, of version 3.x.
+const TLS_HANDSHAKE: &[u8] = &[0x16, 0x03];
+
 impl Decoder {
     /// Reads the line at `at`: how many words it has, or `None` when its end is not there yet.
     #[cold]
     pub(super) fn inline_command(&mut self, buf: &[u8]) -> Result<Option<usize>, FramingError> {
         let rest = &buf[self.at..buf.len().min(self.at + LINE_BYTES_MAX + 1)];
+        // Without an answer a client of the wrong port would wait for ever for the end of its handshake.
+        if rest.starts_with(TLS_HANDSHAKE) {
+            return Err(FramingError::Tls);
+        }
         let Some(found) = memchr::memchr(b'\n', &rest[self.searched..]) else {
             if rest.len() > LINE_BYTES_MAX {
                 return Err(FramingError::InlineLine);

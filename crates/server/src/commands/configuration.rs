@@ -1,5 +1,6 @@
 //! CONFIG GET and SET: a table of the parameters that clients ask for.
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::Done;
 use crate::config::{Secret, durability_text, parse_yes_or_no};
 use crate::descriptors;
 use crate::server::Server;
+use crate::tls::{AuthClients, TlsFiles};
 use crate::turn::Turn;
 
 /// A parameter: Redis's name where Redis has one.
@@ -54,7 +56,7 @@ const PARAMETERS: &[Parameter] = &[
     },
     fixed("maxmemory", |_| "0".into()),
     fixed("maxmemory-policy", |_| "noeviction".into()),
-    fixed("port", |server| server.port().to_string()),
+    fixed("port", |server| server.ports().plain.to_string()),
     Parameter {
         name: "protected-mode",
         get: |server| yes_or_no(server.live.protected_mode.load(Ordering::Relaxed)),
@@ -88,11 +90,51 @@ const PARAMETERS: &[Parameter] = &[
             Ok(())
         }),
     },
-    fixed("unixsocket", |server| {
-        server.config.unix_socket.as_ref().map_or_else(String::new, |path| path.display().to_string())
-    }),
+    Parameter {
+        name: "tls-auth-clients",
+        get: |server| server.tls.files().auth_clients.to_string(),
+        set: Some(|server, value| {
+            let auth = AuthClients::parse(value).ok_or("argument must be 'yes', 'no' or 'optional'")?;
+            rename_tls(server, |files| files.auth_clients = auth)
+        }),
+    },
+    Parameter {
+        name: "tls-ca-cert-file",
+        get: |server| path_text(server.tls.files().ca_cert),
+        set: Some(|server, value| rename_tls(server, |files| files.ca_cert = parse_path(value))),
+    },
+    Parameter {
+        name: "tls-cert-file",
+        get: |server| path_text(server.tls.files().cert),
+        set: Some(|server, value| rename_tls(server, |files| files.cert = parse_path(value))),
+    },
+    Parameter {
+        name: "tls-key-file",
+        get: |server| path_text(server.tls.files().key),
+        set: Some(|server, value| rename_tls(server, |files| files.key = parse_path(value))),
+    },
+    fixed("tls-port", |server| server.ports().tls.to_string()),
+    fixed("unixsocket", |server| path_text(server.config.unix_socket.clone())),
     fixed("unixsocketperm", |server| format!("{:o}", server.config.unix_socket_mode)),
 ];
+
+fn path_text(path: Option<PathBuf>) -> String {
+    path.map_or_else(String::new, |path| path.display().to_string())
+}
+
+fn parse_path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+/// Names another file. All that CONFIG SET names are read together, at its end: a certificate and its key belong
+/// to each other.
+fn rename_tls(server: &Server, change: impl FnOnce(&mut TlsFiles)) -> Result<(), &'static str> {
+    if !server.tls.is_on() {
+        return Err("TLS is off; set tls-port in the configuration and restart");
+    }
+    server.tls.rename(change);
+    Ok(())
+}
 
 fn yes_or_no(yes: bool) -> String {
     if yes { "yes" } else { "no" }.into()
@@ -159,6 +201,14 @@ pub(super) fn set(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
                 "CONFIG SET failed (possibly related to argument '{name}') - {why}"
             )));
         }
+    }
+    if let Some((_, name, ..)) = changes.iter().find(|(_, name, ..)| name.starts_with("tls-"))
+        && let Err(why) = turn.server.tls.reload()
+    {
+        undo(turn.server, &changes);
+        return Err(CommandError::new(format!(
+            "CONFIG SET failed (possibly related to argument '{name}') - Unable to update TLS configuration: {why}"
+        )));
     }
     tracing::info!(parameters = ?changes.iter().map(|(_, name, ..)| *name).collect::<Vec<_>>(), "configuration changed");
     turn.reply().ok();

@@ -80,7 +80,8 @@ fn server(turn: &mut Turn<'_, '_>, out: &mut String) {
     line(out, "arch_bits", usize::BITS);
     line(out, "process_id", std::process::id());
     line(out, "run_id", &server.run_id);
-    line(out, "tcp_port", server.port());
+    let ports = server.ports();
+    line(out, "tcp_port", if ports.plain == 0 { ports.tls } else { ports.plain });
     line(out, "uptime_in_seconds", server.started.elapsed().as_secs());
     line(out, "uptime_in_days", server.started.elapsed().as_secs() / 86_400);
 }

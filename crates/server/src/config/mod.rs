@@ -18,6 +18,7 @@ use std::time::Duration;
 use stanchion_protocol::Limits;
 use stanchion_storage::Durability;
 
+use crate::tls::TlsFiles;
 pub use durations::{duration_text, parse_duration};
 pub use options::{OPTIONS, Opt};
 pub(crate) use options::{durability_text, parse_yes_or_no};
@@ -43,6 +44,10 @@ pub struct Config {
     pub bind: Vec<IpAddr>,
     /// The port to listen on; 0 lets the system choose one, `None` is off.
     pub port: Option<u16>,
+    /// The port to listen on with TLS; 0 lets the system choose one, `None` is off.
+    pub tls_port: Option<u16>,
+    /// The certificates, and who must show one.
+    pub tls: TlsFiles,
     /// The Unix socket to listen on.
     pub unix_socket: Option<PathBuf>,
     /// The permissions of its file.
@@ -153,10 +158,16 @@ impl Config {
 
     /// What no single option can know.
     fn check(&self) -> Result<(), ConfigError> {
-        if self.port.is_none() && self.unix_socket.is_none() {
+        if self.port.is_none() && self.tls_port.is_none() && self.unix_socket.is_none() {
             return Err(ConfigError::new(
                 "port".into(),
-                "off leaves nothing to listen on; set unix-socket, or a port".into(),
+                "off leaves nothing to listen on; set tls-port, unix-socket, or a port".into(),
+            ));
+        }
+        if self.tls_port.is_none() && self.tls != TlsFiles::default() {
+            return Err(ConfigError::new(
+                "tls-port".into(),
+                "off, so the other tls-… options do nothing; set it, or remove them".into(),
             ));
         }
         if self.limits.payload_bytes_max > self.limits.args_bytes_max {
@@ -178,6 +189,8 @@ impl Default for Config {
         let mut config = Config {
             bind: Vec::new(),
             port: None,
+            tls_port: None,
+            tls: TlsFiles::default(),
             unix_socket: None,
             unix_socket_mode: 0,
             protected_mode: true,

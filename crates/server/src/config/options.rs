@@ -15,6 +15,7 @@ use crate::limits::{
     OUTPUT_BYTES_MAX_DEFAULT, OUTPUT_BYTES_MAX_MIN, PASSWORD_BYTES_MAX, SHARDS_MAX, THREADS_MAX,
     UNIX_SOCKET_BYTES_MAX,
 };
+use crate::tls::AuthClients;
 
 /// One option.
 pub struct Opt {
@@ -48,12 +49,56 @@ pub const OPTIONS: &[Opt] = &[
         set: |config, text| parse_port(text).map(|port| config.port = port),
     },
     Opt {
+        name: "tls-port",
+        summary: "The port to listen on with TLS; 0 lets the system choose one, off listens on none.",
+        expected: "write a number from 0 to 65535, or off",
+        default: || "off".into(),
+        set: |config, text| parse_port(text).map(|port| config.tls_port = port),
+    },
+    Opt {
+        name: "tls-cert-file",
+        summary: "The server's certificate and those between it and its authority, in PEM format; read again on SIGHUP.",
+        expected: "write the path of a file",
+        default: String::new,
+        set: |config, text| {
+            config.tls.cert = parse_path(text);
+            Some(())
+        },
+    },
+    Opt {
+        name: "tls-key-file",
+        summary: "The certificate's private key, in PEM format; read again on SIGHUP.",
+        expected: "write the path of a file",
+        default: String::new,
+        set: |config, text| {
+            config.tls.key = parse_path(text);
+            Some(())
+        },
+    },
+    Opt {
+        name: "tls-ca-cert-file",
+        summary: "The authorities whose certificates clients may show, in PEM format; read again on SIGHUP.",
+        expected: "write the path of a file",
+        default: String::new,
+        set: |config, text| {
+            config.tls.ca_cert = parse_path(text);
+            Some(())
+        },
+    },
+    Opt {
+        name: "tls-auth-clients",
+        summary: "Whether clients must show a certificate: yes; no; optional, where one that is shown must be good.",
+        expected: "write yes, no or optional",
+        default: || "yes".into(),
+        set: |config, text| AuthClients::parse(text).map(|auth| config.tls.auth_clients = auth),
+    },
+    Opt {
         name: "unix-socket",
         summary: "The path of a Unix socket to listen on; empty: none. A file that a dead server left there is replaced.",
         expected: "write a path, or nothing for none",
         default: String::new,
         set: |config, text| {
-            config.unix_socket = (!text.is_empty()).then(|| PathBuf::from(text));
+            config.unix_socket = parse_path(text);
             (text.len() <= UNIX_SOCKET_BYTES_MAX).then_some(())
         },
     },
@@ -300,6 +345,11 @@ pub(crate) fn parse_yes_or_no(text: &str) -> Option<bool> {
         "no" | "false" => Some(false),
         _ => None,
     }
+}
+
+/// A path, or nothing.
+fn parse_path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
 }
 
 /// A port, or `off`.

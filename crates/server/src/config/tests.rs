@@ -63,7 +63,7 @@ fn the_network_can_be_switched_off() {
     assert_eq!(config.unix_socket, Some("/run/s".into()));
     assert_eq!(
         load("port = \"off\"", &[], &none).unwrap_err(),
-        "port: off leaves nothing to listen on; set unix-socket, or a port"
+        "port: off leaves nothing to listen on; set tls-port, unix-socket, or a port"
     );
     for wrong in ["unix-socket-mode = 888", "unix-socket-mode = 1000"] {
         assert!(load(wrong, &[], &none).unwrap_err().contains("write an octal number"), "{wrong}");
