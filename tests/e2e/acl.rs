@@ -242,3 +242,108 @@ fn who_is_not_authenticated_says_little_even_after_reset() {
         Err(error) => assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "{error}"),
     }
 }
+
+#[test]
+fn users_live_in_a_file() {
+    let options = Options::new();
+    let file =
+        options.file("users.acl", "user default on nopass ~* &* +@all\nuser ann on >pw ~mail* +@push\n");
+    let options = options.environment("STANCHION_ACLFILE", file.to_str().expect("UTF-8"));
+    let server = options.start();
+    let mut session = server.session();
+    session.check(
+        r#"
+        ann> AUTH ann pw => +OK
+        ann> QPUSH mail x
+        bob> AUTH bob x => -WRONGPASS*
+        > ACL SETUSER bob on >word ~b +@claim => +OK
+        bob> AUTH bob word => +OK
+        > CONFIG GET aclfile => [aclfile, *]
+        > ACL SAVE => +OK
+        "#,
+    );
+    let saved = std::fs::read_to_string(&file).expect("the file is there");
+    assert!(!saved.contains("pw") && !saved.contains("word"), "{saved}");
+    assert_eq!(saved.lines().count(), 3);
+    // What is not saved is gone after LOAD; who is gone loses its connections; who has changed follows its new rules.
+    std::fs::write(&file, "user ann on nopass ~other +@push\n").expect("the file can be written");
+    session.check(
+        r#"
+        > ACL SETUSER carl on => +OK
+        > ACL LOAD => +OK
+        > ACL USERS => [ann, default]
+        ann> QPUSH mail x => -NOPERM*
+        ann> QPUSH other x
+        > PING => +PONG
+        "#,
+    );
+    assert_closed(session.connection("bob"));
+    std::fs::write(&file, "user ann on nopass +@all\nuser bob on >secret +nonsense\nnonsense\n")
+        .expect("written");
+    session.check(
+        r#"
+        > ACL LOAD => -ERR */users.acl:2: '+nonsense': Unknown command or category name in ACL. */users.acl:3: a line should start with user keyword followed by the username. WARNING: ACL errors detected, no change to the previously active ACL rules was performed
+        > ACL GETUSER ann => {keys: "~other", ...}
+        > MULTI
+        > ACL SAVE => -ERR Command not allowed inside a transaction
+        > DISCARD
+        "#,
+    );
+    drop(session);
+    drop(server);
+    let mut refused = options.spawn();
+    assert!(!refused.wait().success());
+    let output = refused.output();
+    assert!(output.contains("users.acl:2: '+nonsense'") && !output.contains("secret"), "{output}");
+    std::fs::remove_file(&file).expect("the file is there");
+    let mut refused = options.spawn();
+    assert!(!refused.wait().success());
+    assert!(refused.output().contains("Error loading ACLs, opening file"), "{}", refused.output());
+    Server::start().check("> ACL LOAD => -ERR This Redis instance is not configured to use an ACL file*");
+}
+
+#[test]
+fn users_live_in_the_configuration() {
+    let options = Options::new().configuration(
+        "[users]\ndefault = \"on >open ~* &* +@all\"\nann = \"on >pw ~mail* +@push (+qlen ~b)\"\n",
+    );
+    options.start().check(
+        r#"
+        > PING => -NOAUTH*
+        > AUTH ann pw => +OK
+        > QPUSH mail x
+        > QLEN b => 0
+        > QLEN mail => -NOPERM*
+        > AUTH open => +OK
+        > QLEN mail => 1
+        > CONFIG GET requirepass => [requirepass, "(hidden)"]
+        "#,
+    );
+}
+
+#[test]
+fn commands_can_be_disabled_for_everybody() {
+    let options =
+        Options::new().configuration("disabled-commands = [\"QPURGE\", \"config|set\", \"debug\"]\n");
+    options.start().check(
+        r#"
+        > QPURGE q => -ERR command 'qpurge' is disabled by the configuration (disabled-commands)
+        > CONFIG SET timeout 1 => -ERR command 'config|set' is disabled by the configuration (disabled-commands)
+        > CONFIG GET timeout => [timeout, "0"]
+        > DEBUG SLEEP 0 => -ERR command 'debug|sleep' is disabled by the configuration (disabled-commands)
+        > DEBUG HELP => -ERR command 'debug|help' is disabled by the configuration (disabled-commands)
+        > QPUSH q x
+        > MULTI
+        > QPURGE q => -ERR*
+        > EXEC => -EXECABORT*
+        > QLEN q => 1
+        "#,
+    );
+    let mut refused = Options::new().configuration("disabled-commands = \"flushal\"\n").spawn();
+    assert!(!refused.wait().success());
+    assert!(
+        refused.output().contains("'flushal' is not a value of disabled-commands"),
+        "{}",
+        refused.output()
+    );
+}

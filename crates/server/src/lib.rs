@@ -49,6 +49,7 @@ mod turn;
 mod unix_socket;
 mod waiter;
 
+pub use acl::AclFileError;
 pub use config::{Config, ConfigError, LogFormat, Overrides};
 pub use lifecycle::Phase;
 pub use running::{ExitReport, Running, ServerError, run, start};

@@ -112,6 +112,12 @@ pub const USER_NAME_BYTES_MAX: usize = 255;
 /// Bytes of a user's line in the ACL file, with all of its rules.
 pub const USER_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of the ACL file.
+pub const ACL_FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// How many problems of an ACL file are told.
+pub const ACL_FILE_PROBLEMS_SHOWN: usize = 10;
+
 /// Bytes of a password: a longer one is wrong without being hashed.
 pub const PASSWORD_BYTES_MAX: usize = 4 << 10;
 

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::acl::{Acl, AclFileError};
 use crate::lifecycle::Phase;
 use crate::limits::POISONED_LIFE;
 use crate::listener::{self, Listener};
@@ -61,6 +62,9 @@ pub enum ServerError {
         /// What the system answered.
         source: io::Error,
     },
+    /// The ACL file is wrong.
+    #[error(transparent)]
+    Users(#[from] AclFileError),
     /// The log, or a shard, failed while the server ran.
     #[error("{0}")]
     Failed(String),
@@ -138,7 +142,7 @@ fn reload(server: &Server) {
 /// # Errors
 /// When its address can't be listened on. Failures of the recovery come from [`Running::ready`] and
 /// [`Running::ended`].
-pub async fn start(config: Config) -> Result<Running, ServerError> {
+pub async fn start(mut config: Config) -> Result<Running, ServerError> {
     let mut seed = [0; 20];
     getrandom::fill(&mut seed).map_err(|error| ServerError::System {
         what: "get random bits",
@@ -148,13 +152,14 @@ pub async fn start(config: Config) -> Result<Running, ServerError> {
         Some(_) => Tls::load(config.tls.clone())?,
         None => Tls::off(),
     };
+    let acl = Acl::open(&mut config)?;
     let listeners = listener::listen(&config)?;
     let address = |security| listeners.iter().find_map(|listener| listener.address(security));
     let (address, tls_address) = (address(Security::Plain), address(Security::Tls));
     let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port());
     let ports = Ports { plain: port(address), tls: port(tls_address) };
     let clients_max = descriptors::provide(config.clients_max, config.threads);
-    let server = Arc::new(Server::new(config, ports, tls, seed));
+    let server = Arc::new(Server::new(config, acl, ports, tls, seed));
     server.live.set_clients_max(clients_max);
     let task = tokio::spawn(live(Arc::clone(&server), listeners, seed));
     Ok(Running { server, address, tls_address, task })

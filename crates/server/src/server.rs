@@ -68,11 +68,11 @@ pub(crate) struct LiveConfig {
 
 impl Server {
     /// A server that is starting: it has no lane yet.
-    pub(crate) fn new(config: Config, ports: Ports, tls: Tls, seed: [u8; 20]) -> Server {
+    pub(crate) fn new(config: Config, acl: Acl, ports: Ports, tls: Tls, seed: [u8; 20]) -> Server {
         let lifecycle = Arc::new(Lifecycle::new());
         Server {
-            acl: Acl::new(config.password.as_ref()),
-            live: LiveConfig::new(&config),
+            live: LiveConfig::new(&config, &acl),
+            acl,
             tidings: Arc::new(Tidings::new(Arc::clone(&lifecycle))),
             lifecycle,
             clients: Clients::default(),
@@ -131,9 +131,9 @@ impl Server {
 }
 
 impl LiveConfig {
-    fn new(config: &Config) -> LiveConfig {
+    fn new(config: &Config, acl: &Acl) -> LiveConfig {
         LiveConfig {
-            requires_password: AtomicBool::new(config.password.is_some()),
+            requires_password: AtomicBool::new(!acl.default_user().needs_no_password()),
             protected_mode: AtomicBool::new(config.protected_mode),
             clients_max: AtomicU32::new(config.clients_max),
             idle_timeout_ms: AtomicU64::new(config.idle_timeout.as_millis() as u64),

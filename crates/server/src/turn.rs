@@ -3,7 +3,7 @@
 use stanchion_protocol::table::{self, Flags};
 use stanchion_protocol::{Args, CommandError, CommandSpec, Decoded, Decoder, ErrorCode, Reply, parse};
 
-use crate::acl::{Context, Denied};
+use crate::acl::{Context, Denied, Entry};
 use crate::commands;
 use crate::holds::Holds;
 use crate::lane::Lane;
@@ -155,6 +155,13 @@ impl<'t, 'a> Turn<'t, 'a> {
     fn check_access(&self, spec: &'static CommandSpec, args: Args<'_>) -> Result<(), CommandError> {
         if !self.session.access.is_authenticated() && !spec.flags.has(Flags::NO_AUTH) {
             return Err(CommandError::with_code(ErrorCode::NoAuth, "Authentication required."));
+        }
+        let entry = Entry::of(spec, args);
+        if self.server.acl.is_disabled(entry) {
+            let name = entry.name();
+            return Err(CommandError::new(format!(
+                "command '{name}' is disabled by the configuration (disabled-commands)"
+            )));
         }
         let context = if self.session.queued.is_some() { Context::Multi } else { Context::Toplevel };
         self.permit(spec, args, context).map_err(|denied| denied.error(spec, args))

@@ -23,13 +23,13 @@ impl Access {
     /// A connection that has said nothing yet.
     pub(crate) fn new(acl: &Acl) -> Access {
         let version = acl.version();
-        Access::of(acl.default_user(), version, false)
+        Access::of(acl, acl.default_user(), version, false)
     }
 
-    fn of(user: Arc<User>, version: u64, authenticated: bool) -> Access {
+    fn of(acl: &Acl, user: Arc<User>, version: u64, authenticated: bool) -> Access {
         // The default user needs no login as long as nobody gave it a password.
         let authenticated = authenticated || (user.name() == DEFAULT && user.is_open());
-        let restricted = !authenticated || !user.may_do_everything();
+        let restricted = !authenticated || !user.may_do_everything() || acl.disables_some();
         Access { user, authenticated, version, restricted }
     }
 
@@ -63,7 +63,7 @@ impl Access {
             let version = acl.version();
             let user =
                 acl.find(self.user.name()).filter(|user| user.birth() == self.user.birth()).ok_or(Gone)?;
-            *self = Access::of(Arc::clone(&user), version, self.authenticated);
+            *self = Access::of(acl, Arc::clone(&user), version, self.authenticated);
             client.set_user(user);
         }
         Ok(())
@@ -73,7 +73,7 @@ impl Access {
     pub(crate) fn log_in(&mut self, user: Arc<User>, acl: &Acl, client: &Client) -> Result<(), Gone> {
         client.set_user(Arc::clone(&user));
         // A version of before this one: whoever deletes the user meanwhile finds it at the client, or is found here.
-        *self = Access::of(user, self.version, true);
+        *self = Access::of(acl, user, self.version, true);
         self.refresh(acl, client)
     }
 

@@ -7,6 +7,7 @@
 mod access;
 mod commands;
 mod denied;
+mod file;
 mod log;
 mod password;
 mod rules;
@@ -14,6 +15,7 @@ mod selector;
 mod user;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,12 +24,16 @@ use parking_lot::RwLock;
 pub(crate) use access::{Access, Gone};
 pub(crate) use commands::{CATEGORIES, Entry, category};
 pub(crate) use denied::Denied;
+pub use file::AclFileError;
 pub(crate) use log::{Context, DenialLog, Reason};
 pub(crate) use rules::RuleError;
 pub(crate) use user::{DEFAULT, User};
 
+use crate::Config;
 use crate::config::Secret;
 use crate::limits::{USER_NAME_BYTES_MAX, USERS_MAX};
+use commands::CommandSet;
+use file::AclFile;
 use password::PasswordHash;
 use user::Birth;
 
@@ -37,6 +43,10 @@ pub(crate) struct Acl {
     /// Rises with every change of a user.
     version: AtomicU64,
     births: AtomicU64,
+    /// Where ACL LOAD and SAVE find them.
+    file: Option<AclFile>,
+    /// What nobody may run.
+    disabled: CommandSet,
     /// What was refused.
     pub(crate) log: DenialLog,
 }
@@ -59,17 +69,67 @@ pub(crate) enum SetUserError {
 }
 
 impl Acl {
-    /// With the default user alone, who may do everything, and has this password or none.
-    pub(crate) fn new(password: Option<&Secret>) -> Acl {
+    /// The users of a configuration; it forgets their passwords. A default user that it does not name may do
+    /// everything, with the password of `requirepass` or without one.
+    pub(crate) fn open(config: &mut Config) -> Result<Acl, AclFileError> {
+        const CHECKED: &str = "the configuration was checked when it was read";
         let user = Arc::new(User::new_default(Birth(0)));
         let acl = Acl {
             users: RwLock::new(BTreeMap::from([(user.name().into(), user)])),
             version: AtomicU64::new(0),
             births: AtomicU64::new(1),
+            file: config.acl_file.clone().map(AclFile::new),
+            disabled: disabled(&config.disabled_commands),
             log: DenialLog::default(),
         };
-        acl.set_default_password(password).expect("the configuration has no password that is too long");
-        acl
+        if let Some(password) = config.password.take() {
+            acl.set_default_password(Some(&password)).expect(CHECKED);
+        }
+        for user in std::mem::take(&mut config.users).iter() {
+            let rules = user.rules.reveal().split_ascii_whitespace().map(str::as_bytes);
+            // The default user is there already, and may do everything.
+            let reset = (user.name.as_bytes() == DEFAULT).then_some(&b"reset"[..]);
+            acl.set_user(user.name.as_bytes(), reset.into_iter().chain(rules)).expect(CHECKED);
+        }
+        if acl.file.is_some() {
+            acl.load()?;
+        }
+        Ok(acl)
+    }
+
+    /// Whether nobody may run a command.
+    pub(crate) fn is_disabled(&self, entry: Entry) -> bool {
+        self.disabled.has(entry.place())
+    }
+
+    /// Whether there are such commands.
+    fn disables_some(&self) -> bool {
+        self.disabled != CommandSet::NONE
+    }
+
+    /// Whether ACL LOAD and SAVE have a file.
+    pub(crate) fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Takes the users of the ACL file in place of all that there are. Connections go on as the users of the same
+    /// names.
+    pub(crate) fn load(&self) -> Result<(), AclFileError> {
+        let loaded = self.file.as_ref().expect("the caller has asked whether there is a file").read()?;
+        let mut users = self.users.write();
+        let born = |user: User| {
+            let birth = users.get(user.name()).map_or_else(|| self.next_birth(), |old| old.birth());
+            (user.name().into(), Arc::new(user.born(birth)))
+        };
+        *users = loaded.into_iter().map(born).collect();
+        self.changed();
+        Ok(())
+    }
+
+    /// Writes all users to the ACL file.
+    pub(crate) fn save(&self) -> io::Result<()> {
+        let file = self.file.as_ref().expect("the caller has asked whether there is a file");
+        file.write(self.users().iter().map(|user| user.line()))
     }
 
     /// Rises with every change.
@@ -145,6 +205,28 @@ impl Acl {
     fn next_birth(&self) -> Birth {
         Birth(self.births.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+/// Whether a user of this name and these rules could be made.
+pub(crate) fn check_rules(name: &str, rules: &str) -> Result<(), SetUserError> {
+    check_name(name.as_bytes())?;
+    User::new(name.as_bytes(), Birth(0)).with_rules(rules.split_ascii_whitespace().map(str::as_bytes))?;
+    Ok(())
+}
+
+/// Whether a command or subcommand has this name.
+pub(crate) fn is_command(name: &str) -> bool {
+    Entry::find(name.as_bytes()).is_some()
+}
+
+/// The commands of these names, their subcommands with them.
+fn disabled(names: &[String]) -> CommandSet {
+    let mut set = CommandSet::NONE;
+    for entry in names.iter().filter_map(|name| Entry::find(name.as_bytes())) {
+        set.set(entry.place(), true);
+        entry.subcommands().for_each(|place| set.set(place, true));
+    }
+    set
 }
 
 /// Whether a user may have this name.

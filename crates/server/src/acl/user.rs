@@ -63,6 +63,12 @@ impl User {
         user
     }
 
+    /// The same user with another birth.
+    pub(super) fn born(mut self, birth: Birth) -> User {
+        self.birth = birth;
+        self
+    }
+
     /// Its name.
     pub(crate) fn name(&self) -> &[u8] {
         &self.name

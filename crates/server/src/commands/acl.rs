@@ -102,6 +102,47 @@ pub(super) fn delete_users(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     Ok(())
 }
 
+/// Refuses LOAD and SAVE where there is nothing to load from.
+fn check_file(turn: &Turn<'_, '_>) -> Done {
+    if turn.server.acl.has_file() {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        "This Redis instance is not configured to use an ACL file. You may want to specify users in the configuration file, or an ACL file with the option aclfile",
+    ))
+}
+
+/// ACL LOAD.
+pub(super) fn load(turn: &mut Turn<'_, '_>) -> Done {
+    check_file(turn)?;
+    // No lock of a shard is kept while a disk is waited for.
+    turn.end_hold();
+    turn.server.acl.load().map_err(|error| {
+        CommandError::new(format!(
+            "{error}. WARNING: ACL errors detected, no change to the previously active ACL rules was performed"
+        ))
+    })?;
+    tracing::info!("users loaded from the ACL file");
+    turn.server.clients.wake_all();
+    turn.refresh_access();
+    turn.reply().ok();
+    Ok(())
+}
+
+/// ACL SAVE.
+pub(super) fn save(turn: &mut Turn<'_, '_>) -> Done {
+    check_file(turn)?;
+    turn.end_hold();
+    turn.server.acl.save().map_err(|error| {
+        tracing::error!(%error, "the ACL file could not be written");
+        CommandError::new(
+            "There was an error trying to save the ACLs. Please check the server logs for more information",
+        )
+    })?;
+    turn.reply().ok();
+    Ok(())
+}
+
 /// Wakes the connections of changed users, for what they wait for may not be for them any more.
 fn wake_clients_of(turn: &Turn<'_, '_>, users: &[Arc<User>]) {
     if users.is_empty() {

@@ -10,6 +10,7 @@ use stanchion_storage::Durability;
 use super::Done;
 use crate::config::{Secret, durability_text, parse_yes_or_no};
 use crate::descriptors;
+use crate::limits::ACL_LOG_ENTRIES_MAX;
 use crate::server::Server;
 use crate::tls::{AuthClients, TlsFiles};
 use crate::turn::Turn;
@@ -27,6 +28,11 @@ type Set = fn(&Server, &str) -> Result<(), &'static str>;
 
 /// What CONFIG GET knows. The rest of the configuration is in the file; a client library looks for these.
 const PARAMETERS: &[Parameter] = &[
+    fixed("acl-pubsub-default", |_| "resetchannels".into()),
+    fixed("aclfile", |server| {
+        server.config.acl_file.as_ref().map_or_else(String::new, |path| path.display().to_string())
+    }),
+    fixed("acllog-max-len", |_| ACL_LOG_ENTRIES_MAX.to_string()),
     fixed("appendfsync", |server| match server.config.durability {
         Durability::Always => "always".into(),
         Durability::Interval(_) => "everysec".into(),

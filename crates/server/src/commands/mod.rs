@@ -125,6 +125,8 @@ pub(crate) fn run_redis(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, arg
         CommandId::AclGenpass => acl::generate_password(turn, args),
         CommandId::AclGetuser => acl::get_user(turn, args),
         CommandId::AclList => acl::list(turn),
+        CommandId::AclLoad => acl::load(turn),
+        CommandId::AclSave => acl::save(turn),
         CommandId::AclLog => acl::log(turn, args),
         CommandId::AclSetuser => acl::set_user(turn, args),
         CommandId::AclUsers => acl::names(turn),

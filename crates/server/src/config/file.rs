@@ -12,6 +12,9 @@ use super::{Config, ConfigError, OPTIONS, options, unknown};
 /// So much of the line is shown where the file is not TOML.
 const NEAR_CHARS: usize = 40;
 
+/// Whose values may not be shown.
+const SECRETS: [&str; 2] = ["requirepass", "users"];
+
 /// Applies the file at `path`.
 pub(super) fn apply(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
     let shown = path.display().to_string();
@@ -29,15 +32,20 @@ pub(super) fn apply_text(config: &mut Config, path: &str, text: &str) -> Result<
     let reader = Reader { path, text };
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        let near = text.get(at..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-        let near: String = near.chars().take(NEAR_CHARS).collect();
         let why = error.message().replace('\n', "; ");
-        ConfigError::new(
-            reader.place(at),
-            format!("not TOML: {why}, near '{}'", near.trim_end().escape_debug()),
-        )
+        ConfigError::new(reader.place(at), format!("not TOML: {why}{}", near(text, at)))
     })?;
     reader.table(config, "", table.get_ref())
+}
+
+/// The text where it is not TOML; nothing of a file that may have a password just there.
+fn near(text: &str, at: usize) -> String {
+    if SECRETS.iter().any(|secret| text.contains(secret)) {
+        return String::new();
+    }
+    let line = text.get(at..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let near: String = line.chars().take(NEAR_CHARS).collect();
+    format!(", near '{}'", near.trim_end().escape_debug())
 }
 
 /// Where the messages come from.
@@ -55,6 +63,10 @@ impl Reader<'_> {
                 self.queues(config, value)?;
                 continue;
             }
+            if name == "users" {
+                self.users(config, value)?;
+                continue;
+            }
             if is_table(&name) {
                 let Some(inner) = value.get_ref().as_table() else {
                     return Err(
@@ -65,7 +77,10 @@ impl Reader<'_> {
                 continue;
             }
             let Some(option) = options::find(&name) else {
-                let names = OPTIONS.iter().map(|option| option.name.to_owned()).chain(["queues".into()]);
+                let names = OPTIONS
+                    .iter()
+                    .map(|option| option.name.to_owned())
+                    .chain(["queues".into(), "users".into()]);
                 return Err(self.error(key.span().start, unknown("key", &name, names)));
             };
             let at = value.span().start;
@@ -73,6 +88,23 @@ impl Reader<'_> {
                 return Err(self.error(at, format!("{name} is one value; {}", option.expected)));
             };
             option.set(config, &word).map_err(|problem| self.error(at, problem))?;
+        }
+        Ok(())
+    }
+
+    /// Applies the `[users]` table.
+    fn users(&self, config: &mut Config, value: &Spanned<DeValue<'_>>) -> Result<(), ConfigError> {
+        let not_table = || self.error(value.span().start, "users is a table; write [users]".into());
+        for (name, rules) in value.get_ref().as_table().ok_or_else(not_table)? {
+            let (name, at) = (name.get_ref().as_ref(), rules.span().start);
+            let DeValue::String(rules) = rules.get_ref() else {
+                let shown = name.escape_debug();
+                return Err(self.error(
+                    at,
+                    format!("a user's rules are one text; write {shown} = \"on >password ~glob +@category\""),
+                ));
+            };
+            config.users.add(name, rules).map_err(|problem| self.error(at, problem))?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod durations;
 mod file;
 mod options;
 mod queues;
+mod users;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -23,6 +24,7 @@ pub use durations::{duration_text, parse_duration};
 pub use options::{OPTIONS, Opt};
 pub(crate) use options::{durability_text, parse_yes_or_no};
 pub use queues::QueueFile;
+pub use users::UserFile;
 
 /// How log lines are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,8 +66,14 @@ pub struct Config {
     pub threads: u16,
     /// How log lines are written.
     pub log_format: LogFormat,
-    /// What clients must say to AUTH.
+    /// What clients must say to AUTH; forgotten once the server has its hash.
     pub password: Option<Secret>,
+    /// The file of users for ACL LOAD and SAVE.
+    pub acl_file: Option<PathBuf>,
+    /// Users by their names; forgotten once the server has them.
+    pub users: UserFile,
+    /// Commands that nobody may run.
+    pub disabled_commands: Vec<String>,
     /// How many clients may be connected at once.
     pub clients_max: u32,
     /// A client that says nothing for so long is disconnected; zero: never.
@@ -170,6 +178,7 @@ impl Config {
                 "off, so the other tls-… options do nothing; set it, or remove them".into(),
             ));
         }
+        self.check_users()?;
         if self.limits.payload_bytes_max > self.limits.args_bytes_max {
             return Err(ConfigError::new(
                 "limits.payload-bytes-max".into(),
@@ -180,6 +189,23 @@ impl Config {
             ));
         }
         Ok(())
+    }
+}
+
+impl Config {
+    /// Whether each user is said once: what a second place says would be ignored, as in Redis, or override the first.
+    fn check_users(&self) -> Result<(), ConfigError> {
+        let why = if self.acl_file.is_some() && !self.users.is_empty() {
+            "has no place beside [users]; write all users into the file, or all into the configuration"
+        } else if self.acl_file.is_some() && self.password.is_some() {
+            "has no place beside requirepass; give the default user its password in the file"
+        } else if self.users.has("default") && self.password.is_some() {
+            let problem = "has no place beside requirepass; give the default user its password here";
+            return Err(ConfigError::new("users.default".into(), problem.into()));
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError::new("aclfile".into(), why.into()))
     }
 }
 
@@ -200,6 +226,9 @@ impl Default for Config {
             threads: 1,
             log_format: LogFormat::Text,
             password: None,
+            acl_file: None,
+            users: UserFile::default(),
+            disabled_commands: Vec::new(),
             clients_max: 0,
             idle_timeout: Duration::ZERO,
             lease_grace: Duration::ZERO,

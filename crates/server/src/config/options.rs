@@ -11,6 +11,7 @@ use stanchion_storage::Durability;
 use stanchion_storage::limits::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, STAGED_BYTES_MAX_DEFAULT};
 
 use super::{Config, LogFormat, Secret, duration_text, parse_duration};
+use crate::acl;
 use crate::limits::{
     OUTPUT_BYTES_MAX_DEFAULT, OUTPUT_BYTES_MAX_MIN, PASSWORD_BYTES_MAX, SHARDS_MAX, THREADS_MAX,
     UNIX_SOCKET_BYTES_MAX,
@@ -177,6 +178,27 @@ pub const OPTIONS: &[Opt] = &[
         },
     },
     Opt {
+        name: "aclfile",
+        summary: "The file of users that ACL LOAD reads and ACL SAVE writes; it must be there. Empty: none.",
+        expected: "write the path of a file, or nothing for none",
+        default: String::new,
+        set: |config, text| {
+            config.acl_file = (!text.is_empty()).then(|| PathBuf::from(text));
+            Some(())
+        },
+    },
+    Opt {
+        name: "disabled-commands",
+        summary: "Commands that nobody may run, in a list or with commas between them; a command's subcommands go with it.",
+        expected: "write names of commands, such as flushall,config|set",
+        default: String::new,
+        set: |config, text| {
+            let names = text.split([',', ' ']).filter(|name| !name.is_empty());
+            config.disabled_commands = names.map(str::to_owned).collect();
+            config.disabled_commands.iter().all(|name| acl::is_command(name)).then_some(())
+        },
+    },
+    Opt {
         name: "clients-max",
         summary: "How many clients may be connected at once.",
         expected: "write a number from 1 to 1000000",
@@ -313,7 +335,7 @@ impl Opt {
 }
 
 /// Options whose value may be a list in the file; elsewhere there are spaces between its words.
-pub(super) const LISTS: &[&str] = &["bind"];
+pub(super) const LISTS: &[&str] = &["bind", "disabled-commands"];
 
 /// The option of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Opt> {

@@ -88,6 +88,31 @@ fn problems_in_the_file_name_the_line_and_the_remedy() {
             "durability = \"0s\"",
             "DIR/stanchion.toml:1: '0s' is not a value of durability; write always, never or an interval such as 1s",
         ),
+        (
+            "disabled-commands = [\"flushall\", \"config|st\"]",
+            "DIR/stanchion.toml:1: 'flushall config|st' is not a value of disabled-commands; write names of commands, such as flushall,config|set",
+        ),
+        (
+            "[users]\nann = \"on >secret +nonsense\"",
+            "DIR/stanchion.toml:2: Error in ACL SETUSER modifier '+nonsense': Unknown command or category name in ACL",
+        ),
+        (
+            "[users]\nann = [\"on\", \">secret\"]",
+            "DIR/stanchion.toml:2: a user's rules are one text; write ann = \"on >password ~glob +@category\"",
+        ),
+        ("users = \"ann\"", "DIR/stanchion.toml:1: users is a table; write [users]"),
+        (
+            "aclfile = \"f\"\nrequirepass = \"secret\"",
+            "aclfile: has no place beside requirepass; give the default user its password in the file",
+        ),
+        (
+            "aclfile = \"f\"\n[users]\nann = \"on\"",
+            "aclfile: has no place beside [users]; write all users into the file, or all into the configuration",
+        ),
+        (
+            "requirepass = \"secret\"\n[users]\ndefault = \"on\"",
+            "users.default: has no place beside requirepass; give the default user its password here",
+        ),
         ("limits = 3", "DIR/stanchion.toml:1: 'limits' is a table; write [limits]"),
         (
             "[limits]\nname-bytes = 3",
@@ -108,6 +133,18 @@ fn problems_in_the_file_name_the_line_and_the_remedy() {
     let broken = load("port = 1\nbind = ", &[], &Overrides::default()).unwrap_err();
     assert!(broken.starts_with("DIR/stanchion.toml:2: not TOML: "), "{broken}");
     assert!(!broken.contains('\n'), "{broken}");
+}
+
+#[test]
+fn a_broken_file_does_not_show_its_passwords() {
+    for file in
+        ["requirepass = secret", "requirepass = \"secret", "[users]\nann = on >secret", "users.ann = secret"]
+    {
+        let error = load(file, &[], &Overrides::default()).unwrap_err();
+        assert!(error.contains("not TOML") && !error.contains("secret"), "{error}");
+    }
+    let users = load("[users]\nann = \"on >secret\"", &[], &Overrides::default()).unwrap();
+    assert!(!format!("{users:?}").contains("secret"));
 }
 
 #[test]
