@@ -19,6 +19,7 @@ mod keys;
 mod limits;
 mod listing;
 mod operators;
+mod oracle;
 mod producers;
 mod protected_mode;
 mod pubsub;

@@ -9,6 +9,7 @@ mod compiled;
 mod connection;
 mod conversation;
 mod guide;
+pub mod oracle;
 mod pattern;
 mod process;
 mod random;

@@ -211,6 +211,12 @@ impl RedisServer {
     /// Starts one without persistence.
     #[track_caller]
     pub fn start() -> RedisServer {
+        RedisServer::start_with(&[])
+    }
+
+    /// The same with more arguments.
+    #[track_caller]
+    pub fn start_with(arguments: &[&str]) -> RedisServer {
         let directory = TempDir::with_prefix("redis-e2e-").expect("a temporary directory");
         let socket = directory.path().join("redis.sock");
         let mut command = Command::new("redis-server");
@@ -218,7 +224,8 @@ impl RedisServer {
             .args(["--port", "0", "--save", "", "--unixsocket"])
             .arg(&socket)
             .arg("--dir")
-            .arg(directory.path());
+            .arg(directory.path())
+            .args(arguments);
         let process = Process::start(&mut command);
         process.wait_line("that it listens", |line| line.contains("The server is now ready").then_some(()));
         RedisServer { socket, _process: process, _directory: directory }

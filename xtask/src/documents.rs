@@ -12,8 +12,10 @@ struct Document {
     generate: fn() -> String,
 }
 
-const DOCUMENTS: &[Document] =
-    &[Document { path: "docs/PROTOCOL.md", generate: stanchion_protocol::docs::protocol_md }];
+const DOCUMENTS: &[Document] = &[
+    Document { path: "docs/PROTOCOL.md", generate: stanchion_protocol::docs::protocol_md },
+    Document { path: "docs/differences.md", generate: stanchion_tests::oracle::differences_md },
+];
 
 /// Writes them all.
 pub(crate) fn write() -> Result<()> {

@@ -302,8 +302,9 @@ impl CommandSpec {
             CommandId::Del | CommandId::Unlink => &["RM", "delete"],
             CommandId::Qpush | CommandId::Qmpush => &["RW", "insert"],
             CommandId::Qclaim | CommandId::Qmclaim => &["RW", "access", "update"],
-            // As in Redis these look at a key, but at nothing of what it holds.
-            CommandId::Type | CommandId::Exists => &["RO"],
+            CommandId::Watch | CommandId::MemoryUsage => &["RO"],
+            // Redis's commands on keys say something about them and show none of their data.
+            _ if self.flags.has(Flags::READONLY) && self.group == Group::Generic => &["RO"],
             _ if self.flags.has(Flags::READONLY) => &["RO", "access"],
             _ => &["RW", "update"],
         }

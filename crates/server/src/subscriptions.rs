@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use stanchion_protocol::table::CommandId;
-use stanchion_protocol::{CommandError, CommandSpec, Proto};
+use stanchion_protocol::{Args, CommandError, CommandSpec, Proto};
 
 use crate::clients::Client;
 use crate::hub::{Hub, Topic};
@@ -94,7 +94,7 @@ impl Subscriptions {
 
     /// Refuses commands whose replies could not be told from messages: in RESP2 both are arrays.
     #[inline]
-    pub(crate) fn admit(&self, spec: &CommandSpec, proto: Proto) -> Result<(), CommandError> {
+    pub(crate) fn admit(&self, spec: &CommandSpec, args: Args<'_>, proto: Proto) -> Result<(), CommandError> {
         if self.count() == 0 || proto == Proto::Resp3 {
             return Ok(());
         }
@@ -111,7 +111,13 @@ impl Subscriptions {
         if allowed {
             return Ok(());
         }
-        let name = crate::stats::command_name(spec.id as usize).unwrap_or(spec.name);
+        let name = match crate::stats::command_name(spec.id as usize) {
+            // Every command has the same row for it.
+            Some(name) if spec.id == CommandId::Help => {
+                format!("{}|{name}", String::from_utf8_lossy(args.at(0)).to_lowercase())
+            }
+            name => name.unwrap_or(spec.name).to_owned(),
+        };
         Err(CommandError::new(format!(
             "Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
         )))

@@ -91,6 +91,7 @@ impl<'t, 'a> Turn<'t, 'a> {
                     self.session.closing = true;
                 }
             }
+            // RESET takes it back.
             decoder.set_authenticated(self.session.access.is_authenticated());
         }
     }
@@ -116,11 +117,11 @@ impl<'t, 'a> Turn<'t, 'a> {
     pub(crate) fn request(&mut self, args: Args<'_>, phase: Phase) {
         let spec = match table::resolve(args) {
             Ok(spec) => spec,
-            Err(error) => return self.refuse(&error),
+            Err(error) => return self.reject(args, &error),
         };
         if let Err(error) = self.admit(spec, args, phase) {
             self.session.run.rejected(spec);
-            return self.refuse(&error);
+            return self.reject(args, &error);
         }
         if self.server.pause.is_on() && phase < Phase::Stopping && self.postpone(spec, args) {
             return;
@@ -138,7 +139,7 @@ impl<'t, 'a> Turn<'t, 'a> {
         if self.session.access.is_restricted() {
             self.check_access(spec, args)?;
         }
-        self.session.subscriptions.admit(spec, self.session.proto)?;
+        self.session.subscriptions.admit(spec, args, self.session.proto)?;
         if phase == Phase::Failed {
             return Err(CommandError::with_code(ErrorCode::MisConf, self.failure()));
         }
@@ -211,6 +212,23 @@ impl<'t, 'a> Turn<'t, 'a> {
     pub(crate) fn fail(&mut self, spec: &CommandSpec, error: &CommandError) {
         self.session.run.failed(spec);
         self.reply().command_error(error);
+    }
+
+    /// Answers a request that does not become a command.
+    #[cold]
+    fn reject(&mut self, args: Args<'_>, error: &CommandError) {
+        let name = args.at(0);
+        if table::is_http(name) {
+            tracing::warn!(client = self.session.client.id, "closed a connection that speaks HTTP");
+            self.session.closing = true;
+        } else if name.eq_ignore_ascii_case(b"EXEC") {
+            self.session.queued = None;
+            let why = if error.code == ErrorCode::Err { error.text.clone() } else { error.to_string() };
+            let text = format!("Transaction discarded because of: {why}");
+            self.reply().error(ErrorCode::ExecAbort, &text);
+        } else {
+            self.refuse(error);
+        }
     }
 
     /// Answers a request that is no command: within a transaction, EXEC will do nothing.

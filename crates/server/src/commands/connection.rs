@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use stanchion_protocol::decode::string2ll;
 use stanchion_protocol::error::Quoted;
 use stanchion_protocol::{Args, CommandError, CommandSpec, ErrorCode, Proto, docs};
 
@@ -45,7 +46,7 @@ pub(super) fn hello(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
         proto = match version {
             b"2" => Proto::Resp2,
             b"3" => Proto::Resp3,
-            word if word.iter().all(u8::is_ascii_digit) => {
+            word if string2ll(word).is_some() => {
                 return Err(CommandError::with_code(ErrorCode::NoProto, "unsupported protocol version"));
             }
             _ => return Err(CommandError::new("Protocol version is not an integer or out of range")),
@@ -153,8 +154,13 @@ fn authenticate(turn: &mut Turn<'_, '_>, command: &[u8], name: &[u8], password: 
 
 /// SELECT.
 pub(super) fn select(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
-    match stanchion_protocol::decode::string2ll(args.at(1)) {
+    match string2ll(args.at(1)) {
         None => return Err(CommandError::new("value is not an integer or out of range")),
+        Some(number) if i32::try_from(number).is_err() => {
+            return Err(CommandError::new(
+                "value is out of range, value must between -2147483648 and 2147483647",
+            ));
+        }
         Some(0) => turn.reply().ok(),
         Some(_) => return Err(CommandError::new("DB index is out of range")),
     }
@@ -193,14 +199,27 @@ pub(super) fn time(turn: &mut Turn<'_, '_>) -> Done {
 
 /// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]`: the log is always synced, so most words make no difference.
 pub(super) fn shutdown(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
-    let mut hurry = false;
+    let (mut save, mut no_save, mut hurry, mut abort) = (false, false, false, false);
     for word in args.skip(1).iter() {
         match upper(word).as_str() {
-            "SAVE" | "NOSAVE" | "FORCE" => {}
+            "SAVE" => save = true,
+            "NOSAVE" => no_save = true,
+            "FORCE" => {}
             "NOW" => hurry = true,
-            "ABORT" => return Err(CommandError::new("No shutdown in progress.")),
+            "ABORT" => abort = true,
             _ => return Err(CommandError::syntax("SHUTDOWN takes NOSAVE, SAVE, NOW, FORCE or ABORT")),
         }
+    }
+    if save && no_save {
+        return Err(CommandError::syntax("SAVE and NOSAVE contradict each other"));
+    }
+    if abort {
+        let alone = args.len() == 2;
+        return Err(if alone {
+            CommandError::new("No shutdown in progress.")
+        } else {
+            CommandError::syntax("ABORT stands alone")
+        });
     }
     turn.server.lifecycle.stop();
     if hurry {

@@ -101,16 +101,19 @@ pub(super) fn scan(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: Ar
     Ok(())
 }
 
-/// Redis's words for what is wrong with SCAN's options.
+/// Redis's words for what is wrong with SCAN's options: those for the first that is wrong.
 fn scan_error(args: Args<'_>) -> CommandError {
-    let words = || args.skip(2).iter();
-    let count = words().zip(words().skip(1)).find(|(word, _)| word.eq_ignore_ascii_case(b"COUNT"));
-    match count {
-        Some((_, value)) if string2ll(value).is_none() => {
-            CommandError::new("value is not an integer or out of range")
+    let mut words = args.skip(2).iter();
+    while let (Some(option), Some(value)) = (words.next(), words.next()) {
+        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
+        if is("COUNT") && string2ll(value).is_none() {
+            return CommandError::new("value is not an integer or out of range");
         }
-        _ => CommandError::new("syntax error"),
+        if !is("COUNT") && !is("MATCH") && !is("TYPE") {
+            break;
+        }
     }
+    CommandError::new("syntax error")
 }
 
 /// DBSIZE.

@@ -107,9 +107,10 @@ pub(super) fn publish(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
 /// PUBSUB CHANNELS.
 pub(super) fn channels(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     if args.len() > 3 {
-        return Err(CommandError::new(
-            "unknown subcommand or wrong number of arguments for 'channels'. Try PUBSUB HELP.",
-        ));
+        let word = String::from_utf8_lossy(args.at(1));
+        return Err(CommandError::new(format!(
+            "unknown subcommand or wrong number of arguments for '{word}'. Try PUBSUB HELP."
+        )));
     }
     let names = turn.server.hub.names(args.get(2));
     let mut reply = turn.reply();
