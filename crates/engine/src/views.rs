@@ -64,6 +64,11 @@ impl Shard {
         self.queues.len() as u64
     }
 
+    /// When the last event of a queue happened.
+    pub fn idle_since(&self, queue: &[u8]) -> Option<u64> {
+        Some(self.queues[self.find(queue)?].idle_since)
+    }
+
     /// Whether there is a queue of this name.
     pub fn exists(&self, queue: &[u8]) -> bool {
         self.find(queue).is_some()

@@ -172,6 +172,12 @@ impl Decoder {
         Args::new(bytes, &self.spans)
     }
 
+    /// Whether nothing stands behind the command that [`Decoder::decode`] found last.
+    #[inline]
+    pub fn is_at_end(&self, buf: &[u8]) -> bool {
+        self.at == buf.len()
+    }
+
     /// How many bytes at the front of the buffer are done with; the caller drops them before it decodes again.
     #[must_use = "these bytes must leave the buffer before the next decode"]
     pub fn consume(&mut self) -> usize {

@@ -21,6 +21,8 @@ pub(crate) struct Clients {
     /// Counted besides, because asking the map how many there are locks all of it.
     connected: AtomicUsize,
     accepted: AtomicU64,
+    /// How many of them had connected when the counters were reset: `accepted` numbers the clients, too.
+    accepted_before: AtomicU64,
     refused: AtomicU64,
     blocked: AtomicUsize,
 }
@@ -181,6 +183,17 @@ impl Clients {
     /// How many have ever connected.
     pub(crate) fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// How many have connected since the counters were reset.
+    pub(crate) fn accepted_lately(&self) -> u64 {
+        self.accepted().saturating_sub(self.accepted_before.load(Ordering::Relaxed))
+    }
+
+    /// Sets the counters back to zero, as CONFIG RESETSTAT asks.
+    pub(crate) fn reset_counters(&self) {
+        self.accepted_before.store(self.accepted(), Ordering::Relaxed);
+        self.refused.store(0, Ordering::Relaxed);
     }
 
     /// How many were refused because there were too many.

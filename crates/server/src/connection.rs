@@ -41,6 +41,8 @@ pub(crate) struct Connection {
     drained: bool,
     /// The record for which a wake-up is ordered.
     waits_for: u64,
+    /// Bytes read and written since they were added up.
+    bytes: (u64, u64),
 }
 
 /// What happened while a connection waited.
@@ -112,6 +114,7 @@ impl Connection {
             ended: false,
             drained: false,
             waits_for: 0,
+            bytes: (0, 0),
         }
     }
 
@@ -158,7 +161,11 @@ impl Connection {
                 continue;
             }
             match self.wait(blocked, progress).await {
-                Event::Read(read) => self.ended |= read? == 0,
+                Event::Read(read) => {
+                    let bytes = read?;
+                    self.ended |= bytes == 0;
+                    self.count_read(bytes);
+                }
                 Event::Late if self.session.pending.is_none() => return Ok(()),
                 Event::Writable | Event::Woken | Event::Late => {}
             }
@@ -181,7 +188,7 @@ impl Connection {
         if self.input.is_empty() && self.session.pending.is_none() && !self.session.closing {
             return Progress::Idle;
         }
-        let begun = Stopwatch::now();
+        self.session.run.begin(Stopwatch::now());
         self.outbox.prepare();
         let over = if phase >= Phase::Stopping { WaitOver::Yes } else { WaitOver::No };
         let server = Arc::clone(&self.server);
@@ -205,12 +212,28 @@ impl Connection {
         drop(turn);
         let consumed = self.decoder.consume();
         self.consume(consumed);
-        if let Some(newest) = self.session.run.newest() {
-            let now = Stopwatch::now();
-            self.session.client.heard(now, newest);
-            self.server.stats.add(self.session.client.id, &mut self.session.run, now - begun);
-        }
+        self.add_up();
         progress
+    }
+
+    /// Adds up what the turn did.
+    fn add_up(&mut self) {
+        let (client, run) = (&self.session.client, &mut self.session.run);
+        if run.is_empty() {
+            return;
+        }
+        // The clock was read at the end of the last command.
+        let now = run.begun();
+        if let Some(newest) = run.newest() {
+            client.heard(now, newest);
+        }
+        self.server.stats.add(client.id, run, std::mem::take(&mut self.bytes), now);
+    }
+
+    /// So much was read.
+    fn count_read(&mut self, bytes: usize) {
+        self.bytes.0 += bytes as u64;
+        self.server.traffic.read(self.session.client.id, bytes);
     }
 
     /// Drops decoded bytes from the front of the buffer.
@@ -232,6 +255,7 @@ impl Connection {
             self.outbox.drop_waiting(self.server.tidings.durable.durable());
             let why = self.server.lifecycle.failure().unwrap_or_default();
             let text = format!("the outcome of this command is unknown, for the log failed: {why}");
+            self.server.errors.count(ErrorCode::MisConf);
             self.outbox.reply(self.session.proto).error(ErrorCode::MisConf, &text);
             self.session.closing = true;
         }
@@ -272,7 +296,11 @@ impl Connection {
             }
             match self.transport.try_write(ready) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => self.outbox.wrote(written),
+                Ok(written) => {
+                    self.outbox.wrote(written);
+                    self.bytes.1 += written as u64;
+                    self.server.traffic.wrote(self.session.client.id, written);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -377,7 +405,7 @@ impl Connection {
         while self.input.len() < READ_AHEAD_BYTES {
             make_room(&mut self.input, 0);
             match self.transport.try_read_behind(&mut self.input) {
-                Ok(bytes) if bytes > 0 => {}
+                Ok(bytes) if bytes > 0 => self.count_read(bytes),
                 _ => return,
             }
         }
@@ -401,6 +429,7 @@ impl Connection {
         let undelivered = self.outbox.undelivered();
         let pending = self.session.pending.take();
         server.clients.leave(&self.session.client);
+        server.monitors.remove(&self.session.client, &server.attention);
         self.session.subscriptions.clear(&server.hub, &self.session.client);
         let Some(lane) = server.lane().filter(|_| server.lifecycle.phase() < Phase::Failed) else { return };
         let mut answer = None;

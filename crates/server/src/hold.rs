@@ -52,13 +52,21 @@ pub(crate) struct Hold<'a> {
     /// They must be synced within this time.
     sync_within: Option<Duration>,
     granted: Vec<Granted>,
+    waited: Option<Instant>,
 }
 
 impl<'a> Hold<'a> {
     /// Takes the lock of a shard. The caller holds no other, or takes them in the order of their indexes.
     pub(crate) fn begin(lane: &'a Lane, index: usize) -> Hold<'a> {
         let cell = lane.shard(index);
-        let mut state = cell.state.lock();
+        let (mut state, waited) = match cell.state.try_lock() {
+            Some(state) => (state, None),
+            None => {
+                // Whoever has to wait has the time to look at the clock.
+                let since = Instant::now();
+                (cell.state.lock(), Some(since))
+            }
+        };
         let base = lane.log.next_lsn();
         state.engine.begin(base);
         let (begun, clock_ms) = lane.clock.read();
@@ -77,7 +85,19 @@ impl<'a> Hold<'a> {
             sync: false,
             sync_within: None,
             granted: Vec::new(),
+            waited,
         }
+    }
+
+    /// When it got the lock.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// Since when it waited for the lock, if it had to.
+    #[inline]
+    pub(crate) fn waited(&self) -> Option<Instant> {
+        self.waited
     }
 
     /// Which shard it is.
@@ -183,6 +203,11 @@ impl<'a> Hold<'a> {
             Durability::Always => Wait::Staged,
             Durability::Never | Durability::Interval(_) => Wait::No,
         }
+    }
+
+    /// For how long nothing happened to a queue, in milliseconds.
+    pub(crate) fn idle_ms(&self, queue: &[u8]) -> Option<u64> {
+        self.engine().idle_since(queue).map(|since| self.now_ms.saturating_sub(since))
     }
 
     /// QSTATS.

@@ -4,6 +4,8 @@
 //! their queues are in the same shard; a transaction holds the locks of all its shards from its first command to
 //! its last, and its events are one record.
 
+use std::time::Instant;
+
 use stanchion_engine::{Claimed, Now, Shard};
 use stanchion_storage::Records;
 
@@ -19,6 +21,8 @@ pub(crate) struct Holds<'a> {
     /// A queue of the shard whose lock is held. Hashing a name to its slot takes longer than comparing it.
     entered: Name,
     transaction: Option<Transaction<'a>>,
+    /// Since when the newest command waited for a lock, if it had to.
+    waited: Option<Instant>,
 }
 
 /// The locks of a transaction.
@@ -34,7 +38,7 @@ struct Transaction<'a> {
 impl<'a> Holds<'a> {
     /// No lock yet.
     pub(crate) fn new(lane: &'a Lane) -> Holds<'a> {
-        Holds { lane, one: None, entered: Name::new(), transaction: None }
+        Holds { lane, one: None, entered: Name::new(), transaction: None, waited: None }
     }
 
     /// The lane that the shards belong to.
@@ -65,8 +69,22 @@ impl<'a> Holds<'a> {
         if self.one.as_ref().is_none_or(|hold| hold.index() != index) {
             self.end(outbox);
             self.entered.clear();
-            self.one = Some(Hold::begin(self.lane, index));
+            let hold = Hold::begin(self.lane, index);
+            self.waited = self.waited.or(hold.waited());
+            self.one = Some(hold);
         }
+    }
+
+    /// Whether a command waited for a lock since [`Holds::take_waited`] was asked last.
+    #[inline]
+    pub(crate) fn has_waited(&self) -> bool {
+        self.waited.is_some()
+    }
+
+    /// Since when it did.
+    #[inline]
+    pub(crate) fn take_waited(&mut self) -> Option<Instant> {
+        self.waited.take()
     }
 
     /// The shard that was entered last.

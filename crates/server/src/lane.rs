@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::durable::DurableWaits;
+use crate::latency::{Kind, Latency};
 use crate::lifecycle::Lifecycle;
 use crate::shard::{ShardCell, ShardState};
 
@@ -54,6 +55,7 @@ pub(crate) struct Tidings {
     /// Notified when segments were freed.
     pub(crate) freed: Notify,
     lifecycle: Arc<Lifecycle>,
+    latency: Arc<Latency>,
 }
 
 /// Queues that want a sync within some time although the lane itself does not.
@@ -153,14 +155,21 @@ pub(crate) fn shard_of(queue: &[u8], count: usize) -> usize {
 
 impl Tidings {
     /// Tidings of a log that is about to be opened.
-    pub(crate) fn new(lifecycle: Arc<Lifecycle>) -> Tidings {
-        Tidings { durable: DurableWaits::default(), room: Mutex::default(), freed: Notify::new(), lifecycle }
+    pub(crate) fn new(lifecycle: Arc<Lifecycle>, latency: Arc<Latency>) -> Tidings {
+        Tidings {
+            durable: DurableWaits::default(),
+            room: Mutex::default(),
+            freed: Notify::new(),
+            lifecycle,
+            latency,
+        }
     }
 
     /// Takes an event on the log's writer thread.
     pub(crate) fn take(&self, event: LogEvent) {
         match event {
             LogEvent::Written(_) => {}
+            LogEvent::Synced(took) => self.latency.took(Kind::Fsync, took),
             LogEvent::Durable(lsn) => self.durable.publish(lsn),
             LogEvent::Room => self.wake_for_room(),
             LogEvent::Freed(_) => self.freed.notify_one(),

@@ -7,6 +7,7 @@
 
 mod acl;
 mod admission;
+mod attention;
 mod bound;
 mod buffers;
 mod claims;
@@ -24,24 +25,29 @@ mod holds;
 #[cfg_attr(not(test), expect(dead_code, reason = "job events ask it next"))]
 mod hub;
 mod lane;
+mod latency;
 mod lifecycle;
 pub mod limits;
 mod listener;
-#[cfg_attr(not(test), expect(dead_code, reason = "MONITOR uses the rest next"))]
 mod mailbox;
+mod monitors;
 mod muted;
 mod outbox;
 mod pause;
+mod process;
 mod reclaim;
 mod recovery;
+mod redact;
 mod running;
 mod server;
 mod session;
 mod shard;
+mod slow_log;
 mod stats;
 mod subscriptions;
 mod threads;
 mod timers;
+mod timing;
 mod tls;
 mod tls_stream;
 mod transport;

@@ -58,6 +58,45 @@ pub const HOLD_WORK: u32 = 128;
 /// After so many units of work a connection lets other tasks run, so that one pipeline can't keep a thread.
 pub const TURN_WORK: u32 = 8_192;
 
+/// So many cheap commands of a pipeline are timed together, so that the clock is not read for each.
+pub const LAP_CALLS: u32 = 32;
+
+/// A command with more words than this is not cheap.
+pub const LAP_WORDS: usize = 32;
+
+/// The same for claims: the words behind the queue may ask for many jobs.
+pub const LAP_CLAIM_WORDS: usize = 2;
+
+/// Room for so many laps is kept when there are none.
+pub const LAPS_KEPT: usize = 16;
+
+/// Below this threshold of the slow log each command is timed by itself.
+pub const TIMED_ALONE_BELOW: Duration = Duration::from_millis(1);
+
+/// Words of a slow command that the slow log keeps, as in Redis.
+pub const SLOW_WORDS_MAX: usize = 32;
+
+/// Bytes of each of them.
+pub const SLOW_WORD_BYTES_MAX: usize = 128;
+
+/// Entries of the slow log unless the configuration says otherwise.
+pub const SLOW_ENTRIES_DEFAULT: usize = 128;
+
+/// Most that may be configured.
+pub const SLOW_ENTRIES_MAX: usize = 100_000;
+
+/// Bytes of a command's words that MONITOR shows, before they are quoted; the rest is counted.
+pub const MONITOR_LINE_BYTES: usize = 1 << 20;
+
+/// The longest DEBUG SLEEP.
+pub const DEBUG_SLEEP_MAX: Duration = Duration::from_secs(3_600);
+
+/// The highest threshold of LATENCY, in milliseconds: a day.
+pub const LATENCY_MS_MAX: u64 = 86_400_000;
+
+/// Samples of each event that LATENCY keeps, as in Redis.
+pub const LATENCY_SAMPLES: usize = 160;
+
 /// Bytes of snapshots that one step of reclaiming writes.
 pub const RECLAIM_STEP_BYTES: usize = 256 << 10;
 

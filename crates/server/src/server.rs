@@ -1,19 +1,26 @@
 //! What all connections of a server share.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use crate::Config;
 use crate::acl::{Acl, SetUserError};
+use crate::attention::Attention;
 use crate::clients::Clients;
 use crate::config::Secret;
 use crate::endpoint::Endpoint;
 use crate::hub::Hub;
 use crate::lane::{Lane, Tidings};
+use crate::latency::Latency;
 use crate::lifecycle::Lifecycle;
+use crate::monitors::Monitors;
 use crate::pause::Pause;
-use crate::stats::CommandStats;
+use crate::slow_log::SlowLog;
+use crate::stats::{CommandStats, ErrorStats, Traffic};
 use crate::tls::Tls;
 
 /// A server.
@@ -36,6 +43,18 @@ pub(crate) struct Server {
     pub(crate) hub: Hub,
     /// What its commands cost.
     pub(crate) stats: CommandStats,
+    /// The errors that it answered.
+    pub(crate) errors: ErrorStats,
+    /// The bytes that came and went.
+    pub(crate) traffic: Traffic,
+    /// What operators want to know about each command.
+    pub(crate) attention: Attention,
+    /// Who listens by MONITOR.
+    pub(crate) monitors: Monitors,
+    /// Commands that took long.
+    pub(crate) slow_log: SlowLog,
+    /// What took long, of whatever kind.
+    pub(crate) latency: Arc<Latency>,
     /// When it started.
     pub(crate) started: Instant,
     /// 40 hex digits that name this run, as INFO shows them.
@@ -60,6 +79,10 @@ pub(crate) struct Ports {
 pub(crate) struct LiveConfig {
     /// Whether CONFIG SET or the configuration gave the default user a password.
     pub(crate) requires_password: AtomicBool,
+    /// The password that CONFIG SET gave it, for CONFIG REWRITE.
+    pub(crate) new_password: Mutex<Option<Secret>>,
+    /// Names of the parameters that were changed, for CONFIG REWRITE.
+    pub(crate) changed: Mutex<BTreeSet<&'static str>>,
     /// Without a password, clients of other machines are refused.
     pub(crate) protected_mode: AtomicBool,
     clients_max: AtomicU32,
@@ -70,15 +93,22 @@ impl Server {
     /// A server that is starting: it has no lane yet.
     pub(crate) fn new(config: Config, acl: Acl, ports: Ports, tls: Tls, seed: [u8; 20]) -> Server {
         let lifecycle = Arc::new(Lifecycle::new());
+        let latency = Arc::new(Latency::new(config.diagnostics.latency_ms));
         Server {
             live: LiveConfig::new(&config, &acl),
             acl,
-            tidings: Arc::new(Tidings::new(Arc::clone(&lifecycle))),
+            tidings: Arc::new(Tidings::new(Arc::clone(&lifecycle), Arc::clone(&latency))),
             lifecycle,
             clients: Clients::default(),
             pause: Pause::default(),
             hub: Hub::new(),
             stats: CommandStats::new(),
+            errors: ErrorStats::new(),
+            traffic: Traffic::default(),
+            attention: Attention::new(config.diagnostics.slow_us, Arc::clone(&latency)),
+            monitors: Monitors::default(),
+            slow_log: SlowLog::new(config.diagnostics.slow_entries_max),
+            latency,
             started: Instant::now(),
             run_id: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
             lane: OnceLock::new(),
@@ -98,6 +128,14 @@ impl Server {
     /// The log is recovered.
     pub(crate) fn set_lane(&self, lane: Lane) {
         assert!(self.lane.set(lane).is_ok(), "a server recovers its log once");
+    }
+
+    /// Sets the counters of INFO back to zero, and forgets how long commands took.
+    pub(crate) fn reset_statistics(&self) {
+        self.stats.reset();
+        self.errors.reset();
+        self.traffic.reset();
+        self.clients.reset_counters();
     }
 
     /// Wakes `wake` once the log has room; false when it has some already.
@@ -121,6 +159,7 @@ impl Server {
     pub(crate) fn require_password(&self, password: Option<&Secret>) -> Result<(), SetUserError> {
         self.acl.set_default_password(password)?;
         self.live.requires_password.store(password.is_some(), Ordering::Relaxed);
+        *self.live.new_password.lock() = password.cloned();
         Ok(())
     }
 
@@ -134,6 +173,8 @@ impl LiveConfig {
     fn new(config: &Config, acl: &Acl) -> LiveConfig {
         LiveConfig {
             requires_password: AtomicBool::new(!acl.default_user().needs_no_password()),
+            new_password: Mutex::default(),
+            changed: Mutex::default(),
             protected_mode: AtomicBool::new(config.protected_mode),
             clients_max: AtomicU32::new(config.clients_max),
             idle_timeout_ms: AtomicU64::new(config.idle_timeout.as_millis() as u64),

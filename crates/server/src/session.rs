@@ -99,7 +99,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             pending: None,
             closing: false,
-            run: RunStats::default(),
+            run: RunStats::new(),
             pushed: Vec::new(),
         }
     }

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::hold::Hold;
 use crate::lane::Lane;
+use crate::latency::Kind;
 use crate::server::Server;
 
 /// What a shard's task does next.
@@ -31,8 +32,8 @@ pub(crate) async fn run(server: Arc<Server>, index: usize) {
     Hold::begin(lane, index).end();
     loop {
         match next(lane, index) {
-            Next::Tick => step(lane, index, |hold| hold.tick()).await,
-            Next::Background => step(lane, index, |hold| hold.background()).await,
+            Next::Tick => step(&server, lane, index, |hold| hold.tick()).await,
+            Next::Background => step(&server, lane, index, |hold| hold.background()).await,
             Next::Sleep(time) => {
                 tokio::select! {
                     () = tokio::time::sleep(time) => {}
@@ -59,12 +60,14 @@ fn next(lane: &Lane, index: usize) -> Next {
 }
 
 /// One bounded step; then others have their turn.
-async fn step(lane: &Lane, index: usize, work: fn(&mut Hold<'_>) -> bool) {
+async fn step(server: &Server, lane: &Lane, index: usize, work: fn(&mut Hold<'_>) -> bool) {
     wait_for_room(lane).await;
     {
         let mut hold = Hold::begin(lane, index);
+        let begun = hold.begun();
         work(&mut hold);
         hold.end_fairly();
+        server.latency.took(Kind::Timer, begun.elapsed());
     }
     tokio::task::yield_now().await;
 }

@@ -1,5 +1,7 @@
 //! A turn of a connection: decodes and runs the commands that are there, with no await inside.
 
+use std::time::Instant;
+
 use stanchion_protocol::table::{self, Flags};
 use stanchion_protocol::{Args, CommandError, CommandSpec, Decoded, Decoder, ErrorCode, Reply, parse};
 
@@ -41,18 +43,24 @@ pub(crate) struct Turn<'t, 'a> {
     pub(crate) session: &'t mut Session,
     /// Its replies.
     pub(crate) outbox: &'t mut Outbox,
+    /// The newest command has a lap of its own.
+    pub(crate) alone: bool,
 }
 
 impl<'t, 'a> Turn<'t, 'a> {
     /// A turn of a connection.
     pub(crate) fn new(server: &'a Server, session: &'t mut Session, outbox: &'t mut Outbox) -> Turn<'t, 'a> {
-        Turn { server, holds: server.lane().map(Holds::new), session, outbox }
+        Turn { server, holds: server.lane().map(Holds::new), session, outbox, alone: false }
     }
 
     /// Runs the commands in `input` until none is left or something has to happen first.
     pub(crate) fn run(&mut self, decoder: &mut Decoder, input: &[u8]) -> Progress {
         let progress = self.run_commands(decoder, input);
         self.end_hold();
+        // What is left when the next command is not complete yet.
+        if self.session.run.open() > 0 {
+            self.session.run.close(Instant::now());
+        }
         progress
     }
 
@@ -80,14 +88,25 @@ impl<'t, 'a> Turn<'t, 'a> {
             }
             match decoder.decode(input) {
                 Ok(Decoded::Incomplete) => return Progress::Idle,
-                Ok(Decoded::Command) if self.session.replies != Replies::On => {
+                Ok(Decoded::Command) => {
                     let args = decoder.args(input);
-                    self.muted(|turn| turn.request(args, phase));
+                    let started = match self.session.replies {
+                        Replies::On => self.request(args, phase),
+                        _ => self.muted(|turn| turn.request(args, phase)),
+                    };
+                    if let Some(spec) = started {
+                        if decoder.is_at_end(input) {
+                            // Staging is a part of what was done.
+                            self.end_hold();
+                            self.end_lap(spec, args);
+                        } else if self.lap_is_over() {
+                            self.end_lap(spec, args);
+                        }
+                    }
                 }
-                Ok(Decoded::Command) => self.request(decoder.args(input), phase),
                 Ok(Decoded::TooLarge(error)) => self.refuse(&error),
                 Err(framing) => {
-                    self.reply().error(ErrorCode::Err, &framing.to_string());
+                    self.error(ErrorCode::Err, &framing.to_string());
                     self.session.closing = true;
                 }
             }
@@ -113,24 +132,29 @@ impl<'t, 'a> Turn<'t, 'a> {
         }
     }
 
-    /// Runs or queues a request.
-    pub(crate) fn request(&mut self, args: Args<'_>, phase: Phase) {
+    /// Runs, queues, postpones or refuses a request; gives what has run.
+    pub(crate) fn request(&mut self, args: Args<'_>, phase: Phase) -> Option<&'static CommandSpec> {
         let spec = match table::resolve(args) {
             Ok(spec) => spec,
-            Err(error) => return self.reject(args, &error),
+            Err(error) => {
+                self.reject(args, &error);
+                return None;
+            }
         };
         if let Err(error) = self.admit(spec, args, phase) {
             self.session.run.rejected(spec);
-            return self.reject(args, &error);
+            self.reject(args, &error);
+            return None;
         }
         if self.server.pause.is_on() && phase < Phase::Stopping && self.postpone(spec, args) {
-            return;
+            return None;
         }
         if self.session.queued.is_some() && !commands::transaction::runs_at_once(spec) {
-            return commands::transaction::queue(self, spec, args);
+            commands::transaction::queue(self, spec, args);
+            return None;
         }
-        self.session.run.call(spec);
-        self.command(spec, args);
+        self.start(spec, args);
+        Some(spec)
     }
 
     /// Whether this connection may run the command now.
@@ -211,7 +235,7 @@ impl<'t, 'a> Turn<'t, 'a> {
     #[cold]
     pub(crate) fn fail(&mut self, spec: &CommandSpec, error: &CommandError) {
         self.session.run.failed(spec);
-        self.reply().command_error(error);
+        self.error(error.code, &error.text);
     }
 
     /// Answers a request that does not become a command.
@@ -225,7 +249,7 @@ impl<'t, 'a> Turn<'t, 'a> {
             self.session.queued = None;
             let why = if error.code == ErrorCode::Err { error.text.clone() } else { error.to_string() };
             let text = format!("Transaction discarded because of: {why}");
-            self.reply().error(ErrorCode::ExecAbort, &text);
+            self.error(ErrorCode::ExecAbort, &text);
         } else {
             self.refuse(error);
         }
@@ -237,7 +261,14 @@ impl<'t, 'a> Turn<'t, 'a> {
         if let Some(queued) = &mut self.session.queued {
             queued.spoil();
         }
-        self.reply().command_error(error);
+        self.error(error.code, &error.text);
+    }
+
+    /// Answers an error, and counts it.
+    #[cold]
+    pub(crate) fn error(&mut self, code: ErrorCode, text: &str) {
+        self.server.errors.count(code);
+        self.reply().error(code, text);
     }
 
     /// The next reply.

@@ -1,6 +1,7 @@
 //! What the writer thread tells the world.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::{Lsn, Poison};
 
@@ -10,6 +11,8 @@ use crate::{Lsn, Poison};
 pub enum LogEvent {
     /// Everything up to this lsn is in the file, though a crash of the machine may still lose it.
     Written(Lsn),
+    /// A sync took so long; [`LogEvent::Durable`] follows.
+    Synced(Duration),
     /// Everything up to this lsn is synced.
     Durable(Lsn),
     /// Staging was full and has room again. Whoever saw [`crate::Log::has_room`] say no looks again.

@@ -148,7 +148,9 @@ impl Writer {
         if turn.unsynced_since.is_none() {
             return Ok(());
         }
+        let begun = Instant::now();
         self.active.sync().map_err(|error| self.poison("sync", self.active.name(), error))?;
+        self.shared.tell(LogEvent::Synced(begun.elapsed()));
         turn.unsynced_since = None;
         self.shared.set_durable(self.active.next_lsn() - 1);
         Ok(())

@@ -1,5 +1,9 @@
-//! CONFIG GET and SET: a table of the parameters that clients ask for.
+//! CONFIG: a table of the parameters that clients ask for, and what may be changed while the server runs.
 
+mod rewrite;
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,7 +14,10 @@ use stanchion_storage::Durability;
 use super::Done;
 use crate::config::{Secret, durability_text, parse_yes_or_no};
 use crate::descriptors;
-use crate::limits::ACL_LOG_ENTRIES_MAX;
+use crate::limits::{
+    ACL_LOG_ENTRIES_MAX, LATENCY_MS_MAX, MAIL_BYTES_MAX, MAIL_SOFT_BYTES_MAX, MAIL_SOFT_TIME,
+    SLOW_ENTRIES_MAX,
+};
 use crate::server::Server;
 use crate::tls::{AuthClients, TlsFiles};
 use crate::turn::Turn;
@@ -24,7 +31,10 @@ struct Parameter {
 }
 
 /// Changes a parameter, or says what its value must look like.
-type Set = fn(&Server, &str) -> Result<(), &'static str>;
+type Set = fn(&Server, &str) -> Result<(), Problem>;
+
+/// What is wrong with a value, in Redis's words where it has some.
+type Problem = Cow<'static, str>;
 
 /// What CONFIG GET knows. The rest of the configuration is in the file; a client library looks for these.
 const PARAMETERS: &[Parameter] = &[
@@ -40,9 +50,26 @@ const PARAMETERS: &[Parameter] = &[
     }),
     fixed("appendonly", |_| "yes".into()),
     fixed("bind", |server| server.config.bind.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+    fixed("client-output-buffer-limit", |server| {
+        let (hard, soft, secs) = (MAIL_BYTES_MAX, MAIL_SOFT_BYTES_MAX, MAIL_SOFT_TIME.as_secs());
+        format!("normal {} 0 0 slave 0 0 0 pubsub {hard} {soft} {secs}", server.config.output_bytes_max)
+    }),
+    fixed("cluster-enabled", |_| "no".into()),
     fixed("databases", |_| "1".into()),
     fixed("dir", |server| server.config.dir.display().to_string()),
     fixed("durability", |server| durability_text(server.config.durability)),
+    fixed("enable-debug-command", |server| server.config.diagnostics.debug.word().into()),
+    fixed("io-threads", |server| server.config.threads.to_string()),
+    Parameter {
+        name: "latency-monitor-threshold",
+        get: |server| server.latency.threshold_ms().to_string(),
+        set: Some(|server, value| {
+            server.attention.set_latency_ms(integer(value, 0..=LATENCY_MS_MAX as i64)? as u64);
+            Ok(())
+        }),
+    },
+    fixed("latency-tracking", |_| "yes".into()),
+    fixed("latency-tracking-info-percentiles", |_| "50 99 99.9".into()),
     fixed("lease-grace", |server| server.config.lease_grace.as_millis().to_string()),
     Parameter {
         name: "maxclients",
@@ -54,7 +81,9 @@ const PARAMETERS: &[Parameter] = &[
                 .filter(|max| *max > 0)
                 .ok_or("argument must be between 1 and 4294967295")?;
             if descriptors::provide(max, server.config.threads) < max {
-                return Err("The operating system is not able to handle the specified number of clients");
+                return Err(
+                    "The operating system is not able to handle the specified number of clients".into()
+                );
             }
             server.live.set_clients_max(max);
             Ok(())
@@ -82,11 +111,29 @@ const PARAMETERS: &[Parameter] = &[
         },
         set: Some(|server, value| {
             let password = (!value.is_empty()).then(|| Secret::new(value.to_owned()));
-            server.require_password(password.as_ref()).map_err(|_| "argument must be at most 4096 bytes long")
+            server
+                .require_password(password.as_ref())
+                .map_err(|_| "argument must be at most 4096 bytes long".into())
         }),
     },
     fixed("save", |_| String::new()),
     fixed("shards", |server| server.config.shards.to_string()),
+    Parameter {
+        name: "slowlog-log-slower-than",
+        get: |server| server.attention.slow_us().to_string(),
+        set: Some(|server, value| {
+            server.attention.set_slow_us(integer(value, -1..=i64::MAX)?);
+            Ok(())
+        }),
+    },
+    Parameter {
+        name: "slowlog-max-len",
+        get: |server| server.slow_log.entries_max().to_string(),
+        set: Some(|server, value| {
+            server.slow_log.set_entries_max(integer(value, 0..=SLOW_ENTRIES_MAX as i64)? as usize);
+            Ok(())
+        }),
+    },
     Parameter {
         name: "timeout",
         get: |server| server.live.idle_timeout().unwrap_or_default().as_secs().to_string(),
@@ -134,12 +181,22 @@ fn parse_path(text: &str) -> Option<PathBuf> {
 
 /// Names another file. All that CONFIG SET names are read together, at its end: a certificate and its key belong
 /// to each other.
-fn rename_tls(server: &Server, change: impl FnOnce(&mut TlsFiles)) -> Result<(), &'static str> {
+fn rename_tls(server: &Server, change: impl FnOnce(&mut TlsFiles)) -> Result<(), Problem> {
     if !server.tls.is_on() {
-        return Err("TLS is off; set tls-port in the configuration and restart");
+        return Err("TLS is off; set tls-port in the configuration and restart".into());
     }
     server.tls.rename(change);
     Ok(())
+}
+
+/// A whole number within bounds, with Redis's words for what is none.
+fn integer(value: &str, bounds: RangeInclusive<i64>) -> Result<i64, Problem> {
+    let number = value.parse::<i64>().map_err(|_| "argument couldn't be parsed into an integer")?;
+    if bounds.contains(&number) {
+        return Ok(number);
+    }
+    let (min, max) = bounds.into_inner();
+    Err(format!("argument must be between {min} and {max} inclusive").into())
 }
 
 fn yes_or_no(yes: bool) -> String {
@@ -200,6 +257,7 @@ pub(super) fn set(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     }
     // What a password was is not known any more, so it is changed when nothing else can be refused.
     changes.sort_by_key(|(_, name, ..)| *name == "requirepass");
+    let names: Vec<_> = changes.iter().map(|(_, name, ..)| *name).collect();
     for (applied, (set, name, value, _)) in changes.iter().enumerate() {
         if let Err(why) = set(turn.server, value) {
             undo(turn.server, &changes[..applied]);
@@ -216,7 +274,31 @@ pub(super) fn set(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
             "CONFIG SET failed (possibly related to argument '{name}') - Unable to update TLS configuration: {why}"
         )));
     }
-    tracing::info!(parameters = ?changes.iter().map(|(_, name, ..)| *name).collect::<Vec<_>>(), "configuration changed");
+    tracing::info!(parameters = ?names, "configuration changed");
+    turn.server.live.changed.lock().extend(names);
+    turn.reply().ok();
+    Ok(())
+}
+
+/// CONFIG RESETSTAT.
+pub(super) fn reset_statistics(turn: &mut Turn<'_, '_>) -> Done {
+    turn.server.reset_statistics();
+    turn.reply().ok();
+    Ok(())
+}
+
+/// CONFIG REWRITE.
+pub(super) fn rewrite(turn: &mut Turn<'_, '_>) -> Done {
+    let Some(path) = &turn.server.config.file else {
+        return Err(CommandError::new("The server is running without a config file"));
+    };
+    // The disk may take its time, and other connections of the shard are not to wait for it.
+    turn.end_hold();
+    rewrite::rewrite(turn.server, path).map_err(|why| {
+        tracing::warn!(path = %path.display(), %why, "the configuration file was not rewritten");
+        CommandError::new(format!("Rewriting config file: {why}"))
+    })?;
+    tracing::info!(path = %path.display(), "configuration file rewritten");
     turn.reply().ok();
     Ok(())
 }

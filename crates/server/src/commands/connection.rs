@@ -178,6 +178,7 @@ pub(super) fn quit(turn: &mut Turn<'_, '_>) -> Done {
 pub(super) fn reset(turn: &mut Turn<'_, '_>) -> Done {
     turn.session.queued = None;
     turn.session.replies = Replies::On;
+    turn.server.monitors.remove(&turn.session.client, &turn.server.attention);
     turn.session.subscriptions.clear(&turn.server.hub, &turn.session.client);
     turn.take_all_mail();
     turn.session.access.reset(&turn.server.acl, &turn.session.client);

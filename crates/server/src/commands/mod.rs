@@ -6,15 +6,19 @@ mod claim;
 mod client;
 mod configuration;
 mod connection;
+mod debug;
 mod info;
 mod jobs;
 mod keys;
 mod kill;
+mod latency;
+mod memory;
 mod operate;
 mod produce;
 mod pubsub;
 mod report;
 mod settings;
+mod slow_log;
 mod steps;
 pub(crate) mod transaction;
 mod waiting;
@@ -100,6 +104,8 @@ pub(crate) fn run_redis(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, arg
         CommandId::Info => info::info(turn, args),
         CommandId::ConfigGet => configuration::get(turn, args),
         CommandId::ConfigSet => configuration::set(turn, args),
+        CommandId::ConfigResetstat => configuration::reset_statistics(turn),
+        CommandId::ConfigRewrite => configuration::rewrite(turn),
         CommandId::Type => keys::kind(turn, args),
         CommandId::Exists => keys::exists(turn, args),
         CommandId::Del | CommandId::Unlink => keys::delete(turn, args),
@@ -116,6 +122,26 @@ pub(crate) fn run_redis(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, arg
         CommandId::PubsubChannels => pubsub::channels(turn, args),
         CommandId::PubsubNumsub => pubsub::listeners(turn, args),
         CommandId::PubsubNumpat => pubsub::patterns(turn),
+        CommandId::SlowlogGet => slow_log::get(turn, args),
+        CommandId::SlowlogLen => slow_log::len(turn),
+        CommandId::SlowlogReset => slow_log::reset(turn),
+        CommandId::LatencyLatest => latency::latest(turn),
+        CommandId::LatencyHistory => latency::history(turn, args),
+        CommandId::LatencyReset => latency::reset(turn, args),
+        CommandId::LatencyGraph => latency::graph(turn, args),
+        CommandId::LatencyDoctor => latency::doctor(turn),
+        CommandId::LatencyHistogram => latency::histogram(turn, args),
+        CommandId::Monitor => debug::monitor(turn),
+        CommandId::MemoryUsage => memory::usage(turn, args),
+        CommandId::MemoryStats => memory::stats(turn),
+        CommandId::MemoryDoctor => memory::doctor(turn),
+        CommandId::MemoryPurge => memory::purge(turn),
+        CommandId::MemoryMallocStats => memory::malloc_stats(turn),
+        CommandId::ObjectEncoding => memory::encoding(turn, args),
+        CommandId::ObjectRefcount => memory::reference_count(turn, args),
+        CommandId::ObjectIdletime => memory::idle_time(turn, args),
+        CommandId::ObjectFreq => memory::frequency(turn, args),
+        CommandId::DebugSleep => debug::sleep(turn, args),
         CommandId::Time => connection::time(turn),
         CommandId::Shutdown => connection::shutdown(turn, args),
         CommandId::Waitaof => waiting::wait_aof(turn, args),

@@ -1,5 +1,7 @@
 //! QPURGE and QREQUEUE DEAD: work in bounded steps, with the lock given back between them.
 
+use std::time::Duration;
+
 use stanchion_engine::{Purge, Step};
 use stanchion_protocol::CommandError;
 use stanchion_protocol::command::State;
@@ -16,6 +18,12 @@ pub(crate) struct LongTask {
     what: What,
     /// Jobs so far.
     total: u64,
+    /// The command, for the statistics.
+    index: usize,
+    /// How long its steps took so far.
+    spent: Duration,
+    /// Its words, for the slow log.
+    words: Vec<Vec<u8>>,
 }
 
 enum What {
@@ -55,12 +63,37 @@ fn begin(turn: &mut Turn<'_, '_>, queue: &[u8], group: Option<&[u8]>, what: What
         // Queueing refuses it; this is for a transaction that was queued in another way.
         return Err(CommandError::new("Command not allowed inside a transaction"));
     }
-    session.pending =
-        Some(Pending::Task(LongTask { queue: queue.into(), group: group.map(Into::into), what, total: 0 }));
+    let alone = session.run.take_newest();
+    session.pending = Some(Pending::Task(LongTask {
+        queue: queue.into(),
+        group: group.map(Into::into),
+        what,
+        total: 0,
+        index: alone.index,
+        spent: alone.begun.elapsed(),
+        words: Vec::new(),
+    }));
     Ok(())
 }
 
 impl LongTask {
+    /// Keeps the command's words until it is known how long it took.
+    pub(crate) fn remember(&mut self, words: impl FnOnce() -> Vec<Vec<u8>>) {
+        if self.words.is_empty() {
+            self.words = words();
+        }
+    }
+
+    /// A step is done, which began with the turn.
+    pub(crate) fn add_time(&mut self, length: Duration) {
+        self.spent += length;
+    }
+
+    /// It is finished: the command, its words, and how long all steps took.
+    pub(crate) fn into_timed(self) -> (usize, Vec<Vec<u8>>, Duration) {
+        (self.index, self.words, self.spent)
+    }
+
     /// Does one step; true when it was the last, and the reply is written.
     pub(crate) fn step(&mut self, turn: &mut Turn<'_, '_>) -> bool {
         let (holds, session, outbox) = turn.parts();

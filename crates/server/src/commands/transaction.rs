@@ -146,6 +146,7 @@ pub(super) fn exec(turn: &mut Turn<'_, '_>) -> Done {
             "Transaction discarded because of previous errors.",
         ));
     }
+    let alone = turn.session.run.take_newest();
     let shards = shards(turn.lane(), &queued.commands, &turn.server.config.limits);
     let (holds, _, outbox) = turn.parts();
     holds.begin_transaction(&shards, outbox);
@@ -157,14 +158,18 @@ pub(super) fn exec(turn: &mut Turn<'_, '_>) -> Done {
             && let Err(denied) = turn.permit(spec, args, Context::Multi)
         {
             turn.session.run.rejected(spec);
-            turn.reply().command_error(&denied.error_at_exec());
+            let error = denied.error_at_exec();
+            turn.error(error.code, &error.text);
             continue;
         }
-        turn.session.run.call(spec);
-        turn.command(spec, args);
+        turn.start(spec, args);
+        if turn.lap_is_over() {
+            turn.end_lap(spec, args);
+        }
     }
     let (holds, _, outbox) = turn.parts();
     holds.end_transaction(outbox);
+    turn.finish_alone(alone);
     Ok(())
 }
 
@@ -187,6 +192,7 @@ fn shards(lane: &Lane, commands: &[(&'static CommandSpec, OwnedArgs)], limits: &
 fn visits_all(spec: &'static CommandSpec, args: Args<'_>, limits: &Limits) -> bool {
     match spec.id {
         CommandId::Qlist | CommandId::Qready | CommandId::Scan | CommandId::Dbsize | CommandId::Info => true,
+        CommandId::MemoryStats | CommandId::MemoryDoctor => true,
         CommandId::Qmclaim => matches!(
             parse::parse(spec, args, limits),
             Ok(QueueCommand::ClaimMany(claim)) if matches!(claim.from, Sources::Match { .. })

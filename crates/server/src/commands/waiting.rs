@@ -69,7 +69,11 @@ fn poll(turn: &mut Turn<'_, '_>, over: WaitOver) -> bool {
         None => true,
         Some(Pending::Task(mut task)) => {
             let done = task.step(turn);
-            if !done {
+            task.add_time(turn.session.run.lap());
+            if done {
+                let (index, words, length) = task.into_timed();
+                turn.finish_steps(index, words, length);
+            } else {
                 turn.session.pending = Some(Pending::Task(task));
             }
             done
@@ -89,7 +93,9 @@ fn poll(turn: &mut Turn<'_, '_>, over: WaitOver) -> bool {
                 return false;
             }
             turn.server.clients.set_postponed(&turn.session.client, false);
-            turn.request(args.as_args(), turn.server.lifecycle.phase());
+            if let Some(spec) = turn.request(args.as_args(), turn.server.lifecycle.phase()) {
+                turn.end_lap(spec, args.as_args());
+            }
             turn.session.pending.is_none()
         }
         Some(Pending::Claim(blocked)) => match poll_claim(turn, &blocked, over) {
@@ -129,7 +135,7 @@ fn poll_claim(turn: &mut Turn<'_, '_>, blocked: &Blocked, over: WaitOver) -> Pol
     }
     match unblock {
         Some(Unblock::Error) => {
-            turn.reply().error(ErrorCode::Unblocked, "client unblocked via CLIENT UNBLOCK");
+            turn.error(ErrorCode::Unblocked, "client unblocked via CLIENT UNBLOCK");
         }
         Some(Unblock::Timeout) | None => turn.reply().array(0),
     }

@@ -5,6 +5,7 @@
 //! line that says where it is and what to write instead, and nothing is ignored: an option that nobody reads
 //! is how a misspelt one goes unnoticed for days.
 
+mod diagnostics;
 mod durations;
 mod file;
 mod options;
@@ -20,6 +21,8 @@ use stanchion_protocol::Limits;
 use stanchion_storage::Durability;
 
 use crate::tls::TlsFiles;
+
+pub use diagnostics::{DebugAccess, Diagnostics};
 pub use durations::{duration_text, parse_duration};
 pub use options::{OPTIONS, Opt};
 pub(crate) use options::{durability_text, parse_yes_or_no};
@@ -56,6 +59,8 @@ pub struct Config {
     pub unix_socket_mode: u32,
     /// Whether clients of other machines are refused while there is no password.
     pub protected_mode: bool,
+    /// The file that it was read from.
+    pub file: Option<PathBuf>,
     /// The data directory.
     pub dir: PathBuf,
     /// When replies wait for the disk.
@@ -88,6 +93,8 @@ pub struct Config {
     pub staged_bytes_max: usize,
     /// How many bytes of replies a client may leave unread before it is disconnected.
     pub output_bytes_max: usize,
+    /// What operators debug with.
+    pub diagnostics: Diagnostics,
     /// What one command may say.
     pub limits: Limits,
     /// The settings of queues by their names.
@@ -150,6 +157,7 @@ impl Config {
         let mut config = Config::default();
         if let Some(path) = overrides.config.as_ref().or(environment.config.as_ref()) {
             file::apply(&mut config, path)?;
+            config.file = Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()));
         }
         for (option, text) in &environment.values {
             option.set(&mut config, text).map_err(|problem| ConfigError::new(option.variable(), problem))?;
@@ -220,6 +228,7 @@ impl Default for Config {
             unix_socket: None,
             unix_socket_mode: 0,
             protected_mode: true,
+            file: None,
             dir: PathBuf::new(),
             durability: Durability::Always,
             shards: 1,
@@ -236,6 +245,7 @@ impl Default for Config {
             segment_bytes: 0,
             staged_bytes_max: 0,
             output_bytes_max: 0,
+            diagnostics: Diagnostics::NOTHING,
             limits: Limits::default(),
             queues: QueueFile::default(),
         };
@@ -274,7 +284,7 @@ impl Secret {
         Secret(password)
     }
 
-    /// The password, for whoever hashes it.
+    /// The password, for whoever hashes it, and for the file that it came from.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }

@@ -10,7 +10,7 @@ use stanchion_protocol::limits;
 use stanchion_storage::Durability;
 use stanchion_storage::limits::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, STAGED_BYTES_MAX_DEFAULT};
 
-use super::{Config, LogFormat, Secret, duration_text, parse_duration};
+use super::{Config, LogFormat, Secret, diagnostics, duration_text, parse_duration};
 use crate::acl;
 use crate::limits::{
     OUTPUT_BYTES_MAX_DEFAULT, OUTPUT_BYTES_MAX_MIN, PASSWORD_BYTES_MAX, SHARDS_MAX, THREADS_MAX,
@@ -26,8 +26,8 @@ pub struct Opt {
     pub summary: &'static str,
     /// What its value must look like, as a remedy: "write …".
     pub expected: &'static str,
-    default: fn() -> String,
-    set: fn(&mut Config, &str) -> Option<()>,
+    pub(super) default: fn() -> String,
+    pub(super) set: fn(&mut Config, &str) -> Option<()>,
 }
 
 /// Every option there is.
@@ -212,6 +212,10 @@ pub const OPTIONS: &[Opt] = &[
         default: || "0ms".into(),
         set: |config, text| parse_duration(text).map(|timeout| config.idle_timeout = timeout),
     },
+    diagnostics::SLOWER_THAN,
+    diagnostics::SLOW_ENTRIES,
+    diagnostics::LATENCY_THRESHOLD,
+    diagnostics::DEBUG,
     Opt {
         name: "lease-grace",
         summary: "After a restart no lease ends sooner than this, so that running jobs can be reported.",
@@ -383,7 +387,7 @@ fn parse_port(text: &str) -> Option<Option<u16>> {
 }
 
 /// A whole number within bounds.
-fn number(text: &str, min: u64, max: u64) -> Option<u64> {
+pub(super) fn number(text: &str, min: u64, max: u64) -> Option<u64> {
     text.parse().ok().filter(|value| (min..=max).contains(value))
 }
 
