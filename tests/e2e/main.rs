@@ -27,6 +27,7 @@ mod oracle;
 mod producers;
 mod protected_mode;
 mod pubsub;
+mod redis_tools;
 mod reports;
 mod rewriting;
 mod roots;

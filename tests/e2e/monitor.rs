@@ -62,7 +62,7 @@ fn lines_are_simple_strings_in_resp3_too() {
     let line = monitor.receive().expect("a line").to_string();
     assert!(line.starts_with('+') && line.ends_with("\\\"PING\\\""), "{line}");
     server.check(
-        "> MULTI\n> MONITOR => +QUEUED\n> EXEC => [-ERR MONITOR isn't allowed for DENY BLOCKING client]",
+        "> MULTI\n> MONITOR => +QUEUED\n> EXEC => [-\"ERR MONITOR isn't allowed for DENY BLOCKING client\"]",
     );
 }
 

@@ -17,6 +17,7 @@ struct Tool {
 const TOOLS: &[Tool] = &[
     tool("redis-server", "redis-server", &["--version"]),
     tool("redis-tools", "redis-cli", &["--version"]),
+    tool("prometheus-redis-exporter", "prometheus-redis-exporter", &["--version"]),
     tool("strace", "strace", &["--version"]),
     tool("openssl", "openssl", &["version"]),
     tool("python3-venv", "python3", &["-c", "import venv, ensurepip"]),

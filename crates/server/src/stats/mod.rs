@@ -121,6 +121,14 @@ impl CommandStats {
         run.shrink();
     }
 
+    /// How many commands ran.
+    pub(crate) fn calls(&self) -> u64 {
+        let calls = |stripe: &CachePadded<Mutex<Stripe>>| -> u64 {
+            stripe.lock().commands.iter().flatten().map(|entry| entry.counts.calls).sum()
+        };
+        self.stripes.iter().map(calls).sum()
+    }
+
     /// Every command that was used, in the order of the table.
     pub(crate) fn totals(&self) -> Vec<CommandTotal> {
         let mut totals = Vec::new();
