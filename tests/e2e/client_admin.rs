@@ -206,7 +206,7 @@ fn what_is_paused_has_not_begun() {
         > CLIENT PAUSE -1 => -ERR timeout is negative
         > CLIENT PAUSE 9223372036854775807 => -ERR timeout is out of range*
         > CLIENT PAUSE 1 foo => -ERR CLIENT PAUSE mode must be WRITE or ALL
-        > CLIENT PAUSE 1 ALL x => -ERR unknown subcommand or wrong number of arguments for 'pause'. Try CLIENT HELP.
+        > CLIENT PAUSE 1 ALL x => -ERR unknown subcommand or wrong number of arguments for 'PAUSE'. Try CLIENT HELP.
         "#,
     );
 }

@@ -155,7 +155,7 @@ fn pubsub_tells_who_listens() {
         > PUBSUB NUMSUB => []
         > PUBSUB NUMSUB news weather none => [news, 2, weather, 1, none, 0]
         > PUBSUB NUMPAT => 1
-        > PUBSUB CHANNELS a b => -ERR unknown subcommand or wrong number of arguments for 'channels'. Try PUBSUB HELP.
+        > PUBSUB CHANNELS a b => -ERR unknown subcommand or wrong number of arguments for 'CHANNELS'. Try PUBSUB HELP.
         > PUBSUB NUMPAT a => -ERR wrong number of arguments for 'pubsub|numpat' command
         > PUBSUB BOGUS => -ERR unknown subcommand 'BOGUS'. Try PUBSUB HELP.
         > PUBSUB HELP => [*, ...]

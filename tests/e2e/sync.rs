@@ -59,6 +59,18 @@ fn every_command_that_changes_something_is_synced_before_its_reply() {
     finish(server, &mut connection);
 }
 
+#[test]
+fn save_syncs_what_no_reply_waits_for() {
+    let options = Options::new().arguments(&["--durability", "never"]);
+    let (server, trace) = traced(&options);
+    let mut connection = server.connect();
+    let before = syncs(&trace);
+    connection.call(&["QPUSH", "q", "x"]);
+    assert_eq!(connection.call(&["SAVE"]).text(), "OK");
+    assert!(syncs(&trace) > before, "SAVE was answered without a sync");
+    finish(server, &mut connection);
+}
+
 /// A server under strace, and the file that tells its syncs.
 fn traced(options: &Options) -> (Server, PathBuf) {
     let trace = options.file("trace", "");

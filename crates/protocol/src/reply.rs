@@ -148,6 +148,14 @@ impl<'a> Reply<'a> {
         });
     }
 
+    /// Nil in place of an array: `*-1`, or `_` in RESP3. Only EXEC answers it, as Redis does.
+    pub fn nil_array(&mut self) {
+        self.out.extend_from_slice(match self.proto {
+            Proto::Resp2 => b"*-1\r\n",
+            Proto::Resp3 => b"_\r\n",
+        });
+    }
+
     /// The header of an array; `len` elements follow.
     #[inline]
     pub fn array(&mut self, len: usize) {

@@ -316,8 +316,11 @@ impl Connection {
         let finished = progress == Progress::Idle && self.outbox.unsent_bytes() == 0;
         // A claim that waits for a job has nobody to give it to, and what is paused has not begun; other commands
         // are finished first.
-        let gone =
-            self.ended && matches!(self.session.pending, Some(Pending::Claim(_) | Pending::Postponed { .. }));
+        let gone = self.ended
+            && matches!(
+                self.session.pending,
+                Some(Pending::Claim(_) | Pending::Replicas { .. } | Pending::Postponed { .. })
+            );
         gone || (finished && (self.ended || self.drained))
     }
 
@@ -390,7 +393,7 @@ impl Connection {
     fn deadline(&self) -> Option<Instant> {
         match &self.session.pending {
             Some(Pending::Claim(blocked)) => blocked.deadline,
-            Some(Pending::Sync { deadline, .. }) => *deadline,
+            Some(Pending::Sync { deadline, .. } | Pending::Replicas { deadline }) => *deadline,
             Some(Pending::Postponed { until, .. }) => Some(*until),
             Some(Pending::Task(_)) => None,
             // Nor does a subscriber have anything to say.

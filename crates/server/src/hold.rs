@@ -234,6 +234,11 @@ impl<'a> Hold<'a> {
         self.engine().ready(now, cursor, glob, count, out)
     }
 
+    /// Random bits.
+    pub(crate) fn draw(&mut self) -> u64 {
+        self.state().draw()
+    }
+
     /// The instant and the random bits of one command.
     #[inline]
     fn now(&mut self) -> Now {

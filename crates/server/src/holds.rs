@@ -21,6 +21,8 @@ pub(crate) struct Holds<'a> {
     /// A queue of the shard whose lock is held. Hashing a name to its slot takes longer than comparing it.
     entered: Name,
     transaction: Option<Transaction<'a>>,
+    /// A transaction runs; one without queues has no locks.
+    executing: bool,
     /// Since when the newest command waited for a lock, if it had to.
     waited: Option<Instant>,
 }
@@ -38,7 +40,7 @@ struct Transaction<'a> {
 impl<'a> Holds<'a> {
     /// No lock yet.
     pub(crate) fn new(lane: &'a Lane) -> Holds<'a> {
-        Holds { lane, one: None, entered: Name::new(), transaction: None, waited: None }
+        Holds { lane, one: None, entered: Name::new(), transaction: None, executing: false, waited: None }
     }
 
     /// The lane that the shards belong to.
@@ -146,12 +148,13 @@ impl<'a> Holds<'a> {
 
     /// Whether a transaction runs.
     pub(crate) fn in_transaction(&self) -> bool {
-        self.transaction.is_some()
+        self.executing
     }
 
     /// Takes the locks of these shards, sorted and without repeats, and begins a record for all that follows.
     pub(crate) fn begin_transaction(&mut self, shards: &[usize], outbox: &mut Outbox) {
         self.end(outbox);
+        self.executing = true;
         assert!(shards.is_sorted_by(|one, next| one < next), "locks are taken in the order of their indexes");
         let mut holds: Vec<_> = shards.iter().map(|index| Hold::begin(self.lane, *index)).collect();
         let Some(first) = holds.first_mut() else { return };
@@ -162,6 +165,7 @@ impl<'a> Holds<'a> {
 
     /// Ends the record, serves the blocked claims, stages everything and gives the locks back.
     pub(crate) fn end_transaction(&mut self, outbox: &mut Outbox) {
+        self.executing = false;
         let Some(mut transaction) = self.transaction.take() else { return };
         transaction.records.end();
         // The transaction's record comes before those of the claims that it makes possible.

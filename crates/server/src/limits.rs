@@ -118,6 +118,9 @@ pub const CLIENT_NAME_BYTES_MAX: usize = 255;
 /// Remembered receipts of BOUND claims beyond which the finished ones are looked for and forgotten.
 pub const BOUND_SWEEP: usize = 1_024;
 
+/// Most queues that one connection may watch.
+pub const WATCHED_MAX: usize = 10_000;
+
 /// Bytes of a channel's name, or a pattern's.
 pub const CHANNEL_BYTES_MAX: usize = 1_024;
 

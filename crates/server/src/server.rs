@@ -11,6 +11,7 @@ use crate::Config;
 use crate::acl::{Acl, SetUserError};
 use crate::attention::Attention;
 use crate::clients::Clients;
+use crate::commands::Saved;
 use crate::config::Secret;
 use crate::endpoint::Endpoint;
 use crate::hub::Hub;
@@ -39,6 +40,8 @@ pub(crate) struct Server {
     pub(crate) clients: Clients,
     /// Whether commands wait for CLIENT UNPAUSE.
     pub(crate) pause: Pause,
+    /// What LASTSAVE answers.
+    pub(crate) saved: Saved,
     /// Who listens to which channel.
     pub(crate) hub: Hub,
     /// What its commands cost.
@@ -101,6 +104,7 @@ impl Server {
             lifecycle,
             clients: Clients::default(),
             pause: Pause::default(),
+            saved: Saved::default(),
             hub: Hub::new(),
             stats: CommandStats::new(),
             errors: ErrorStats::new(),
@@ -127,6 +131,8 @@ impl Server {
 
     /// The log is recovered.
     pub(crate) fn set_lane(&self, lane: Lane) {
+        // What was recovered was on disk.
+        self.saved.note();
         assert!(self.lane.set(lane).is_ok(), "a server recovers its log once");
     }
 

@@ -12,6 +12,7 @@ use crate::bound::Bound;
 use crate::clients::Client;
 use crate::commands::LongTask;
 use crate::commands::transaction::Queued;
+use crate::commands::watch::Watched;
 use crate::hub::Topic;
 use crate::muted::Replies;
 use crate::stats::RunStats;
@@ -28,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) access: Access,
     /// Commands that wait for EXEC.
     pub(crate) queued: Option<Queued>,
+    /// What the next EXEC depends on.
+    pub(crate) watched: Watched,
     /// Claims that end with the connection.
     pub(crate) bound: Bound,
     /// What becomes of its replies.
@@ -63,13 +66,29 @@ pub(crate) enum Pending {
         /// The end of the pause, as far as is known.
         until: Instant,
     },
-    /// WAITAOF waits for the disk.
+    /// WAITAOF or SAVE waits for the disk.
     Sync {
         /// Up to this record.
         lsn: Lsn,
         /// Until then.
         deadline: Option<Instant>,
+        /// What is answered.
+        reply: SyncReply,
     },
+    /// WAIT waits for replicas, of which there are none.
+    Replicas {
+        /// Until then.
+        deadline: Option<Instant>,
+    },
+}
+
+/// What is answered when the disk has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SyncReply {
+    /// How many logs have it, as WAITAOF says it.
+    Count,
+    /// OK, as SAVE does.
+    Ok,
 }
 
 /// A claim that waits for a job.
@@ -93,6 +112,7 @@ impl Session {
             proto: Proto::Resp2,
             access,
             queued: None,
+            watched: Watched::default(),
             bound: Bound::default(),
             replies: Replies::On,
             muted_from: 0,

@@ -122,9 +122,10 @@ pub(super) fn info(turn: &mut Turn<'_, '_>) -> Done {
 /// CLIENT PAUSE ms [WRITE|ALL].
 pub(super) fn pause(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     if args.len() > 4 {
-        return Err(CommandError::new(
-            "unknown subcommand or wrong number of arguments for 'pause'. Try CLIENT HELP.",
-        ));
+        let word = String::from_utf8_lossy(args.at(1));
+        return Err(CommandError::new(format!(
+            "unknown subcommand or wrong number of arguments for '{word}'. Try CLIENT HELP."
+        )));
     }
     let what = match args.get(3).map(upper).as_deref() {
         None | Some("ALL") => Paused::All,

@@ -8,6 +8,7 @@ use stanchion_protocol::error::Quoted;
 use stanchion_protocol::{Args, CommandError, CommandSpec, ErrorCode, Proto, docs};
 
 use super::client::check_name;
+use super::watch::Watched;
 use super::{Done, upper};
 use crate::acl::{Context, DEFAULT, Reason};
 use crate::muted::Replies;
@@ -177,6 +178,7 @@ pub(super) fn quit(turn: &mut Turn<'_, '_>) -> Done {
 /// RESET.
 pub(super) fn reset(turn: &mut Turn<'_, '_>) -> Done {
     turn.session.queued = None;
+    turn.session.watched = Watched::default();
     turn.session.replies = Replies::On;
     turn.server.monitors.remove(&turn.session.client, &turn.server.attention);
     turn.session.subscriptions.clear(&turn.server.hub, &turn.session.client);

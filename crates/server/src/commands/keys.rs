@@ -1,12 +1,12 @@
-//! Queues as Redis's keys: TYPE EXISTS DEL UNLINK SCAN DBSIZE.
+//! Queues as Redis's keys: TYPE EXISTS DEL UNLINK SCAN KEYS RANDOMKEY DBSIZE.
 
 use stanchion_protocol::decode::string2ll;
 use stanchion_protocol::parse::{Options, cursor};
 use stanchion_protocol::table::Opt;
-use stanchion_protocol::{Args, CommandError, CommandSpec, glob, limits};
+use stanchion_protocol::{Args, CommandError, CommandSpec, Reply, glob, limits};
 
 use super::Done;
-use super::browse::Cursor;
+use super::browse::{Cursor, for_each_queue};
 use crate::turn::Turn;
 
 /// TYPE.
@@ -114,6 +114,47 @@ fn scan_error(args: Args<'_>) -> CommandError {
         }
     }
     CommandError::new("syntax error")
+}
+
+/// KEYS: all at once; SCAN does it in steps.
+pub(super) fn list(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    let (pattern, proto) = (args.at(1), turn.session.proto);
+    let (mut count, mut bytes) = (0, Vec::new());
+    for_each_queue(turn, |line| {
+        if glob::matches(pattern, line.queue) {
+            count += 1;
+            Reply::new(&mut bytes, proto).bulk(line.queue);
+        }
+    });
+    let mut reply = turn.reply();
+    reply.array(count);
+    reply.raw(&bytes);
+    Ok(())
+}
+
+/// RANDOMKEY: each queue is as likely as any other.
+pub(super) fn random(turn: &mut Turn<'_, '_>) -> Done {
+    let (holds, session, outbox) = turn.parts();
+    let mut chosen: Option<Box<[u8]>> = None;
+    let mut seen = 0;
+    for shard in 0..holds.lane().shard_count() {
+        holds.enter_shard(shard, outbox);
+        outbox.wait(holds.hold().wait_any());
+        let entropy = holds.hold().draw();
+        let engine = holds.hold().engine();
+        // This shard's is chosen as often as its share among those that were seen.
+        let queues = engine.queues();
+        seen += queues;
+        if queues > 0 && entropy % seen < queues {
+            chosen = engine.random_queue(entropy.rotate_left(32)).map(Into::into);
+        }
+    }
+    let mut reply = outbox.reply(session.proto);
+    match chosen {
+        Some(queue) => reply.bulk(&queue),
+        None => reply.nil(),
+    }
+    Ok(())
 }
 
 /// DBSIZE.

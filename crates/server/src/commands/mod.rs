@@ -7,6 +7,7 @@ mod client;
 mod configuration;
 mod connection;
 mod debug;
+mod flush;
 mod info;
 mod jobs;
 mod keys;
@@ -17,11 +18,13 @@ mod operate;
 mod produce;
 mod pubsub;
 mod report;
+mod save;
 mod settings;
 mod slow_log;
 mod steps;
 pub(crate) mod transaction;
 mod waiting;
+pub(crate) mod watch;
 
 use stanchion_engine::Refusal;
 use stanchion_protocol::command::{QueueCommand, Selection};
@@ -32,6 +35,7 @@ use crate::hub::Topic;
 use crate::turn::Turn;
 
 pub(crate) use claim::{finish_claim, unpark};
+pub(crate) use save::Saved;
 pub(crate) use steps::LongTask;
 pub(crate) use waiting::{WaitOver, poll_pending};
 
@@ -111,6 +115,15 @@ pub(crate) fn run_redis(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, arg
         CommandId::Del | CommandId::Unlink => keys::delete(turn, args),
         CommandId::Scan => keys::scan(turn, spec, args),
         CommandId::Dbsize => keys::count(turn),
+        CommandId::Keys => keys::list(turn, args),
+        CommandId::Randomkey => keys::random(turn),
+        CommandId::Flushall | CommandId::Flushdb => flush::flush(turn, args),
+        CommandId::Save => save::save(turn),
+        CommandId::Bgsave => save::background(turn, args),
+        CommandId::Lastsave => save::last(turn),
+        CommandId::Wait => waiting::wait(turn, args),
+        CommandId::Watch => watch::watch(turn, args),
+        CommandId::Unwatch => watch::unwatch(turn),
         CommandId::Multi => transaction::multi(turn),
         CommandId::Exec => transaction::exec(turn),
         CommandId::Discard => transaction::discard(turn),

@@ -1,4 +1,4 @@
-//! QPURGE and QREQUEUE DEAD: work in bounded steps, with the lock given back between them.
+//! QPURGE, QREQUEUE DEAD and FLUSHALL: work in bounded steps, with the lock given back between them.
 
 use std::time::Duration;
 
@@ -8,22 +8,37 @@ use stanchion_protocol::command::State;
 use stanchion_protocol::id::JobId;
 
 use super::Done;
+use super::flush::FlushTask;
 use crate::session::Pending;
+use crate::stats::Alone;
 use crate::turn::Turn;
 
 /// A command that is carried out step by step; the commands behind it on its connection wait.
 pub(crate) struct LongTask {
-    queue: Box<[u8]>,
-    group: Option<Box<[u8]>>,
-    what: What,
-    /// Jobs so far.
-    total: u64,
+    work: Work,
     /// The command, for the statistics.
     index: usize,
     /// How long its steps took so far.
     spent: Duration,
     /// Its words, for the slow log.
     words: Vec<Vec<u8>>,
+}
+
+/// What is to be done.
+pub(super) enum Work {
+    /// Something to one queue.
+    Queue(QueueTask),
+    /// All queues are to go.
+    Flush(FlushTask),
+}
+
+/// Work on one queue.
+pub(super) struct QueueTask {
+    queue: Box<[u8]>,
+    group: Option<Box<[u8]>>,
+    what: What,
+    /// Jobs so far.
+    total: u64,
 }
 
 enum What {
@@ -63,20 +78,17 @@ fn begin(turn: &mut Turn<'_, '_>, queue: &[u8], group: Option<&[u8]>, what: What
         // Queueing refuses it; this is for a transaction that was queued in another way.
         return Err(CommandError::new("Command not allowed inside a transaction"));
     }
-    let alone = session.run.take_newest();
-    session.pending = Some(Pending::Task(LongTask {
-        queue: queue.into(),
-        group: group.map(Into::into),
-        what,
-        total: 0,
-        index: alone.index,
-        spent: alone.begun.elapsed(),
-        words: Vec::new(),
-    }));
+    let task = QueueTask { queue: queue.into(), group: group.map(Into::into), what, total: 0 };
+    session.pending = Some(Pending::Task(LongTask::new(Work::Queue(task), session.run.take_newest())));
     Ok(())
 }
 
 impl LongTask {
+    /// Work of the newest command, which has begun with this.
+    pub(super) fn new(work: Work, alone: Alone) -> LongTask {
+        LongTask { work, index: alone.index, spent: alone.begun.elapsed(), words: Vec::new() }
+    }
+
     /// Keeps the command's words until it is known how long it took.
     pub(crate) fn remember(&mut self, words: impl FnOnce() -> Vec<Vec<u8>>) {
         if self.words.is_empty() {
@@ -96,6 +108,15 @@ impl LongTask {
 
     /// Does one step; true when it was the last, and the reply is written.
     pub(crate) fn step(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        match &mut self.work {
+            Work::Queue(task) => task.step(turn),
+            Work::Flush(task) => task.step(turn),
+        }
+    }
+}
+
+impl QueueTask {
+    fn step(&mut self, turn: &mut Turn<'_, '_>) -> bool {
         let (holds, session, outbox) = turn.parts();
         let (queue, group) = (&*self.queue, self.group.as_deref());
         holds.enter(queue, outbox);

@@ -5,6 +5,7 @@ use stanchion_protocol::table::{self, CommandId, Flags};
 use stanchion_protocol::{Args, CommandError, CommandSpec, ErrorCode, Limits, OwnedArgs, keys, parse};
 
 use super::Done;
+use super::watch::Watched;
 use crate::acl::Context;
 use crate::lane::Lane;
 use crate::turn::Turn;
@@ -40,7 +41,12 @@ impl Queued {
 pub(crate) fn runs_at_once(spec: &CommandSpec) -> bool {
     matches!(
         spec.id,
-        CommandId::Exec | CommandId::Discard | CommandId::Multi | CommandId::Quit | CommandId::Reset
+        CommandId::Exec
+            | CommandId::Discard
+            | CommandId::Multi
+            | CommandId::Watch
+            | CommandId::Quit
+            | CommandId::Reset
     )
 }
 
@@ -59,6 +65,7 @@ pub(super) fn discard(turn: &mut Turn<'_, '_>) -> Done {
     if turn.session.queued.take().is_none() {
         return Err(CommandError::new("DISCARD without MULTI"));
     }
+    turn.session.watched = Watched::default();
     turn.reply().ok();
     Ok(())
 }
@@ -140,6 +147,7 @@ pub(super) fn exec(turn: &mut Turn<'_, '_>) -> Done {
     let Some(queued) = turn.session.queued.take() else {
         return Err(CommandError::new("EXEC without MULTI"));
     };
+    let watched = std::mem::take(&mut turn.session.watched);
     if queued.spoilt {
         return Err(CommandError::with_code(
             ErrorCode::ExecAbort,
@@ -147,9 +155,17 @@ pub(super) fn exec(turn: &mut Turn<'_, '_>) -> Done {
         ));
     }
     let alone = turn.session.run.take_newest();
-    let shards = shards(turn.lane(), &queued.commands, &turn.server.config.limits);
-    let (holds, _, outbox) = turn.parts();
-    holds.begin_transaction(&shards, outbox);
+    if let Some(holds) = &mut turn.holds {
+        let shards = shards(holds.lane(), &queued.commands, &watched, &turn.server.config.limits);
+        holds.begin_transaction(&shards, turn.outbox);
+        if watched.has_changed(holds, turn.outbox) {
+            turn.outbox.wait(holds.hold().wait_any());
+            turn.outbox.reply(turn.session.proto).nil_array();
+            holds.end_transaction(turn.outbox);
+            turn.finish_alone(alone);
+            return Ok(());
+        }
+    }
     turn.reply().array(queued.commands.len());
     for (spec, args) in &queued.commands {
         let args = args.as_args();
@@ -167,15 +183,21 @@ pub(super) fn exec(turn: &mut Turn<'_, '_>) -> Done {
             turn.end_lap(spec, args);
         }
     }
-    let (holds, _, outbox) = turn.parts();
-    holds.end_transaction(outbox);
+    if let Some(holds) = &mut turn.holds {
+        holds.end_transaction(turn.outbox);
+    }
     turn.finish_alone(alone);
     Ok(())
 }
 
-/// The shards of all commands, in the order in which their locks are taken.
-fn shards(lane: &Lane, commands: &[(&'static CommandSpec, OwnedArgs)], limits: &Limits) -> Vec<usize> {
-    let mut shards = Vec::new();
+/// The shards of all commands and watched queues, in the order in which their locks are taken.
+fn shards(
+    lane: &Lane,
+    commands: &[(&'static CommandSpec, OwnedArgs)],
+    watched: &Watched,
+    limits: &Limits,
+) -> Vec<usize> {
+    let mut shards: Vec<_> = watched.queues().map(|queue| lane.shard_of(queue)).collect();
     for (spec, args) in commands {
         let args = args.as_args();
         if visits_all(spec, args, limits) {
@@ -191,8 +213,15 @@ fn shards(lane: &Lane, commands: &[(&'static CommandSpec, OwnedArgs)], limits: &
 /// Whether a command looks at every shard.
 fn visits_all(spec: &'static CommandSpec, args: Args<'_>, limits: &Limits) -> bool {
     match spec.id {
-        CommandId::Qlist | CommandId::Qready | CommandId::Scan | CommandId::Dbsize | CommandId::Info => true,
-        CommandId::MemoryStats | CommandId::MemoryDoctor => true,
+        CommandId::Qlist
+        | CommandId::Qready
+        | CommandId::Scan
+        | CommandId::Keys
+        | CommandId::Randomkey
+        | CommandId::Dbsize
+        | CommandId::Info
+        | CommandId::MemoryStats
+        | CommandId::MemoryDoctor => true,
         CommandId::Qmclaim => matches!(
             parse::parse(spec, args, limits),
             Ok(QueueCommand::ClaimMany(claim)) if matches!(claim.from, Sources::Match { .. })

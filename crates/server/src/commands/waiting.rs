@@ -1,15 +1,16 @@
-//! Commands that are not finished when their turn ends: blocked claims, long tasks, WAITAOF.
+//! Commands that are not finished when their turn ends: blocked claims, long tasks, WAIT, WAITAOF and SAVE.
 
 use std::time::Duration;
 
 use stanchion_protocol::decode::string2ll;
+use stanchion_protocol::limits::DURATION_MS_MAX;
 use stanchion_protocol::{Args, CommandError, ErrorCode};
 use tokio::time::Instant;
 
 use super::{Done, finish_claim, unpark};
 use crate::clients::Unblock;
 use crate::muted::Replies;
-use crate::session::{Blocked, Pending};
+use crate::session::{Blocked, Pending, SyncReply};
 use crate::turn::Turn;
 
 /// WAITAOF numlocal numreplicas timeout: the barrier after NOSYNC.
@@ -35,7 +36,28 @@ pub(super) fn wait_aof(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     }
     lane.log.sync_to(lsn);
     let deadline = (timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(timeout_ms as u64));
-    turn.session.pending = Some(Pending::Sync { lsn, deadline });
+    turn.session.pending = Some(Pending::Sync { lsn, deadline, reply: SyncReply::Count });
+    Ok(())
+}
+
+/// WAIT numreplicas timeout: as with a Redis that has no replicas.
+pub(super) fn wait(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    let replicas =
+        string2ll(args.at(1)).ok_or_else(|| CommandError::new("value is not an integer or out of range"))?;
+    let ms = string2ll(args.at(2))
+        .ok_or_else(|| CommandError::new("timeout is not an integer or out of range"))?;
+    let ms = u64::try_from(ms).map_err(|_| CommandError::new("timeout is negative"))?;
+    if ms > DURATION_MS_MAX {
+        return Err(CommandError::new(format!(
+            "timeout is out of range: {ms} ms are above the limit of {DURATION_MS_MAX}"
+        )));
+    }
+    if replicas <= 0 || turn.parts().0.in_transaction() {
+        turn.reply().integer(0);
+        return Ok(());
+    }
+    let deadline = (ms > 0).then(|| Instant::now() + Duration::from_millis(ms));
+    turn.session.pending = Some(Pending::Replicas { deadline });
     Ok(())
 }
 
@@ -78,13 +100,37 @@ fn poll(turn: &mut Turn<'_, '_>, over: WaitOver) -> bool {
             }
             done
         }
-        Some(Pending::Sync { lsn, deadline }) => {
+        Some(Pending::Sync { lsn, deadline, reply }) => {
             let synced = lsn <= turn.lane().tidings.durable.durable();
-            if !synced && over == WaitOver::No && deadline.is_none_or(|deadline| Instant::now() < deadline) {
-                turn.session.pending = Some(Pending::Sync { lsn, deadline });
+            let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            // SAVE has only one answer; the end of the server syncs, too, so it comes.
+            let waits = reply == SyncReply::Ok || (over == WaitOver::No && !is_late);
+            if !synced && waits {
+                turn.session.pending = Some(Pending::Sync { lsn, deadline, reply });
                 return false;
             }
-            write_synced(turn, synced);
+            if synced {
+                turn.server.saved.note();
+            }
+            match reply {
+                SyncReply::Count => write_synced(turn, synced),
+                SyncReply::Ok => turn.reply().ok(),
+            }
+            true
+        }
+        Some(Pending::Replicas { deadline }) => {
+            let unblock = turn.session.client.unblock.lock().take();
+            let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if unblock.is_none() && !late && over == WaitOver::No {
+                turn.server.clients.set_blocked(&turn.session.client, true);
+                turn.session.pending = Some(Pending::Replicas { deadline });
+                return false;
+            }
+            turn.server.clients.set_blocked(&turn.session.client, false);
+            match unblock {
+                Some(Unblock::Error) => write_unblocked(turn),
+                Some(Unblock::Timeout) | None => turn.reply().integer(0),
+            }
             true
         }
         Some(Pending::Postponed { spec, args, until }) => {
@@ -113,6 +159,10 @@ fn poll(turn: &mut Turn<'_, '_>, over: WaitOver) -> bool {
     }
 }
 
+fn write_unblocked(turn: &mut Turn<'_, '_>) {
+    turn.error(ErrorCode::Unblocked, "client unblocked via CLIENT UNBLOCK");
+}
+
 enum Polled {
     Waits,
     Over,
@@ -134,9 +184,7 @@ fn poll_claim(turn: &mut Turn<'_, '_>, blocked: &Blocked, over: WaitOver) -> Pol
         return Polled::Waits;
     }
     match unblock {
-        Some(Unblock::Error) => {
-            turn.error(ErrorCode::Unblocked, "client unblocked via CLIENT UNBLOCK");
-        }
+        Some(Unblock::Error) => write_unblocked(turn),
         Some(Unblock::Timeout) | None => turn.reply().array(0),
     }
     Polled::Over
