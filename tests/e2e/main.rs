@@ -36,6 +36,7 @@ mod runner;
 mod settings;
 mod shutdown;
 mod slow_log;
+mod slow_peers;
 mod starting;
 mod sync;
 mod tls;

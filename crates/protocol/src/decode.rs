@@ -196,6 +196,11 @@ impl Decoder {
         }
     }
 
+    /// Whether a command has begun that is not complete, when `len` bytes are in the buffer.
+    pub fn is_within_command(&self, len: usize) -> bool {
+        len > 0 || self.phase != Phase::Start
+    }
+
     /// Starts the next command, skipping empty ones. An inline one is then complete; false when there is none.
     #[inline]
     fn begin(&mut self, buf: &[u8]) -> Result<bool, FramingError> {

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::clients::Client;
 use crate::connection;
+use crate::disconnect::Reason;
 use crate::lifecycle::Phase;
 use crate::listener::{Arrival, Listener};
 use crate::server::Server;
@@ -55,12 +56,12 @@ pub(crate) async fn accept(
 fn admit(server: &Arc<Server>, threads: &Threads, arrival: Arrival, alive: &mpsc::Sender<()>) {
     let Arrival { transport, peer, local, security } = arrival;
     if server.refuses(&peer) {
-        tracing::warn!(%peer, "refused a connection: protected mode is on and there is no password");
+        server.disconnects.tell(Reason::ProtectedMode, &peer, &local);
         return refuse(transport, security, PROTECTED_MODE);
     }
     let max = server.live.clients_max() as usize;
     let Some(client) = server.clients.enter(peer.clone(), local, max) else {
-        tracing::warn!(%peer, max, "refused a connection: clients-max is reached");
+        server.disconnects.tell(Reason::ClientsMax, &peer, &max);
         return refuse(transport, security, b"-ERR max number of clients reached\r\n");
     };
     let (server, alive) = (Arc::clone(server), alive.clone());

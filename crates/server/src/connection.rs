@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant as Stopwatch;
+use std::time::{Duration, Instant as Stopwatch};
 
 use stanchion_protocol::{Decoder, ErrorCode};
 use tokio::time::Instant;
@@ -17,8 +17,10 @@ use crate::acl::{Access, Gone};
 use crate::clients::Client;
 use crate::commands::transaction::Queued;
 use crate::commands::{self, WaitOver, poll_pending};
+use crate::disconnect::Reason;
 use crate::lifecycle::Phase;
 use crate::limits::{OUTPUT_PAUSE_BYTES, READ_AHEAD_BYTES, READ_BYTES, READ_BYTES_MIN};
+use crate::mailbox::Closed;
 use crate::outbox::Outbox;
 use crate::server::Server;
 use crate::session::{Pending, Session};
@@ -43,6 +45,8 @@ pub(crate) struct Connection {
     waits_for: u64,
     /// Bytes read and written since they were added up.
     bytes: (u64, u64),
+    /// When the command began to arrive that is not complete.
+    begun: Option<Instant>,
 }
 
 /// What happened while a connection waited.
@@ -50,7 +54,8 @@ enum Event {
     Read(io::Result<usize>),
     Writable,
     Woken,
-    Late,
+    /// It is time to look at what is pending, or to end the connection for that reason.
+    Late(Option<Reason>),
 }
 
 /// Sleeps until an instant, or for ever.
@@ -59,6 +64,11 @@ async fn sleep_until(instant: Option<Instant>) {
         Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
     }
+}
+
+/// The end of a time, unless it is zero; and what happens then.
+fn after(start: Instant, time: Duration, reason: Reason) -> Option<(Instant, Option<Reason>)> {
+    (time > Duration::ZERO).then(|| (start + time, Some(reason)))
 }
 
 /// Makes room behind what is there: for the rest of the current argument when that is known, so that it is not
@@ -80,7 +90,7 @@ pub(crate) async fn serve(
     let transport = match begin(&server, transport, security).await {
         Ok(transport) => transport,
         Err(error) => {
-            tracing::info!(client = client.id, peer = %client.peer, %error, "the handshake failed");
+            server.disconnects.tell(Reason::Handshake, &client.peer, &error);
             return server.clients.leave(&client);
         }
     };
@@ -115,6 +125,7 @@ impl Connection {
             drained: false,
             waits_for: 0,
             bytes: (0, 0),
+            begun: None,
         }
     }
 
@@ -138,7 +149,7 @@ impl Connection {
             }
             let blocked = self.write()?;
             if self.outbox.unsent_bytes() > self.server.config.output_bytes_max {
-                tracing::warn!(client = self.session.client.id, "output limit reached, disconnected");
+                self.tell(Reason::Output);
                 return Ok(());
             }
             if self.is_done(progress) {
@@ -166,8 +177,11 @@ impl Connection {
                     self.ended |= bytes == 0;
                     self.count_read(bytes);
                 }
-                Event::Late if self.session.pending.is_none() => return Ok(()),
-                Event::Writable | Event::Woken | Event::Late => {}
+                Event::Late(Some(reason)) => {
+                    self.tell(reason);
+                    return Ok(());
+                }
+                Event::Writable | Event::Woken | Event::Late(None) => {}
             }
         }
     }
@@ -177,10 +191,16 @@ impl Connection {
     fn refresh_access(&mut self) -> Result<(), Gone> {
         let refreshed = self.session.refresh_access(&self.server.acl);
         if refreshed.is_err() {
-            let client = self.session.client.id;
-            tracing::info!(client, "disconnected: its user, or its right to what it listens to, is gone");
+            self.tell(Reason::User);
         }
         refreshed
+    }
+
+    /// The server ends this connection.
+    #[cold]
+    fn tell(&self, reason: Reason) {
+        let client = &self.session.client;
+        self.server.disconnects.tell(reason, &client.peer, &format_args!("client {}", client.id));
     }
 
     /// Runs what is there.
@@ -211,6 +231,10 @@ impl Connection {
         }
         drop(turn);
         let consumed = self.decoder.consume();
+        if consumed > 0 {
+            // Whatever is left began to arrive later.
+            self.begun = None;
+        }
         self.consume(consumed);
         self.add_up();
         progress
@@ -274,7 +298,10 @@ impl Connection {
             false => client.mailbox.deliver(&mut self.outbox, self.session.proto, OUTPUT_PAUSE_BYTES),
         };
         if let Err(why) = taken {
-            tracing::info!(client = client.id, ?why, "disconnected");
+            self.tell(match why {
+                Closed::TooSlow => Reason::Messages,
+                Closed::Killed => Reason::Killed,
+            });
         }
         taken.is_ok()
     }
@@ -348,7 +375,7 @@ impl Connection {
     /// Waits until there is something to do.
     async fn wait(&mut self, blocked: bool, progress: Progress) -> Event {
         let reads = self.wants_more(progress);
-        let late = self.deadline();
+        let late = self.deadline(progress);
         let queued = self.session.queued.as_ref().map(Queued::len);
         self.session.client.rests(self.input.len(), self.outbox.unsent_bytes(), queued);
         self.outbox.rest();
@@ -372,7 +399,7 @@ impl Connection {
             biased;
             event = socket => event,
             () = self.session.client.wake.notified() => Event::Woken,
-            () = sleep_until(late) => Event::Late,
+            () = sleep_until(late.map(|(at, _)| at)) => Event::Late(late.and_then(|(_, reason)| reason)),
         }
     }
 
@@ -389,17 +416,29 @@ impl Connection {
         }
     }
 
-    /// When this connection has to be looked at even if nothing happens.
-    fn deadline(&self) -> Option<Instant> {
-        match &self.session.pending {
-            Some(Pending::Claim(blocked)) => blocked.deadline,
-            Some(Pending::Sync { deadline, .. } | Pending::Replicas { deadline }) => *deadline,
-            Some(Pending::Postponed { until, .. }) => Some(*until),
-            Some(Pending::Task(_)) => None,
-            // Nor does a subscriber have anything to say.
-            None if self.outbox.unsent_bytes() > 0 || self.session.subscriptions.count() > 0 => None,
-            None => self.server.live.idle_timeout().map(|timeout| Instant::now() + timeout),
+    /// When this connection has to be looked at even if nothing happens, and why it ends then unless that is for what
+    /// is pending.
+    fn deadline(&mut self, progress: Progress) -> Option<(Instant, Option<Reason>)> {
+        if let Some(pending) = &self.session.pending {
+            return pending.deadline().map(|at| (at, None));
         }
+        if !self.session.access.is_authenticated() {
+            return after(
+                self.session.client.since.into(),
+                self.server.config.login_timeout,
+                Reason::LoginTime,
+            );
+        }
+        if progress == Progress::Idle && self.decoder.is_within_command(self.input.len()) {
+            let begun = *self.begun.get_or_insert_with(Instant::now);
+            return after(begun, self.server.config.request_timeout, Reason::RequestTime);
+        }
+        // Nor does a subscriber have anything to say.
+        if self.outbox.unsent_bytes() > 0 || self.session.subscriptions.count() > 0 {
+            return None;
+        }
+        let timeout = self.server.live.idle_timeout()?;
+        after(Instant::now(), timeout, Reason::IdleTime)
     }
 
     /// Reads what the socket has, for the last time: the server is stopping.

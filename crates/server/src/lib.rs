@@ -17,6 +17,7 @@ mod commands;
 pub mod config;
 mod connection;
 mod descriptors;
+mod disconnect;
 mod durable;
 mod endpoint;
 mod fields;

@@ -27,6 +27,16 @@ pub const FILES_RESERVED: u64 = 128;
 /// Open files of each thread that serves connections.
 pub const FILES_OF_A_THREAD: u64 = 8;
 
+/// So many ends of connections are logged for each reason within [`DISCONNECT_LINES_TIME`]: at 200 bytes a line
+/// that is less than 70 MB a day, whatever peers do.
+pub const DISCONNECT_LINES_MAX: u32 = 20;
+
+/// After so long there are lines again.
+pub const DISCONNECT_LINES_TIME: Duration = Duration::from_secs(60);
+
+/// How many probes of the system's keepalive go unanswered before a peer is given up, as in Redis.
+pub const KEEPALIVE_PROBES: u32 = 3;
+
 /// Connections that the system keeps for us until they are accepted.
 pub const BACKLOG: u32 = 1_024;
 

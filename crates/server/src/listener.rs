@@ -1,16 +1,17 @@
 //! A socket that connections arrive at: over the network, or within the machine.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use crate::Config;
 use crate::endpoint::Endpoint;
-use crate::limits::BACKLOG;
+use crate::limits::{BACKLOG, KEEPALIVE_PROBES};
 use crate::running::ServerError;
 use crate::transport::{Security, Transport};
 use crate::unix_socket::{self, SocketFile};
@@ -49,10 +50,10 @@ pub(crate) struct Arrival {
 pub(crate) fn listen(config: &Config) -> Result<Vec<Listener>, ServerError> {
     let mut listeners = Vec::new();
     if let Some(port) = config.port {
-        listeners.extend(listen_network(&config.bind, port, Security::Plain)?);
+        listeners.extend(listen_network(config, port, Security::Plain)?);
     }
     if let Some(port) = config.tls_port {
-        listeners.extend(listen_network(&config.bind, port, Security::Tls)?);
+        listeners.extend(listen_network(config, port, Security::Tls)?);
     }
     if let Some(path) = &config.unix_socket {
         listeners.push(Listener::unix(path, config.unix_socket_mode)?);
@@ -61,15 +62,12 @@ pub(crate) fn listen(config: &Config) -> Result<Vec<Listener>, ServerError> {
 }
 
 /// Listens at one port of several addresses. The system chooses port 0 for the first; the others get the same.
-fn listen_network(
-    addresses: &[IpAddr],
-    mut port: u16,
-    security: Security,
-) -> Result<Vec<Listener>, ServerError> {
-    let mut listeners = Vec::with_capacity(addresses.len());
-    for ip in addresses {
+fn listen_network(config: &Config, mut port: u16, security: Security) -> Result<Vec<Listener>, ServerError> {
+    let mut listeners = Vec::with_capacity(config.bind.len());
+    for ip in &config.bind {
         let address = SocketAddr::new(*ip, port);
-        let bound = bind(address).and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+        let bound = bind(address, config.tcp_keepalive)
+            .and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
         let (chosen, listener) = bound.map_err(|source| ServerError::Bind { address, source })?;
         port = chosen;
         listeners.push(Listener::Tcp(listener, security));
@@ -77,7 +75,7 @@ fn listen_network(
     Ok(listeners)
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr, keepalive: Duration) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => {
@@ -87,9 +85,28 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
             socket
         }
     };
+    set_options(&socket, keepalive)?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// Sets what connections inherit from the socket that they arrive at, so that none of them costs a system call.
+fn set_options(socket: &TcpSocket, keepalive: Duration) -> io::Result<()> {
+    // Replies are small and written whole, so waiting to fill a packet would only delay them.
+    sockopt::set_tcp_nodelay(socket, true)?;
+    if keepalive > Duration::ZERO {
+        // A peer that says nothing is asked whether it is there; as often as Redis does.
+        sockopt::set_socket_keepalive(socket, true)?;
+        sockopt::set_tcp_keepidle(socket, keepalive)?;
+        sockopt::set_tcp_keepintvl(socket, (keepalive / KEEPALIVE_PROBES).max(Duration::from_secs(1)))?;
+        sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)?;
+        // While replies wait in the socket there are no such questions: this is for a peer that vanished before
+        // it had them, or does not read them.
+        let ms = u32::try_from(keepalive.as_millis()).unwrap_or(u32::MAX);
+        sockopt::set_tcp_user_timeout(socket, ms)?;
+    }
+    Ok(())
 }
 
 impl Listener {
@@ -131,8 +148,6 @@ impl Listener {
             Listener::Tcp(socket, security) => {
                 let (stream, peer) = socket.accept().await?;
                 let local = stream.local_addr()?;
-                // Replies are small and written whole, so waiting to fill a packet would only delay them.
-                stream.set_nodelay(true)?;
                 Ok(Arrival {
                     transport: Transport::Tcp(stream),
                     peer: Endpoint::Network(peer),

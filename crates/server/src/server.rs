@@ -13,6 +13,7 @@ use crate::attention::Attention;
 use crate::clients::Clients;
 use crate::commands::Saved;
 use crate::config::Secret;
+use crate::disconnect::Disconnects;
 use crate::endpoint::Endpoint;
 use crate::hub::Hub;
 use crate::lane::{Lane, Tidings};
@@ -62,6 +63,8 @@ pub(crate) struct Server {
     pub(crate) started: Instant,
     /// 40 hex digits that name this run, as INFO shows them.
     pub(crate) run_id: String,
+    /// Those that it ended.
+    pub(crate) disconnects: Disconnects,
     /// Its certificates.
     pub(crate) tls: Tls,
     lane: OnceLock<Lane>,
@@ -116,6 +119,7 @@ impl Server {
             started: Instant::now(),
             run_id: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
             lane: OnceLock::new(),
+            disconnects: Disconnects::default(),
             tls,
             ports,
             waiters: AtomicU64::new(0),

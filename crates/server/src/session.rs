@@ -91,6 +91,18 @@ pub(crate) enum SyncReply {
     Ok,
 }
 
+impl Pending {
+    /// When it has to be looked at even if nothing happens.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Pending::Claim(blocked) => blocked.deadline,
+            Pending::Sync { deadline, .. } | Pending::Replicas { deadline } => *deadline,
+            Pending::Postponed { until, .. } => Some(*until),
+            Pending::Task(_) => None,
+        }
+    }
+}
+
 /// A claim that waits for a job.
 pub(crate) struct Blocked {
     /// What serves it.

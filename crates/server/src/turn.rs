@@ -7,6 +7,7 @@ use stanchion_protocol::{Args, CommandError, CommandSpec, Decoded, Decoder, Erro
 
 use crate::acl::{Context, Denied, Entry};
 use crate::commands;
+use crate::disconnect::Reason;
 use crate::holds::Holds;
 use crate::lane::Lane;
 use crate::lifecycle::Phase;
@@ -106,6 +107,7 @@ impl<'t, 'a> Turn<'t, 'a> {
                 }
                 Ok(Decoded::TooLarge(error)) => self.refuse(&error),
                 Err(framing) => {
+                    self.server.disconnects.tell(Reason::Protocol, &self.session.client.peer, &framing);
                     self.error(ErrorCode::Err, &framing.to_string());
                     self.session.closing = true;
                 }

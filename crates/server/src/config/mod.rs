@@ -83,6 +83,12 @@ pub struct Config {
     pub clients_max: u32,
     /// A client that says nothing for so long is disconnected; zero: never.
     pub idle_timeout: Duration,
+    /// A client that must log in has to do it within this; zero: never.
+    pub login_timeout: Duration,
+    /// A command must have arrived within this of its first byte; zero: never.
+    pub request_timeout: Duration,
+    /// After so long the system asks a silent peer whether it is there; zero: never.
+    pub tcp_keepalive: Duration,
     /// After a restart no lease ends sooner than this.
     pub lease_grace: Duration,
     /// How long an ordered shutdown may take.
@@ -240,6 +246,9 @@ impl Default for Config {
             disabled_commands: Vec::new(),
             clients_max: 0,
             idle_timeout: Duration::ZERO,
+            login_timeout: Duration::ZERO,
+            request_timeout: Duration::ZERO,
+            tcp_keepalive: Duration::ZERO,
             lease_grace: Duration::ZERO,
             shutdown_timeout: Duration::ZERO,
             segment_bytes: 0,

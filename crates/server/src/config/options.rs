@@ -18,6 +18,9 @@ use crate::limits::{
 };
 use crate::tls::AuthClients;
 
+/// What the system takes for keepalive, in whole hours.
+const KEEPALIVE: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(9 * 3_600);
+
 /// One option.
 pub struct Opt {
     /// Its key in the file; a dot stands for a table.
@@ -216,6 +219,32 @@ pub const OPTIONS: &[Opt] = &[
     diagnostics::SLOW_ENTRIES,
     diagnostics::LATENCY_THRESHOLD,
     diagnostics::DEBUG,
+    Opt {
+        name: "login-timeout",
+        summary: "A client that must log in and has not after so long is disconnected; 0: never.",
+        expected: "write a duration such as 1m, or 0 for never",
+        default: || "1m".into(),
+        set: |config, text| parse_duration(text).map(|timeout| config.login_timeout = timeout),
+    },
+    Opt {
+        name: "request-timeout",
+        summary: "A client whose command has begun to arrive and is not complete after so long is disconnected; 0: never.",
+        expected: "write a duration such as 1m, or 0 for never",
+        default: || "1m".into(),
+        set: |config, text| parse_duration(text).map(|timeout| config.request_timeout = timeout),
+    },
+    Opt {
+        name: "tcp-keepalive",
+        summary: "After so long a silent peer is asked whether it is there, and one that takes no replies is given up; 0: never.",
+        expected: "write a duration from 1s to 9h such as 5m, or 0 for never",
+        default: || "5m".into(),
+        set: |config, text| {
+            // The system counts in whole seconds, and up to 32767 of them.
+            let keepalive = parse_duration(text).filter(|time| time.is_zero() || KEEPALIVE.contains(time))?;
+            config.tcp_keepalive = keepalive;
+            Some(())
+        },
+    },
     Opt {
         name: "lease-grace",
         summary: "After a restart no lease ends sooner than this, so that running jobs can be reported.",

@@ -23,6 +23,7 @@ pub(super) fn stats(turn: &mut Turn<'_, '_>, out: &mut String) {
     line(out, "instantaneous_input_kbps", kib(rates.read));
     line(out, "instantaneous_output_kbps", kib(rates.written));
     line(out, "rejected_connections", server.clients.refused());
+    line(out, "client_output_buffer_limit_disconnections", server.disconnects.too_slow());
     zeros(out, &["sync_full", "sync_partial_ok", "sync_partial_err"]);
     // Nothing is evicted, and no key has a time to live; jobs that expire are in QSTATS.
     zeros(out, &["expired_keys", "evicted_keys", "evicted_clients"]);
