@@ -33,6 +33,35 @@ fn slow_commands_are_events() {
 }
 
 #[test]
+fn slow_syncs_are_events() {
+    let server = Options::new()
+        .wrapper(&[
+            "strace",
+            "-f",
+            "--seccomp-bpf",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=fdatasync,fsync",
+            "-e",
+            "inject=fdatasync,fsync:delay_enter=60000",
+        ])
+        .start();
+    server.check(
+        r#"
+        > CONFIG SET latency-monitor-threshold 50
+        > QPUSH q x
+        > LATENCY HISTORY fsync => [[1700000000..9999999999, 60..60000], ...]
+        > LATENCY DOCTOR => `*the disk is slow to sync*`
+        "#,
+    );
+    // Killed alone, strace would leave the server behind.
+    server.connect().send(&["SHUTDOWN"]).expect("sent");
+    server.into_process().wait();
+}
+
+#[test]
 fn each_command_has_a_histogram() {
     let server = Server::start();
     let mut connection = server.connect();

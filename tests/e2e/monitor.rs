@@ -19,6 +19,7 @@ fn a_monitor_sees_what_others_send() {
         > CONFIG GET port
         > CLIENT LIST
         > TIME
+        > CLIENT LIST TYPE normal => `* flags=O *`
         > ECHO last
         m< => `*] "TIME"`
         m< => `*] "ECHO" "last"`

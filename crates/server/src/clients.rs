@@ -51,6 +51,8 @@ pub(crate) struct Client {
     pub(crate) resp3: AtomicBool,
     /// Whether it waits for a job.
     pub(crate) blocked: AtomicBool,
+    /// Whether it listens by MONITOR.
+    pub(crate) monitors: AtomicBool,
     /// Whether CLIENT PAUSE lets it wait.
     postponed: AtomicBool,
     /// How many channels it listens to.
@@ -122,6 +124,7 @@ impl Clients {
             command: AtomicUsize::new(usize::MAX),
             resp3: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            monitors: AtomicBool::new(false),
             postponed: AtomicBool::new(false),
             channels: AtomicU32::new(0),
             patterns: AtomicU32::new(0),
@@ -279,6 +282,7 @@ impl Client {
     fn flags(&self) -> String {
         let blocked = self.blocked.load(Ordering::Relaxed) || self.postponed.load(Ordering::Relaxed);
         let flags: String = [
+            ('O', self.monitors.load(Ordering::Relaxed)),
             ('P', self.kind() == ClientType::Subscriber),
             ('x', self.queued.load(Ordering::Relaxed) >= 0),
             ('b', blocked),

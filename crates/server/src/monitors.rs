@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
@@ -30,6 +31,7 @@ impl Monitors {
         if clients.iter().any(|other| other.id == client.id) {
             return false;
         }
+        client.monitors.store(true, Ordering::Relaxed);
         clients.push(Arc::clone(client));
         attention.set_monitored(true);
         true
@@ -39,6 +41,7 @@ impl Monitors {
     pub(crate) fn remove(&self, client: &Client, attention: &Attention) {
         if attention.wanted().is_monitored() {
             let mut clients = self.clients.lock();
+            client.monitors.store(false, Ordering::Relaxed);
             clients.retain(|other| other.id != client.id);
             attention.set_monitored(!clients.is_empty());
         }

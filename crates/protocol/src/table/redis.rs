@@ -164,7 +164,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
                 id: CommandId::ObjectEncoding,
                 name: "encoding",
                 summary: "Shows how a queue is kept in memory",
-                reply: "a word, or nil for a missing queue",
+                reply: "`slab`, or nil for a missing queue",
                 ..OBJECT
             },
             CommandSpec {

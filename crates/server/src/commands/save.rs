@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use stanchion_protocol::{Args, CommandError};
 
 use super::Done;
+use crate::server::Server;
 use crate::session::{Pending, SyncReply};
 use crate::turn::Turn;
 
@@ -55,12 +56,16 @@ pub(super) fn background(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     Ok(())
 }
 
-/// LASTSAVE: now, unless something is not on disk yet.
+/// LASTSAVE.
 pub(super) fn last(turn: &mut Turn<'_, '_>) -> Done {
-    let saved = &turn.server.saved;
-    let is_saved =
-        turn.server.lane().is_some_and(|lane| lane.log.next_lsn() - 1 <= lane.tidings.durable.durable());
-    let at = if is_saved { saved.note() } else { saved.last() };
+    let at = last_secs(turn.server);
     turn.reply().integer(at);
     Ok(())
+}
+
+/// When everything was on disk last, in Unix seconds: now, unless something is not on disk yet.
+pub(super) fn last_secs(server: &Server) -> u64 {
+    let is_saved =
+        server.lane().is_some_and(|lane| lane.log.next_lsn() - 1 <= lane.tidings.durable.durable());
+    if is_saved { server.saved.note() } else { server.saved.last() }
 }

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-/// How long a slice is, as in Redis.
-const SLICE: Duration = Duration::from_millis(100);
+/// How many slices a second has, as in Redis.
+const SLICES_PER_SECOND: u64 = 10;
 
 /// How many slices are kept, the one that is being filled among them.
 const SLICES: u64 = 17;
@@ -75,14 +75,14 @@ impl Amounts {
 impl PerSecond {
     /// Of what the complete slices before `now` hold.
     pub(super) fn of(sum: Amounts, now: Duration) -> PerSecond {
-        let slices = slice_of(now).clamp(1, SLICES - 1) as f64;
-        let rate = |amount: u64| amount as f64 / (slices * SLICE.as_secs_f64());
+        let seconds = slice_of(now).clamp(1, SLICES - 1) as f64 / SLICES_PER_SECOND as f64;
+        let rate = |amount: u64| amount as f64 / seconds;
         PerSecond { commands: rate(sum.commands), read: rate(sum.read), written: rate(sum.written) }
     }
 }
 
 fn slice_of(now: Duration) -> u64 {
-    (now.as_millis() / SLICE.as_millis()) as u64
+    now.as_secs() * SLICES_PER_SECOND + u64::from(now.subsec_millis()) / (1_000 / SLICES_PER_SECOND)
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use crate::turn::Turn;
 
 pub(super) fn memory(turn: &mut Turn<'_, '_>, out: &mut String) {
     let memory = process::memory();
-    let dataset = sum_shards(turn, |shard| shard.memory_bytes()).min(memory.used);
     let total = process::system_memory();
     let with_human = |out: &mut String, name: &str, bytes: u64| {
         line(out, name, bytes);
@@ -16,9 +15,13 @@ pub(super) fn memory(turn: &mut Turn<'_, '_>, out: &mut String) {
     with_human(out, "used_memory_rss", memory.resident);
     with_human(out, "used_memory_peak", memory.resident_peak);
     line(out, "used_memory_peak_perc", percent(memory.used, memory.resident_peak));
-    line(out, "used_memory_overhead", memory.used - dataset);
-    line(out, "used_memory_dataset", dataset);
-    line(out, "used_memory_dataset_perc", percent(dataset, memory.used));
+    // While the log is recovered nobody asks its queues.
+    if turn.holds.is_some() {
+        let dataset = sum_shards(turn, |shard| shard.memory_bytes()).min(memory.used);
+        line(out, "used_memory_overhead", memory.used - dataset);
+        line(out, "used_memory_dataset", dataset);
+        line(out, "used_memory_dataset_perc", percent(dataset, memory.used));
+    }
     with_human(out, "total_system_memory", total);
     zeros(
         out,

@@ -1,5 +1,6 @@
 //! INFO persistence: the log, in the words of Redis's append-only file.
 
+use super::super::save;
 use super::{line, sum_shards, zeros};
 use crate::lifecycle::Phase;
 use crate::turn::Turn;
@@ -9,6 +10,7 @@ pub(super) fn persistence(turn: &mut Turn<'_, '_>, out: &mut String) {
     line(out, "loading", u8::from(loading));
     // There are no snapshots and no forks: the log is all there is, and it is never rewritten as a whole.
     zeros(out, &["async_loading", "rdb_bgsave_in_progress"]);
+    line(out, "rdb_last_save_time", save::last_secs(turn.server));
     line(out, "rdb_last_bgsave_status", "ok");
     line(out, "rdb_last_bgsave_time_sec", -1);
     line(out, "rdb_current_bgsave_time_sec", -1);
