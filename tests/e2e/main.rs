@@ -16,6 +16,7 @@ mod framing;
 mod guide;
 mod idle;
 mod info;
+mod job_events;
 mod keys;
 mod keyspace;
 mod latency;

@@ -327,6 +327,11 @@ impl<'a> Hold<'a> {
             state.holds.push(self.base, last, lane.tidings.durable.durable());
         }
         let wake_timer = rearm(&mut state);
+        let mut events = false;
+        if state.engine.has_notes() {
+            let waits = self.sync || lane.durability == Durability::Always;
+            events = self.cell.events.collect(&mut state.engine, &lane.hub, if waits { last } else { 0 });
+        }
         match handover {
             Handover::Quick => drop(state),
             Handover::Fair => MutexGuard::unlock_fair(state),
@@ -334,6 +339,7 @@ impl<'a> Hold<'a> {
         Ended {
             lane,
             timer: wake_timer.then_some(&self.cell.timer),
+            events: events.then_some(&self.cell.events),
             bytes,
             last,
             sync: self.sync,

@@ -12,6 +12,7 @@ use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use stanchion_protocol::glob;
+use stanchion_storage::Lsn;
 use tokio::sync::Notify;
 
 use crate::clients::Client;
@@ -55,6 +56,7 @@ pub(crate) enum Topic {
 struct Delivery<'a> {
     channel: &'a [u8],
     payload: &'a [u8],
+    lsn: Lsn,
     care: Care,
     /// Made for the first who gets it.
     publication: Option<Arc<Publication>>,
@@ -129,14 +131,24 @@ impl Hub {
         }
     }
 
-    /// Sends a message to all who listen; how many get it. One who listens twice gets it twice.
-    pub(crate) fn publish(&self, channel: &[u8], payload: &[u8], care: Care) -> usize {
+    /// Sends a client's message to all who listen; how many get it. One who listens twice gets it twice.
+    pub(crate) fn publish(&self, channel: &[u8], payload: &[u8]) -> usize {
+        self.send(channel, payload, 0, Care::Whole)
+    }
+
+    /// Sends what happened to a job. Nobody sees it before the record `lsn` is durable, and it may get lost.
+    pub(crate) fn publish_job(&self, channel: &[u8], payload: &[u8], lsn: Lsn) {
+        self.send(channel, payload, lsn, Care::Lossy);
+    }
+
+    fn send(&self, channel: &[u8], payload: &[u8], lsn: Lsn, care: Care) -> usize {
         if self.channels() == 0 && self.patterns() == 0 {
             return 0;
         }
         let mut delivery = Delivery {
             channel,
             payload,
+            lsn,
             care,
             publication: None,
             received: 0,
@@ -158,7 +170,7 @@ impl Hub {
             }
         }
         if delivery.lost > 0 && care == Care::Lossy {
-            self.lost.fetch_add(delivery.lost, Ordering::Relaxed);
+            self.add_lost(delivery.lost);
         }
         delivery.woken.iter().for_each(|wake| wake.notify_one());
         delivery.received
@@ -197,6 +209,11 @@ impl Hub {
         self.job_subscriptions.load(Ordering::Relaxed) > 0
     }
 
+    /// So many messages that may get lost were, before they came here.
+    pub(crate) fn add_lost(&self, messages: u64) {
+        self.lost.fetch_add(messages, Ordering::Relaxed);
+    }
+
     /// How many messages that may get lost were, for their readers were too slow.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
@@ -207,7 +224,11 @@ impl Delivery<'_> {
     /// Leaves the message in the mailboxes of these.
     fn leave(&mut self, listeners: &Listeners, message: impl Fn(&Arc<Publication>) -> Message) {
         let publication = self.publication.get_or_insert_with(|| {
-            Arc::new(Publication { channel: self.channel.into(), payload: self.payload.into() })
+            Arc::new(Publication {
+                channel: self.channel.into(),
+                payload: self.payload.into(),
+                lsn: self.lsn,
+            })
         });
         for client in listeners.values() {
             let (posted, wake) = client.mailbox.leave(message(publication), self.care);
@@ -270,17 +291,17 @@ mod tests {
     fn a_message_goes_to_the_listeners_of_its_channel_and_of_patterns() {
         let (hub, clients) = (Hub::new(), Clients::default());
         let (one, other) = (client(&clients), client(&clients));
-        assert_eq!(hub.publish(b"news", b"early", Care::Whole), 0);
+        assert_eq!(hub.publish(b"news", b"early"), 0);
         hub.subscribe(Topic::Channel, &name("news"), &one);
         hub.subscribe(Topic::Pattern, &name("n*"), &one);
         hub.subscribe(Topic::Pattern, &name("x*"), &other);
-        assert_eq!(hub.publish(b"news", b"hi", Care::Whole), 2);
+        assert_eq!(hub.publish(b"news", b"hi"), 2);
         assert_eq!(mail(&one), ">3 $7 message $4 news $2 hi >4 $8 pmessage $2 n* $4 news $2 hi ");
         assert!(!other.mailbox.is_signalled());
         assert_eq!((hub.channels(), hub.patterns(), hub.listeners(b"news")), (1, 2, 1));
         hub.unsubscribe(Topic::Channel, b"news", &one);
         hub.unsubscribe(Topic::Pattern, b"n*", &one);
-        assert_eq!((hub.publish(b"news", b"late", Care::Whole), hub.channels(), hub.patterns()), (0, 0, 1));
+        assert_eq!((hub.publish(b"news", b"late"), hub.channels(), hub.patterns()), (0, 0, 1));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::durable::DurableWaits;
+use crate::hub::Hub;
 use crate::latency::{Kind, Latency};
 use crate::lifecycle::Lifecycle;
 use crate::shard::{ShardCell, ShardState};
@@ -35,6 +36,8 @@ pub(crate) struct Lane {
     pub(crate) durability: Durability,
     /// The instant of each hold.
     pub(crate) clock: Clock,
+    /// Who listens to what happens to jobs.
+    pub(crate) hub: Arc<Hub>,
     /// Asks for syncs that no reply waits for.
     pub(crate) syncer: Syncer,
     /// Wakes the reclaiming task when there may be garbage.
@@ -71,6 +74,8 @@ pub(crate) struct LaneParts {
     pub(crate) log: Log,
     /// What it tells.
     pub(crate) tidings: Arc<Tidings>,
+    /// Who listens to what happens to jobs.
+    pub(crate) hub: Arc<Hub>,
     /// The recovered shards.
     pub(crate) shards: Vec<Shard>,
     /// When replies wait.
@@ -89,6 +94,7 @@ impl Lane {
             tidings: parts.tidings,
             durability: parts.durability,
             clock: Clock::new(floor_ms),
+            hub: parts.hub,
             syncer: Syncer::default(),
             reclaim: Notify::new(),
             appended_bytes: AtomicU64::new(0),

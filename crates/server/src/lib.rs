@@ -23,8 +23,8 @@ mod endpoint;
 mod fields;
 mod hold;
 mod holds;
-#[cfg_attr(not(test), expect(dead_code, reason = "job events ask it next"))]
 mod hub;
+mod job_events;
 mod lane;
 mod latency;
 mod lifecycle;

@@ -131,6 +131,9 @@ pub const BOUND_SWEEP: usize = 1_024;
 /// Most queues that one connection may watch.
 pub const WATCHED_MAX: usize = 10_000;
 
+/// Most job events of a shard that wait to be published; more are lost.
+pub const JOB_EVENTS_MAX: usize = 65_536;
+
 /// Bytes of a channel's name, or a pattern's.
 pub const CHANNEL_BYTES_MAX: usize = 1_024;
 

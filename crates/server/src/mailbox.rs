@@ -12,8 +12,10 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use stanchion_protocol::{Proto, Reply};
+use stanchion_storage::Lsn;
 use tokio::sync::Notify;
 
+use crate::hold::Wait;
 use crate::limits::{
     MAIL_BYTES_MAX, MAIL_KEPT, MAIL_LOSSY_BYTES_MAX, MAIL_OVERHEAD_BYTES, MAIL_SOFT_BYTES_MAX, MAIL_SOFT_TIME,
 };
@@ -56,6 +58,8 @@ pub(crate) struct Publication {
     pub(crate) channel: Box<[u8]>,
     /// What.
     pub(crate) payload: Box<[u8]>,
+    /// It is not seen before this record is durable; 0 for no record.
+    pub(crate) lsn: Lsn,
 }
 
 /// Why a connection has to end.
@@ -170,6 +174,9 @@ impl Mailbox {
             && let Some(message) = messages.pop_front()
         {
             bytes += message.bytes();
+            if message.lsn() > 0 {
+                outbox.wait(Wait::Lsn(message.lsn()));
+            }
             message.write(&mut outbox.reply(proto));
         }
         self.put_back(messages, bytes);
@@ -219,6 +226,14 @@ impl Message {
             }
     }
 
+    /// The record that has to be durable before it is seen.
+    fn lsn(&self) -> Lsn {
+        match self {
+            Message::Channel(publication) | Message::Pattern(_, publication) => publication.lsn,
+            Message::Line(_) => 0,
+        }
+    }
+
     fn write(&self, reply: &mut Reply<'_>) {
         match self {
             Message::Channel(publication) => {
@@ -258,7 +273,12 @@ mod tests {
     }
 
     fn message(payload: &[u8]) -> Message {
-        Message::Channel(Arc::new(Publication { channel: b"news"[..].into(), payload: payload.into() }))
+        announced(payload, 0)
+    }
+
+    fn announced(payload: &[u8], lsn: Lsn) -> Message {
+        let (channel, payload) = (b"news"[..].into(), payload.into());
+        Message::Channel(Arc::new(Publication { channel, payload, lsn }))
     }
 
     fn read(mailbox: &Mailbox, outbox: &mut Outbox, proto: Proto) -> String {
@@ -311,6 +331,19 @@ mod tests {
         let rest = read(&mailbox, &mut outbox, Proto::Resp2);
         assert!(rest.len() > half.len() && rest.ends_with("$4\r\nlast\r\n"));
         assert!(!mailbox.is_signalled());
+    }
+
+    #[test]
+    fn what_is_not_durable_is_not_seen() {
+        let (mailbox, mut outbox) = (mailbox(), Outbox::default());
+        mailbox.post(message(b"a"), Care::Whole);
+        mailbox.post(announced(b"b", 7), Care::Lossy);
+        mailbox.post(message(b"c"), Care::Whole);
+        let first = read(&mailbox, &mut outbox, Proto::Resp2);
+        assert!(first.ends_with("$1\r\na\r\n"), "{first}");
+        assert_eq!(outbox.awaits(), Some(7));
+        let rest = String::from_utf8_lossy(outbox.ready(7)).into_owned();
+        assert!(rest.contains("$1\r\nb\r\n") && rest.ends_with("$1\r\nc\r\n"), "{rest}");
     }
 
     #[test]

@@ -6,11 +6,17 @@ use stanchion_engine::{Now, Shard};
 use stanchion_protocol::id::BOOT_MAX;
 use stanchion_storage::{Log, LogConfig, RecordView, Records};
 
+use crate::hub::Hub;
 use crate::lane::{EVENTS, Lane, LaneParts, Tidings, shard_config, shard_of};
 use crate::{Config, ServerError};
 
 /// Opens the log in the data directory and replays it. Blocks; not for the runtime's threads.
-pub(crate) fn open_lane(config: &Config, tidings: Arc<Tidings>, seed: u64) -> Result<Lane, ServerError> {
+pub(crate) fn open_lane(
+    config: &Config,
+    tidings: Arc<Tidings>,
+    hub: Arc<Hub>,
+    seed: u64,
+) -> Result<Lane, ServerError> {
     let begun = std::time::Instant::now();
     let mut shards: Vec<_> =
         (0..config.shards).map(|index| Shard::new(shard_config(config, index, 0))).collect();
@@ -45,6 +51,7 @@ pub(crate) fn open_lane(config: &Config, tidings: Arc<Tidings>, seed: u64) -> Re
     let parts = LaneParts {
         log,
         tidings,
+        hub,
         shards,
         durability: config.durability,
         segment_bytes: config.segment_bytes,

@@ -44,7 +44,7 @@ pub(crate) struct Server {
     /// What LASTSAVE answers.
     pub(crate) saved: Saved,
     /// Who listens to which channel.
-    pub(crate) hub: Hub,
+    pub(crate) hub: Arc<Hub>,
     /// What its commands cost.
     pub(crate) stats: CommandStats,
     /// The errors that it answered.
@@ -108,7 +108,7 @@ impl Server {
             clients: Clients::default(),
             pause: Pause::default(),
             saved: Saved::default(),
-            hub: Hub::new(),
+            hub: Arc::new(Hub::new()),
             stats: CommandStats::new(),
             errors: ErrorStats::new(),
             traffic: Traffic::default(),

@@ -8,6 +8,7 @@ use stanchion_engine::{Claimed, Lsn, Shard, WaiterId};
 use stanchion_storage::Records;
 use tokio::sync::Notify;
 
+use crate::job_events::JobEvents;
 use crate::waiter::Waiter;
 
 /// A shard behind its lock.
@@ -15,6 +16,8 @@ pub(crate) struct ShardCell {
     pub(crate) state: Mutex<ShardState>,
     /// Wakes the task that fires the shard's timers.
     pub(crate) timer: Notify,
+    /// What happened to its jobs, on the way to those who listen.
+    pub(crate) events: JobEvents,
 }
 
 /// What the lock of a shard protects.
@@ -50,7 +53,7 @@ pub(crate) struct HoldLog {
 
 impl ShardCell {
     pub(crate) fn new(state: ShardState) -> ShardCell {
-        ShardCell { state: Mutex::new(state), timer: Notify::new() }
+        ShardCell { state: Mutex::new(state), timer: Notify::new(), events: JobEvents::default() }
     }
 }
 

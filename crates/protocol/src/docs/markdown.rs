@@ -23,6 +23,36 @@ answers an error has changed nothing, except after `-MISCONF`.
 Maps are flat arrays in RESP2. Nil is `$-1`, or `_` in RESP3. Fields that don't apply are left out of a map.
 ";
 
+/// What the table can't know: these messages answer no command.
+const JOB_EVENTS: &str = "
+### Job events
+
+What happens to the jobs of a queue whose setting `notify` is `on` is published on `__job__:<queue>`, as words
+separated by spaces: `<event> <id> <attempt>`, and the job's group behind them when it has one. The attempt is
+how many there have been, the one that the event is about included. For example `claimed 0000100000000001 1 enwiki`.
+
+| event | what happened to the job |
+|---|---|
+| `pushed` | a push added it, ready or delayed |
+| `replaced` | a push with its dedupe key gave it a new content |
+| `claimed` | it was handed to a worker |
+| `acked` | it is done and gone |
+| `retried` | it failed and will be tried again, at once or after a delay |
+| `released` | it was given back without using an attempt |
+| `lapsed` | its lease ended; it is ready again, unless `died` or `superseded` follows |
+| `died` | it is kept as a dead job |
+| `requeued` | an operator made it ready, dead or delayed as it was |
+| `superseded` | it was dropped, since a newer root is registered |
+| `expired` | it was dropped at the end of its TTL |
+| `deleted` | an operator deleted it with QDEL or QPURGE |
+| `forgotten` | it was dead and was dropped: kept long enough, or one too many |
+
+The events of one queue come in the order in which they happened, and under `durability always` not before they are on
+disk. They are not kept: whoever does not listen misses them, and whoever reads too slowly loses some while it
+stays connected (`job_events_lost` in `INFO stanchion` counts them), so nothing should depend on seeing every one. DEL and
+FLUSHALL are one step for all jobs of a queue and send none.
+";
+
 /// The chapters in the order of the document.
 const CHAPTERS: &[(Group, &str)] = &[
     (Group::Producer, "Producers"),
@@ -44,6 +74,9 @@ pub fn protocol_md() -> String {
         line(&mut page, format_args!("\n## {title}"));
         for spec in COMMANDS.iter().filter(|spec| spec.group == *group) {
             command(&mut page, spec);
+        }
+        if *group == Group::Pubsub {
+            page.push_str(JOB_EVENTS);
         }
     }
     refused(&mut page);

@@ -5,7 +5,6 @@ use stanchion_protocol::{Args, CommandError};
 use super::Done;
 use crate::hub::Topic;
 use crate::limits::CHANNEL_BYTES_MAX;
-use crate::mailbox::Care;
 use crate::turn::Turn;
 
 /// What a client wants with a channel.
@@ -99,7 +98,7 @@ pub(super) fn publish(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     admit(turn, Access::Publish, args.at(1))?;
     // Nobody is woken while a lock is held.
     turn.end_hold();
-    let received = turn.server.hub.publish(args.at(1), args.at(2), Care::Whole);
+    let received = turn.server.hub.publish(args.at(1), args.at(2));
     turn.reply().integer(received);
     Ok(())
 }

@@ -7,6 +7,7 @@ use stanchion_storage::Durability;
 use tokio::sync::Notify;
 
 use super::grants::Granted;
+use crate::job_events::JobEvents;
 use crate::lane::Lane;
 
 /// A hold whose lock is given back, and which has yet to wake others.
@@ -15,6 +16,8 @@ pub(crate) struct Ended<'a> {
     pub(super) lane: &'a Lane,
     /// The timer task, when it sleeps too long.
     pub(super) timer: Option<&'a Notify>,
+    /// What happened to jobs, when somebody listens.
+    pub(super) events: Option<&'a JobEvents>,
     /// Bytes of the records.
     pub(super) bytes: u64,
     /// The newest record that was staged.
@@ -46,6 +49,9 @@ impl Ended<'_> {
         }
         for granted in self.granted {
             granted.deliver(lane, last);
+        }
+        if let Some(events) = self.events {
+            events.publish(&lane.hub);
         }
         last
     }
