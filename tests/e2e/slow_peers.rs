@@ -99,13 +99,29 @@ fn clients_that_never_read_take_little_memory_and_hold_nobody_up() {
 
 #[test]
 fn a_client_that_leaves_too_much_unread_is_disconnected() {
-    let server = Options::new().environment("STANCHION_OUTPUT_BYTES_MAX", "1048576").start();
+    let server = Options::new().start();
+    server.check(
+        r#"
+        > CONFIG GET client-*-limit => {client-output-buffer-limit: `normal 268435456 0 0 slave 0 0 0 pubsub 33554432 8388608 60`, client-query-buffer-limit: *}
+        > CONFIG SET client-output-buffer-limit "normal 1mb 2" => -ERR CONFIG SET failed (possibly related to argument 'client-output-buffer-limit') - Wrong number of arguments in buffer limit configuration.
+        > CONFIG SET client-output-buffer-limit "normal 3mb 0 0 pubsub 2mb 0 0" => +OK
+        > CONFIG GET client-output-buffer-limit => {client-output-buffer-limit: `normal 3145728 0 0 slave 0 0 0 pubsub 2097152 0 0`}
+        "#,
+    );
     let mut greedy = server.connect();
     let payload = vec![b'x'; 16 << 20];
     greedy.call(&[b"QPUSH", &b"q"[..], &payload]);
     greedy.send(&["QCLAIM", "q"]).expect("sent");
     wait_said(&server, "it leaves more replies unread than client-output-buffer-limit allows");
-    server.check("? QLEN q CLAIMED => 0\n> INFO stats => `*client_output_buffer_limit_disconnections:1\r*`");
+    server.check("? QLEN q CLAIMED => 0");
+    let mut deaf = server.connect();
+    deaf.call(&["SUBSCRIBE", "news"]);
+    // What the sockets between them take, and a little more.
+    for _ in 0..16 {
+        server.connect().call(&[&b"PUBLISH"[..], b"news", &vec![b'x'; 1 << 20]]);
+    }
+    wait_said(&server, "it leaves more messages unread than client-output-buffer-limit allows");
+    server.check("? INFO stats => `*client_output_buffer_limit_disconnections:2\r*`");
 }
 
 #[test]

@@ -13,10 +13,13 @@ use tokio::sync::Notify;
 use crate::acl::{DEFAULT, User};
 use crate::endpoint::Endpoint;
 use crate::mailbox::Mailbox;
+use crate::output_limits::{LiveOutputLimits, OutputLimits};
 
 /// Every connection by its number.
 #[derive(Default)]
 pub(crate) struct Clients {
+    /// What each may leave unread.
+    pub(crate) output_limits: Arc<LiveOutputLimits>,
     by_id: DashMap<u64, Arc<Client>>,
     /// Counted besides, because asking the map how many there are locks all of it.
     connected: AtomicUsize,
@@ -103,6 +106,11 @@ pub(crate) enum Unblock {
 }
 
 impl Clients {
+    /// Nobody yet.
+    pub(crate) fn new(limits: OutputLimits) -> Clients {
+        Clients { output_limits: Arc::new(LiveOutputLimits::new(limits)), ..Clients::default() }
+    }
+
     /// Enters a connection; `None` when there are `max` already.
     pub(crate) fn enter(&self, peer: Endpoint, local: Endpoint, max: usize) -> Option<Arc<Client>> {
         if self.connected.load(Ordering::Relaxed) >= max {
@@ -117,7 +125,7 @@ impl Clients {
             peer,
             local,
             since: Instant::now(),
-            mailbox: Mailbox::new(Arc::clone(&wake)),
+            mailbox: Mailbox::new(Arc::clone(&wake), Arc::clone(&self.output_limits)),
             wake,
             names: Mutex::default(),
             heard_ms: AtomicU64::new(0),

@@ -148,7 +148,7 @@ impl Connection {
                 return Ok(());
             }
             let blocked = self.write()?;
-            if self.outbox.unsent_bytes() > self.server.config.output_bytes_max {
+            if self.outbox.unsent_bytes() > self.server.clients.output_limits.replies_bytes_max() {
                 self.tell(Reason::Output);
                 return Ok(());
             }

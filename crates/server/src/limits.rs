@@ -15,6 +15,9 @@ pub const OUTPUT_BYTES_MAX_DEFAULT: usize = 4 * stanchion_protocol::limits::CLAI
 /// The smallest such limit that may be configured.
 pub const OUTPUT_BYTES_MAX_MIN: usize = 1 << 20;
 
+/// The largest.
+pub const OUTPUT_BYTES_MAX_MAX: usize = 4 << 30;
+
 /// Once so many bytes of replies wait, no further command of that client is run until some are written.
 pub const OUTPUT_PAUSE_BYTES: usize = 1 << 20;
 

@@ -16,10 +16,9 @@ use stanchion_storage::Lsn;
 use tokio::sync::Notify;
 
 use crate::hold::Wait;
-use crate::limits::{
-    MAIL_BYTES_MAX, MAIL_KEPT, MAIL_LOSSY_BYTES_MAX, MAIL_OVERHEAD_BYTES, MAIL_SOFT_BYTES_MAX, MAIL_SOFT_TIME,
-};
+use crate::limits::{MAIL_KEPT, MAIL_LOSSY_BYTES_MAX, MAIL_OVERHEAD_BYTES};
 use crate::outbox::Outbox;
+use crate::output_limits::{LiveOutputLimits, OutputLimits};
 
 /// One client's.
 pub(crate) struct Mailbox {
@@ -28,6 +27,7 @@ pub(crate) struct Mailbox {
     inside: Mutex<Inside>,
     /// Wakes the connection's task.
     wake: Arc<Notify>,
+    limits: Arc<LiveOutputLimits>,
 }
 
 #[derive(Default)]
@@ -91,8 +91,8 @@ pub(crate) enum Care {
 
 impl Mailbox {
     /// An empty one, of the task that `wake` wakes.
-    pub(crate) fn new(wake: Arc<Notify>) -> Mailbox {
-        Mailbox { signalled: AtomicBool::new(false), inside: Mutex::default(), wake }
+    pub(crate) fn new(wake: Arc<Notify>, limits: Arc<LiveOutputLimits>) -> Mailbox {
+        Mailbox { signalled: AtomicBool::new(false), inside: Mutex::default(), wake, limits }
     }
 
     /// Leaves a message and wakes the connection.
@@ -114,7 +114,8 @@ impl Mailbox {
         if care == Care::Lossy && bytes > MAIL_LOSSY_BYTES_MAX {
             return (Posted::Lost, None);
         }
-        if bytes > MAIL_BYTES_MAX || inside.is_slow(bytes) {
+        let limits = self.limits.get();
+        if bytes > limits.messages_bytes_max || inside.is_slow(bytes, &limits) {
             return (Posted::Lost, Some(self.close_inside(&mut inside, Closed::TooSlow)));
         }
         inside.bytes = bytes;
@@ -195,7 +196,7 @@ impl Mailbox {
         }
         inside.messages = messages;
         inside.bytes -= written_bytes;
-        if inside.bytes <= MAIL_SOFT_BYTES_MAX {
+        if inside.bytes <= self.limits.get().messages_soft_bytes_max {
             inside.above_soft = None;
         }
         if inside.messages.is_empty() {
@@ -206,12 +207,12 @@ impl Mailbox {
 
 impl Inside {
     /// Whether it is above the soft limit for too long, once it has so many bytes.
-    fn is_slow(&mut self, bytes: usize) -> bool {
-        if bytes <= MAIL_SOFT_BYTES_MAX {
+    fn is_slow(&mut self, bytes: usize, limits: &OutputLimits) -> bool {
+        if limits.messages_soft_bytes_max == 0 || bytes <= limits.messages_soft_bytes_max {
             return false;
         }
         let now = Instant::now();
-        now.duration_since(*self.above_soft.get_or_insert(now)) > MAIL_SOFT_TIME
+        now.duration_since(*self.above_soft.get_or_insert(now)) > limits.messages_soft_time
     }
 }
 
@@ -269,7 +270,7 @@ mod tests {
     use crate::limits::OUTPUT_PAUSE_BYTES;
 
     fn mailbox() -> Mailbox {
-        Mailbox::new(Arc::new(Notify::new()))
+        Mailbox::new(Arc::new(Notify::new()), Arc::default())
     }
 
     fn message(payload: &[u8]) -> Message {

@@ -105,7 +105,7 @@ impl Server {
             acl,
             tidings: Arc::new(Tidings::new(Arc::clone(&lifecycle), Arc::clone(&latency))),
             lifecycle,
-            clients: Clients::default(),
+            clients: Clients::new(config.output_limits),
             pause: Pause::default(),
             saved: Saved::default(),
             hub: Arc::new(Hub::new()),

@@ -8,16 +8,13 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use stanchion_protocol::{Args, CommandError, glob};
+use stanchion_protocol::{Args, CommandError, glob, limits};
 use stanchion_storage::Durability;
 
 use super::Done;
 use crate::config::{Secret, durability_text, parse_yes_or_no};
 use crate::descriptors;
-use crate::limits::{
-    ACL_LOG_ENTRIES_MAX, LATENCY_MS_MAX, MAIL_BYTES_MAX, MAIL_SOFT_BYTES_MAX, MAIL_SOFT_TIME,
-    SLOW_ENTRIES_MAX,
-};
+use crate::limits::{ACL_LOG_ENTRIES_MAX, LATENCY_MS_MAX, SLOW_ENTRIES_MAX};
 use crate::server::Server;
 use crate::tls::{AuthClients, TlsFiles};
 use crate::turn::Turn;
@@ -50,9 +47,19 @@ const PARAMETERS: &[Parameter] = &[
     }),
     fixed("appendonly", |_| "yes".into()),
     fixed("bind", |server| server.config.bind.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
-    fixed("client-output-buffer-limit", |server| {
-        let (hard, soft, secs) = (MAIL_BYTES_MAX, MAIL_SOFT_BYTES_MAX, MAIL_SOFT_TIME.as_secs());
-        format!("normal {} 0 0 slave 0 0 0 pubsub {hard} {soft} {secs}", server.config.output_bytes_max)
+    Parameter {
+        name: "client-output-buffer-limit",
+        get: |server| server.clients.output_limits.get().to_string(),
+        set: Some(|server, value| {
+            let mut limits = server.clients.output_limits.get();
+            limits.change(value)?;
+            server.clients.output_limits.set(limits);
+            Ok(())
+        }),
+    },
+    fixed("client-query-buffer-limit", |server| {
+        let headers_bytes_max = limits::QUERY_BYTES_MAX - limits::ARGS_BYTES_MAX;
+        (server.config.limits.args_bytes_max + headers_bytes_max).to_string()
     }),
     fixed("cluster-enabled", |_| "no".into()),
     fixed("databases", |_| "1".into()),
@@ -71,6 +78,7 @@ const PARAMETERS: &[Parameter] = &[
     fixed("latency-tracking", |_| "yes".into()),
     fixed("latency-tracking-info-percentiles", |_| "50 99 99.9".into()),
     fixed("lease-grace", |server| server.config.lease_grace.as_millis().to_string()),
+    fixed("login-timeout", |server| server.config.login_timeout.as_secs().to_string()),
     Parameter {
         name: "maxclients",
         get: |server| server.live.clients_max().to_string(),
@@ -102,6 +110,7 @@ const PARAMETERS: &[Parameter] = &[
         }),
     },
     fixed("proto-max-bulk-len", |_| stanchion_protocol::limits::BULK_BYTES_MAX.to_string()),
+    fixed("request-timeout", |server| server.config.request_timeout.as_secs().to_string()),
     Parameter {
         name: "requirepass",
         // Redis shows it; we only say whether there is one.
@@ -134,6 +143,7 @@ const PARAMETERS: &[Parameter] = &[
             Ok(())
         }),
     },
+    fixed("tcp-keepalive", |server| server.config.tcp_keepalive.as_secs().to_string()),
     Parameter {
         name: "timeout",
         get: |server| server.live.idle_timeout().unwrap_or_default().as_secs().to_string(),

@@ -20,6 +20,7 @@ use std::time::Duration;
 use stanchion_protocol::Limits;
 use stanchion_storage::Durability;
 
+use crate::output_limits::OutputLimits;
 use crate::tls::TlsFiles;
 
 pub use diagnostics::{DebugAccess, Diagnostics};
@@ -97,8 +98,8 @@ pub struct Config {
     pub segment_bytes: u64,
     /// How much may wait for the log's writer.
     pub staged_bytes_max: usize,
-    /// How many bytes of replies a client may leave unread before it is disconnected.
-    pub output_bytes_max: usize,
+    /// How much a client may leave unread before it is disconnected.
+    pub output_limits: OutputLimits,
     /// What operators debug with.
     pub diagnostics: Diagnostics,
     /// What one command may say.
@@ -253,7 +254,7 @@ impl Default for Config {
             shutdown_timeout: Duration::ZERO,
             segment_bytes: 0,
             staged_bytes_max: 0,
-            output_bytes_max: 0,
+            output_limits: OutputLimits::default(),
             diagnostics: Diagnostics::NOTHING,
             limits: Limits::default(),
             queues: QueueFile::default(),

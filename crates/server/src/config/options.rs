@@ -12,10 +12,8 @@ use stanchion_storage::limits::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, STAGED
 
 use super::{Config, LogFormat, Secret, diagnostics, duration_text, parse_duration};
 use crate::acl;
-use crate::limits::{
-    OUTPUT_BYTES_MAX_DEFAULT, OUTPUT_BYTES_MAX_MIN, PASSWORD_BYTES_MAX, SHARDS_MAX, THREADS_MAX,
-    UNIX_SOCKET_BYTES_MAX,
-};
+use crate::limits::{PASSWORD_BYTES_MAX, SHARDS_MAX, THREADS_MAX, UNIX_SOCKET_BYTES_MAX};
+use crate::output_limits::OutputLimits;
 use crate::tls::AuthClients;
 
 /// What the system takes for keepalive, in whole hours.
@@ -276,14 +274,11 @@ pub const OPTIONS: &[Opt] = &[
         set: |config, text| number(text, 4096, 1 << 30).map(|bytes| config.staged_bytes_max = bytes as usize),
     },
     Opt {
-        name: "output-bytes-max",
-        summary: "How many bytes of replies a client may leave unread before it is disconnected.",
-        expected: "write a number of bytes from 1048576 to 4294967296",
-        default: || OUTPUT_BYTES_MAX_DEFAULT.to_string(),
-        set: |config, text| {
-            number(text, OUTPUT_BYTES_MAX_MIN as u64, 1 << 32)
-                .map(|bytes| config.output_bytes_max = bytes as usize)
-        },
+        name: "client-output-buffer-limit",
+        summary: "What a client may leave unread before it is disconnected: normal for replies, pubsub for messages; each with a hard limit, a soft one and the seconds for that.",
+        expected: "write classes as Redis does, such as \"normal 256mb 0 0 pubsub 32mb 8mb 60\"",
+        default: || OutputLimits::default().to_string(),
+        set: |config, text| config.output_limits.change(text).ok(),
     },
     Opt {
         name: "limits.name-bytes-max",

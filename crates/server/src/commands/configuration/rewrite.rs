@@ -25,6 +25,11 @@ struct Live {
 
 const LIVE: &[Live] = &[
     Live {
+        parameter: "client-output-buffer-limit",
+        key: "client-output-buffer-limit",
+        value: |server| server.clients.output_limits.get().to_string().into(),
+    },
+    Live {
         parameter: "latency-monitor-threshold",
         key: "latency-monitor-threshold",
         value: |server| (server.latency.threshold_ms() as i64).into(),
