@@ -6,6 +6,7 @@
 //! is how a misspelt one goes unnoticed for days.
 
 mod diagnostics;
+mod document;
 mod durations;
 mod file;
 mod options;
@@ -24,6 +25,7 @@ use crate::output_limits::OutputLimits;
 use crate::tls::TlsFiles;
 
 pub use diagnostics::{DebugAccess, Diagnostics};
+pub use document::configuration_md;
 pub use durations::{duration_text, parse_duration};
 pub use options::{OPTIONS, Opt};
 pub(crate) use options::{durability_text, parse_yes_or_no};
