@@ -27,6 +27,8 @@ func main() {
 	transaction()
 	claimAndAck()
 	errors()
+	watch()
+	subscribe()
 	reconnect()
 }
 
@@ -134,6 +136,40 @@ func errors() {
 	check(strings.Contains(refused("EVAL", "return 1", 0), "QPUSH"))
 	check(client.Ping().Val() == "PONG")
 	ok("errors")
+}
+
+func watch() {
+	pushWatched := func(payload string, meanwhile bool) error {
+		return client.Watch(func(tx *redis.Tx) error {
+			if meanwhile {
+				call("QPUSH", "watched", "meanwhile")
+			}
+			_, err := tx.Pipelined(func(pipe *redis.Pipeline) error {
+				return pipe.Process(redis.NewCmd("QPUSH", "watched", payload))
+			})
+			return err
+		}, "watched")
+	}
+	check(pushWatched("never", true) == redis.TxFailedErr)
+	check(pushWatched("now", false) == nil)
+	check(call("QLEN", "watched") == int64(2))
+	ok("watch")
+}
+
+func subscribe() {
+	check(client.Publish("nowhere", "hello").Val() == 0)
+	subscription, err := client.Subscribe("news", "__job__:events")
+	check(err == nil)
+	defer subscription.Close()
+	ask("publish")
+	for _, expected := range []string{
+		"news hello", "__job__:events pushed", "__job__:events claimed", "__job__:events acked",
+	} {
+		message, err := subscription.ReceiveMessage()
+		check(err == nil)
+		check(message.Channel+" "+strings.Fields(message.Payload)[0] == expected)
+	}
+	ok("subscribe")
 }
 
 func reconnect() {

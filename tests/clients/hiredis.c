@@ -230,6 +230,51 @@ static void errors(void) {
     ok("errors");
 }
 
+static void watch(redisContext *other) {
+    for (int changed = 1; changed >= 0; changed--) {
+        freeReplyObject(call("WATCH watched"));
+        if (changed) freeReplyObject(redisCommand(other, "QPUSH watched meanwhile"));
+        freeReplyObject(call("MULTI"));
+        freeReplyObject(call("QPUSH watched %s", changed ? "never" : "now"));
+        redisReply *reply = call("EXEC");
+        CHECK(changed ? reply->type == REDIS_REPLY_NIL : reply->elements == 1 && is_id(reply->element[0]));
+        freeReplyObject(reply);
+    }
+    redisReply *length = call("QLEN watched");
+    CHECK(is_integer(length, 2));
+    freeReplyObject(length);
+    ok("watch");
+}
+
+static void subscribe(redisContext *other) {
+    redisReply *nobody = call("PUBLISH nowhere hello");
+    CHECK(is_integer(nobody, 0));
+    freeReplyObject(nobody);
+
+    const char *expected[][3] = {
+        {"subscribe", "news", NULL},
+        {"subscribe", "__job__:events", NULL},
+        {"message", "news", "hello"},
+        {"message", "__job__:events", "pushed "},
+        {"message", "__job__:events", "claimed "},
+        {"message", "__job__:events", "acked "},
+    };
+    CHECK(redisAppendCommand(other, "SUBSCRIBE news __job__:events") == REDIS_OK);
+    ask("publish");
+    for (int i = 0; i < 6; i++) {
+        void *reply = NULL;
+        CHECK(redisGetReply(other, &reply) == REDIS_OK);
+        const redisReply *message = reply;
+        CHECK(message->elements == 3);
+        CHECK(is_text(message->element[0], expected[i][0]) && is_text(message->element[1], expected[i][1]));
+        if (expected[i][2] != NULL) {
+            CHECK(strncmp(message->element[2]->str, expected[i][2], strlen(expected[i][2])) == 0);
+        }
+        freeReplyObject(reply);
+    }
+    ok("subscribe");
+}
+
 static void reconnect(void) {
     freeReplyObject(call("QPUSH jobs kept"));
     ask("restart");
@@ -255,6 +300,11 @@ int main(int argc, char **argv) {
     transaction();
     claim_and_ack();
     errors();
+    redisContext *other = redisConnect(argv[1], atoi(argv[2]));
+    CHECK(other != NULL && other->err == 0);
+    watch(other);
+    subscribe(other);
+    redisFree(other);
     reconnect();
     redisFree(context);
     return 0;

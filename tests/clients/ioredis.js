@@ -95,6 +95,30 @@ await refused('QPUSH', 'EVAL', 'return 1', 0);
 assert.equal(await redis.ping(), 'PONG');
 ok('errors');
 
+const other = redis.duplicate();
+await redis.watch('watched');
+await other.call('QPUSH', 'watched', 'meanwhile');
+assert.equal(await redis.multi().call('QPUSH', 'watched', 'never').exec(), null);
+await redis.watch('watched');
+assert.equal((await redis.multi().call('QPUSH', 'watched', 'now').exec()).length, 1);
+assert.equal(await redis.call('QLEN', 'watched'), 2);
+ok('watch');
+
+assert.equal(await redis.publish('nowhere', 'hello'), 0);
+const messages = [];
+await new Promise((resolve) => {
+  other.on('message', (channel, message) => {
+    if (messages.push([channel, message.split(' ')[0]]) === 4) resolve();
+  });
+  other.subscribe('news', '__job__:events').then(() => ask('publish'));
+});
+assert.deepEqual(messages, [
+  ['news', 'hello'],
+  ...['pushed', 'claimed', 'acked'].map((word) => ['__job__:events', word]),
+]);
+other.disconnect();
+ok('subscribe');
+
 await redis.call('QPUSH', 'jobs', 'kept');
 ask('restart');
 await once(process.stdin, 'data');

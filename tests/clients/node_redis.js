@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createClient, ErrorReply } from 'redis';
+import { createClient, ErrorReply, WatchError } from 'redis';
 
 const [protocol, host, port] = process.argv.slice(2).map((word, i) => (i === 1 ? word : Number(word)));
 const client = createClient({ RESP: protocol, name: 'conversation', socket: { host, port } });
@@ -95,6 +95,31 @@ await refused('BOGUS', 'QPUSH', 'jobs', 'x', 'BOGUS');
 await refused('QPUSH', 'EVAL', 'return 1', 0);
 assert.equal(await client.ping(), 'PONG');
 ok('errors');
+
+const other = client.duplicate();
+await other.connect();
+await client.watch('watched');
+await other.sendCommand(['QPUSH', 'watched', 'meanwhile']);
+await assert.rejects(client.multi().addCommand(['QPUSH', 'watched', 'never']).exec(), WatchError);
+await client.watch('watched');
+assert.equal((await client.multi().addCommand(['QPUSH', 'watched', 'now']).exec()).length, 1);
+assert.equal(await call('QLEN', 'watched'), 2);
+ok('watch');
+
+assert.equal(await client.publish('nowhere', 'hello'), 0);
+const messages = [];
+await new Promise((resolve) => {
+  const listener = (message, channel) => {
+    if (messages.push([channel, message.split(' ')[0]]) === 4) resolve();
+  };
+  other.subscribe(['news', '__job__:events'], listener).then(() => ask('publish'));
+});
+assert.deepEqual(messages, [
+  ['news', 'hello'],
+  ...['pushed', 'claimed', 'acked'].map((word) => ['__job__:events', word]),
+]);
+other.destroy();
+ok('subscribe');
 
 await call('QPUSH', 'jobs', 'kept');
 const reconnected = new Promise((resolve) => client.once('ready', resolve));

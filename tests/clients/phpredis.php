@@ -74,6 +74,33 @@ check(str_contains(error_of($redis, 'EVAL', 'return 1', 0), 'QPUSH'));
 check($redis->ping() === true);
 ok('errors');
 
+$other = new Redis();
+$other->connect($host, (int) $port);
+$redis->watch('watched');
+$other->rawCommand('QPUSH', 'watched', 'meanwhile');
+check($redis->multi()->rawCommand('QPUSH', 'watched', 'never')->exec() === false);
+$redis->watch('watched');
+check(count($redis->multi()->rawCommand('QPUSH', 'watched', 'now')->exec()) === 1);
+check($redis->rawCommand('QLEN', 'watched') === 2);
+ok('watch');
+
+check($redis->publish('nowhere', 'hello') === 0);
+$messages = [];
+ask('publish');
+$listen = function (Redis $other, string $channel, string $message) use (&$messages) {
+    $messages[] = $channel . ' ' . strtok($message, ' ');
+    if (count($messages) === 4) {
+        $other->close();
+    }
+};
+try {
+    $other->subscribe(['news', '__job__:events'], $listen);
+} catch (RedisException) {
+    // It listens until the connection ends.
+}
+check($messages === ['news hello', '__job__:events pushed', '__job__:events claimed', '__job__:events acked']);
+ok('subscribe');
+
 $redis->rawCommand('QPUSH', 'jobs', 'kept');
 ask('restart');
 fgets(STDIN);

@@ -77,6 +77,43 @@ check(str_contains(error_of('EVAL', 'return 1', 0), 'QPUSH'));
 check((string) $client->ping() === 'PONG');
 ok('errors');
 
+$other = new Predis\Client(['host' => $host, 'port' => (int) $port, 'read_write_timeout' => -1]);
+$push_watched = fn (bool $meanwhile) => $client->transaction(
+    ['watch' => 'watched', 'cas' => true],
+    function ($transaction) use ($other, $meanwhile) {
+        // Predis watches as soon as something is asked.
+        $transaction->executeCommand(new RawCommand(['QLEN', 'watched']));
+        if ($meanwhile) {
+            $other->executeCommand(new RawCommand(['QPUSH', 'watched', 'meanwhile']));
+        }
+        $transaction->multi();
+        $transaction->executeCommand(new RawCommand(['QPUSH', 'watched', $meanwhile ? 'never' : 'now']));
+    },
+);
+try {
+    $push_watched(meanwhile: true);
+    check(false);
+} catch (Predis\Transaction\AbortedMultiExecException) {
+}
+check(count($push_watched(meanwhile: false)) === 1);
+check(call('QLEN', 'watched') === 2);
+ok('watch');
+
+check($client->publish('nowhere', 'hello') === 0);
+$messages = [];
+ask('publish');
+$subscription = $other->pubSubLoop(['subscribe' => ['news', '__job__:events']]);
+foreach ($subscription as $message) {
+    if ($message->kind === 'message') {
+        $messages[] = $message->channel . ' ' . strtok($message->payload, ' ');
+    }
+    if (count($messages) === 4) {
+        $subscription->stop();
+    }
+}
+check($messages === ['news hello', '__job__:events pushed', '__job__:events claimed', '__job__:events acked']);
+ok('subscribe');
+
 call('QPUSH', 'jobs', 'kept');
 ask('restart');
 fgets(STDIN);

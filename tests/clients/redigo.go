@@ -33,6 +33,8 @@ func main() {
 	transaction()
 	claimAndAck()
 	errors()
+	watch()
+	subscribe()
 	reconnect()
 }
 
@@ -162,6 +164,50 @@ func errors() {
 	check(strings.Contains(refused("EVAL", "return 1", 0), "QPUSH"))
 	check(text(call("PING")) == "PONG")
 	ok("errors")
+}
+
+func watch() {
+	conn := pool.Get()
+	defer conn.Close()
+	pushWatched := func(payload string, meanwhile bool) interface{} {
+		conn.Send("WATCH", "watched")
+		check(conn.Flush() == nil)
+		_, err := conn.Receive()
+		check(err == nil)
+		if meanwhile {
+			call("QPUSH", "watched", "meanwhile")
+		}
+		conn.Send("MULTI")
+		conn.Send("QPUSH", "watched", payload)
+		reply, err := conn.Do("EXEC")
+		check(err == nil)
+		return reply
+	}
+	check(pushWatched("never", true) == nil)
+	check(len(pushWatched("now", false).([]interface{})) == 1)
+	check(integer(call("QLEN", "watched")) == 2)
+	ok("watch")
+}
+
+func subscribe() {
+	check(integer(call("PUBLISH", "nowhere", "hello")) == 0)
+	subscriber := redis.PubSubConn{Conn: pool.Get()}
+	defer subscriber.Close()
+	check(subscriber.Subscribe("news", "__job__:events") == nil)
+	ask("publish")
+	var messages []string
+	for len(messages) < 4 {
+		switch message := subscriber.Receive().(type) {
+		case redis.Message:
+			messages = append(messages, message.Channel+" "+strings.Fields(string(message.Data))[0])
+		case redis.Subscription:
+		case error:
+			panic(message)
+		}
+	}
+	check(strings.Join(messages, ", ") ==
+		"news hello, __job__:events pushed, __job__:events claimed, __job__:events acked")
+	ok("subscribe")
 }
 
 func reconnect() {

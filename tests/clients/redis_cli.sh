@@ -93,6 +93,22 @@ refused '*QPUSH*' 'EVAL "return 1" 0'
 expect PONG PING
 ok errors
 
+# What the very connection that watches changes counts, too. EXEC answers nil then, which is an empty line.
+expect "OK $id OK QUEUED " 'WATCH watched' 'QPUSH watched meanwhile' MULTI 'QPUSH watched never' EXEC
+expect "OK OK QUEUED $id" 'WATCH watched' MULTI 'QPUSH watched now' EXEC
+expect 2 'QLEN watched'
+ok watch
+
+expect 0 'PUBLISH nowhere hello'
+# Two subscriptions and four messages, each of three lines; from then on it would only wait.
+exec {messages}< <(exec redis-cli "-$protocol" -h "$host" -p "$port" SUBSCRIBE news __job__:events)
+subscriber=$!
+ask publish
+mapfile -t -n 18 -u "$messages" lines
+kill "$subscriber"
+check "${lines[*]:6}" 'message news hello message __job__:events pushed* message __job__:events claimed* message __job__:events acked*'
+ok subscribe
+
 expect "$id" 'QPUSH jobs kept'
 ask restart
 read -r _

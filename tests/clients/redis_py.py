@@ -1,8 +1,11 @@
 """The conversation of tests/src/conversation.rs in Python, with redis-py's ordinary client."""
 
+import itertools
 import sys
 
 import redis
+
+MESSAGES = [("news", "hello"), *(("__job__:events", word) for word in ("pushed", "claimed", "acked"))]
 
 
 def main(protocol: int, host: str, port: int) -> None:
@@ -74,6 +77,33 @@ def main(protocol: int, host: str, port: int) -> None:
     refused("QPUSH", client, "EVAL", "return 1", 0)
     assert client.ping()
     ok("errors")
+
+    with client.pipeline() as pipeline:
+        pipeline.watch("watched")
+        client.execute_command("QPUSH", "watched", "meanwhile")
+        pipeline.multi()
+        try:
+            pipeline.execute_command("QPUSH", "watched", "never").execute()
+        except redis.WatchError:
+            pass
+        else:
+            raise AssertionError("the watched queue changed, and EXEC did not see it")
+        pipeline.watch("watched")
+        pipeline.multi()
+        assert len(pipeline.execute_command("QPUSH", "watched", "now").execute()) == 1
+    assert client.execute_command("QLEN", "watched") == 2
+    ok("watch")
+
+    assert client.publish("nowhere", "hello") == 0
+    with client.pubsub(ignore_subscribe_messages=True) as subscriber:
+        subscriber.subscribe("news", "__job__:events")
+        ask("publish")
+        messages = [
+            (message["channel"], message["data"].split()[0])
+            for message in itertools.islice(subscriber.listen(), 4)
+        ]
+    assert messages == MESSAGES, messages
+    ok("subscribe")
 
     client.execute_command("QPUSH", "jobs", "kept")
     ask("restart")

@@ -5,6 +5,8 @@ import sys
 
 import redis.asyncio as redis
 
+MESSAGES = [("news", "hello"), *(("__job__:events", word) for word in ("pushed", "claimed", "acked"))]
+
 
 async def main(protocol: int, host: str, port: int) -> None:
     client = redis.Redis(
@@ -78,6 +80,34 @@ async def main(protocol: int, host: str, port: int) -> None:
     await refused("QPUSH", client, "EVAL", "return 1", 0)
     assert await client.ping()
     ok("errors")
+
+    async with client.pipeline() as pipeline:
+        await pipeline.watch("watched")
+        await client.execute_command("QPUSH", "watched", "meanwhile")
+        pipeline.multi()
+        try:
+            await pipeline.execute_command("QPUSH", "watched", "never").execute()
+        except redis.WatchError:
+            pass
+        else:
+            raise AssertionError("the watched queue changed, and EXEC did not see it")
+        await pipeline.watch("watched")
+        pipeline.multi()
+        assert len(await pipeline.execute_command("QPUSH", "watched", "now").execute()) == 1
+    assert await client.execute_command("QLEN", "watched") == 2
+    ok("watch")
+
+    assert await client.publish("nowhere", "hello") == 0
+    async with client.pubsub(ignore_subscribe_messages=True) as subscriber:
+        await subscriber.subscribe("news", "__job__:events")
+        ask("publish")
+        messages = []
+        async for message in subscriber.listen():
+            messages.append((message["channel"], message["data"].split()[0]))
+            if len(messages) == 4:
+                break
+    assert messages == MESSAGES, messages
+    ok("subscribe")
 
     await client.execute_command("QPUSH", "jobs", "kept")
     ask("restart")

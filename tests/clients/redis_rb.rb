@@ -88,6 +88,30 @@ check(error_of(redis, 'EVAL', 'return 1', 0).include?('QPUSH'))
 check(redis.ping == 'PONG')
 ok('errors')
 
+other = Redis.new(host: host, port: Integer(port), read_timeout: 0)
+aborted = redis.watch('watched') do
+  other.call('QPUSH', 'watched', 'meanwhile')
+  redis.multi { |transaction| transaction.call(%w[QPUSH watched never]) }
+end
+check(aborted.nil?)
+done = redis.watch('watched') do
+  redis.multi { |transaction| transaction.call(%w[QPUSH watched now]) }
+end
+check(done.size == 1 && redis.call('QLEN', 'watched') == 2)
+ok('watch')
+
+check(redis.publish('nowhere', 'hello').zero?)
+messages = []
+ask('publish')
+other.subscribe('news', '__job__:events') do |on|
+  on.message do |channel, message|
+    messages << "#{channel} #{message.split.first}"
+    other.unsubscribe if messages.size == 4
+  end
+end
+check(messages == ['news hello', '__job__:events pushed', '__job__:events claimed', '__job__:events acked'])
+ok('subscribe')
+
 redis.call('QPUSH', 'jobs', 'kept')
 ask('restart')
 $stdin.gets

@@ -27,6 +27,8 @@ async fn main() -> Done {
     talk.transaction().await?;
     talk.claim_and_ack().await?;
     talk.errors().await?;
+    talk.watch().await?;
+    talk.subscribe(&client).await?;
     talk.reconnect().await
 }
 
@@ -156,6 +158,44 @@ impl Talk {
             Ok(reply) => panic!("not refused but answered {reply:?}"),
             Err(error) => error,
         }
+    }
+
+    async fn watch(&mut self) -> Done {
+        for (meanwhile, payload) in [(true, "never"), (false, "now")] {
+            let () = self.call(cmd("WATCH").arg("watched")).await?;
+            if meanwhile {
+                // What this very connection changes counts, too.
+                let _id: String = self.call(cmd("QPUSH").arg("watched").arg("meanwhile")).await?;
+            }
+            let mut transaction = redis::pipe();
+            transaction.atomic().cmd("QPUSH").arg("watched").arg(payload);
+            let reply: Option<[String; 1]> = transaction.query_async(&mut self.connection).await?;
+            assert_eq!(reply.is_none(), meanwhile, "{reply:?}");
+        }
+        assert_eq!(self.call::<u32>(cmd("QLEN").arg("watched")).await?, 2);
+        ok("watch");
+        Ok(())
+    }
+
+    async fn subscribe(&mut self, client: &redis::Client) -> Done {
+        let nobody: u32 = self.call(cmd("PUBLISH").arg("nowhere").arg("hello")).await?;
+        assert_eq!(nobody, 0);
+        let mut connection = client.get_connection()?;
+        let mut subscriber = connection.as_pubsub();
+        subscriber.subscribe(&["news", "__job__:events"])?;
+        ask("publish");
+        for (channel, word) in [
+            ("news", "hello"),
+            ("__job__:events", "pushed"),
+            ("__job__:events", "claimed"),
+            ("__job__:events", "acked"),
+        ] {
+            let message = subscriber.get_message()?;
+            let payload: String = message.get_payload()?;
+            assert_eq!((message.get_channel_name(), payload.split(' ').next()), (channel, Some(word)));
+        }
+        ok("subscribe");
+        Ok(())
     }
 
     async fn reconnect(&mut self) -> Done {

@@ -94,6 +94,25 @@ refused '*QPUSH*' EVAL 'return 1' 0
 check "$(cli PING)" PONG
 ok errors
 
+# What the very connection that watches changes counts, too. EXEC answers nothing then.
+watched() { printf '%s\n' 'WATCH watched' "$@" | cli | tr '\n' ' '; }
+check "$(watched 'QPUSH watched meanwhile' MULTI 'QPUSH watched never' EXEC)" "OK $id OK QUEUED  "
+check "$(watched MULTI 'QPUSH watched now' EXEC)" "OK OK QUEUED $id "
+check "$(cli QLEN watched)" 2
+ok watch
+
+check "$(cli PUBLISH nowhere hello)" 0
+pipe=$(mktemp -u)
+mkfifo "$pipe"
+cli SUBSCRIBE news __job__:events >"$pipe" &
+ask publish
+# Two subscriptions and four messages, each of three lines.
+messages=$(head -n 18 <"$pipe" | tail -n 12 | tr '\n' ' ')
+kill $!
+rm "$pipe"
+check "$messages" "message news hello message __job__:events pushed* message __job__:events claimed* message __job__:events acked*"
+ok subscribe
+
 check "$(cli QPUSH jobs kept)" "$id"
 ask restart
 read -r _

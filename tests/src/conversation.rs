@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `ok push` | the step is done and every reply was as expected; the steps come in the order of `STEPS` |
 //! | `please push jobs` | it blocks in a claim on that queue next: push a job when it does |
+//! | `please publish` | it listens to `news` and to the jobs of `events` now, or will soon |
 //! | `please restart` | start the server anew on its data and port, then write a line to standard input |
 //!
 //! What it pushed and acked in the end is checked over a connection of our own, so that a program that does nothing
@@ -16,8 +17,29 @@ use std::process::Command;
 use crate::{Process, RestartingServer, Server};
 
 /// What every program does, in this order.
-const STEPS: &[&str] =
-    &["connect", "handshake", "push", "pipeline", "transaction", "claim", "ack", "errors", "reconnect"];
+const STEPS: &[&str] = &[
+    "connect",
+    "handshake",
+    "push",
+    "pipeline",
+    "transaction",
+    "claim",
+    "ack",
+    "errors",
+    "watch",
+    "subscribe",
+    "reconnect",
+];
+
+/// What is published when somebody listens: a message, and what happens to a job.
+const PUBLISH: &str = r#"
+    ? PUBSUB NUMSUB news __job__:events => [news, 1, "__job__:events", 1]
+    > PUBLISH news hello => 1
+    > QCONFIG SET events notify on
+    > QPUSH events x
+    > QCLAIM events => [[events, $r, x, 1]]
+    > QACK events $r => 1
+"#;
 
 /// The name that every program gives its connection, in its library's way.
 const NAME: &str = "conversation";
@@ -52,6 +74,7 @@ pub fn converse(command: &mut Command, identity: Option<Identity>) {
                 server.restart();
                 program.write_line("restarted");
             }
+            ("please", "publish") => server.check(PUBLISH),
             ("please", request) => {
                 let queue = request.strip_prefix("push ").unwrap_or_else(|| panic!("cannot {request}"));
                 server.check(&format!("~ 1 blocked\n> QPUSH {queue} woken"));
@@ -88,7 +111,8 @@ fn check_state(server: &Server) {
         > QLEN jobs ALL => 0
         > QSTATS jobs => {pushed: 104, claims: 104, acked: 104, ...}
         > QSTATS other => {pushed: 1, claims: 2, nacked: 1, acked: 1, ...}
-        > QLIST => ({queue: jobs, ...}, {queue: other, ...}, {queue: binary, ...})
+        > QLIST => ({queue: jobs, ...}, {queue: other, ...}, {queue: binary, ...}, {queue: watched, ready: 2, ...},
+            {queue: events, ...})
         > QCLAIM binary => [[binary, *, "\x00\r\n\xff", 1]]
         "#,
     );
