@@ -52,6 +52,25 @@ fn log_lines_are_text_or_json_and_never_coloured() {
     }
 }
 
+#[test]
+fn no_more_clients_are_allowed_than_the_system_has_files_for() {
+    let server = Options::new().wrapper(&["prlimit", "--nofile=300:1000"]).start();
+    let line = server.wait_line("how many may connect", |line| {
+        line.contains("clients-max 10000 needs ").then(|| line.to_owned())
+    });
+    assert!(line.contains("the system allows 1000") && line.contains("ulimit -Hn"), "{line}");
+    let maxclients = server.connect().call(&["CONFIG", "GET", "maxclients"]).array()[1].text();
+    let possible: u32 = maxclients.parse().expect("a number");
+    assert!((500..1_000).contains(&possible), "{possible}");
+    server.check(&format!(
+        r#"
+        > CONFIG SET maxclients 2000 => -ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able to handle the specified number of clients, try with {possible}
+        > CONFIG GET maxclients => {{maxclients: `{possible}`}}
+        > CONFIG SET maxclients {possible} => +OK
+        "#
+    ));
+}
+
 /// Connects as soon as the server listens.
 fn connect(address: SocketAddr) -> Connection {
     let started = Instant::now();

@@ -37,15 +37,22 @@ pub(crate) async fn accept(
     listener: Listener,
     alive: mpsc::Sender<()>,
 ) {
+    let mut fails = false;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = server.lifecycle.reached(Phase::Stopping) => return,
         };
         match accepted {
-            Ok(arrival) => admit(&server, &threads, arrival, &alive),
+            Ok(arrival) => {
+                fails = false;
+                admit(&server, &threads, arrival, &alive);
+            }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                // One line for a row of them, since it may be long.
+                if !std::mem::replace(&mut fails, true) {
+                    tracing::warn!(%error, "connections can't be accepted");
+                }
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }

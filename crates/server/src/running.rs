@@ -158,7 +158,7 @@ pub async fn start(mut config: Config) -> Result<Running, ServerError> {
     let (address, tls_address) = (address(Security::Plain), address(Security::Tls));
     let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port());
     let ports = Ports { plain: port(address), tls: port(tls_address) };
-    let clients_max = descriptors::provide(config.clients_max, config.threads);
+    let clients_max = descriptors::provide_at_start(config.clients_max, config.threads);
     let server = Arc::new(Server::new(config, acl, ports, tls, seed));
     server.live.set_clients_max(clients_max);
     let task = tokio::spawn(live(Arc::clone(&server), listeners, seed));

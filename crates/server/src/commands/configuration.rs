@@ -88,10 +88,12 @@ const PARAMETERS: &[Parameter] = &[
                 .ok()
                 .filter(|max| *max > 0)
                 .ok_or("argument must be between 1 and 4294967295")?;
-            if descriptors::provide(max, server.config.threads) < max {
-                return Err(
-                    "The operating system is not able to handle the specified number of clients".into()
-                );
+            let possible = descriptors::provide(max, server.config.threads);
+            if possible < max {
+                return Err(format!(
+                    "The operating system is not able to handle the specified number of clients, try with {possible}"
+                )
+                .into());
             }
             server.live.set_clients_max(max);
             Ok(())
