@@ -3,6 +3,7 @@
 //! Each module is one part of the contract in `docs/PROTOCOL.md`, told as scripts against the real process.
 
 mod acl;
+mod acl_compare;
 mod blocking;
 mod catalogue;
 mod claims;

@@ -244,25 +244,23 @@ pub(super) fn has_spaces(name: &[u8]) -> bool {
 /// Puts selectors together that were sent as several words.
 fn join_selectors<'w>(words: impl IntoIterator<Item = &'w [u8]>) -> Result<Vec<Vec<u8>>, RuleError> {
     let mut joined: Vec<Vec<u8>> = Vec::new();
-    let mut open: Option<Vec<u8>> = None;
+    // The word that opened a selector, and the selector so far.
+    let mut open: Option<(&[u8], Vec<u8>)> = None;
     for word in words {
         let closes = word.last() == Some(&b')');
         match open.take() {
-            Some(mut selector) => {
+            Some((first, mut selector)) => {
                 selector.push(b' ');
                 selector.extend_from_slice(word);
-                if closes { joined.push(selector) } else { open = Some(selector) }
+                if closes { joined.push(selector) } else { open = Some((first, selector)) }
             }
-            None if word.first() == Some(&b'(') && !closes => open = Some(word.to_vec()),
+            None if word.first() == Some(&b'(') && !closes => open = Some((word, word.to_vec())),
             None => joined.push(word.to_vec()),
         }
     }
     match open {
         None => Ok(joined),
-        Some(selector) => {
-            let first = selector.split(|byte| *byte == b' ').next().unwrap_or_default();
-            Err(RuleError::Unmatched { word: hide_passwords(first) })
-        }
+        Some((first, _)) => Err(RuleError::Unmatched { word: hide_passwords(first) }),
     }
 }
 

@@ -130,10 +130,11 @@ impl Selector {
     /// `+command|argument` of a command without subcommands.
     pub(super) fn allow_first_argument(&mut self, entry: Entry, argument: &[u8]) {
         let argument: Box<[u8]> = argument.to_ascii_lowercase().into();
-        self.remember(true, &[entry.name().as_bytes(), b"|", &argument].concat());
+        let rule = [entry.name().as_bytes(), b"|", &argument].concat();
         if !self.first_arguments.contains(&(entry.place(), argument.clone())) {
             self.first_arguments.push((entry.place(), argument));
         }
+        self.remember(true, &rule);
     }
 
     fn change(&mut self, entry: Entry, allowed: bool) {
@@ -142,11 +143,16 @@ impl Selector {
         self.first_arguments.retain(|(place, _)| *place != entry.place());
     }
 
-    /// Adds a rule in place of those that it makes void: the same, and those on parts of it.
+    /// Adds a rule in place of those that it makes void: the same, and those on parts of it. Rules that have come to
+    /// nothing are forgotten.
     fn remember(&mut self, allows: bool, name: &[u8]) {
         let is_part = |rest: &[u8]| rest.is_empty() || rest[0] == b'|';
         self.command_rules.retain(|rule| !rule.name.strip_prefix(name).is_some_and(is_part));
         self.command_rules.push(CommandRule { allows, name: name.into() });
+        let is_all_or_nothing = self.commands == CommandSet::ALL || self.commands == CommandSet::NONE;
+        if is_all_or_nothing && self.first_arguments.is_empty() {
+            self.command_rules.clear();
+        }
     }
 
     /// `allkeys` or `~*`.
