@@ -339,7 +339,8 @@ fn commands_can_be_disabled_for_everybody() {
         > QLEN q => 1
         "#,
     );
-    let mut refused = Options::new().configuration("disabled-commands = \"flushal\"\n").spawn();
+    let wrong = Options::new().configuration("disabled-commands = \"flushal\"\n");
+    let mut refused = wrong.spawn();
     assert!(!refused.wait().success());
     assert!(
         refused.output().contains("'flushal' is not a value of disabled-commands"),

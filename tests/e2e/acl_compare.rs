@@ -194,16 +194,15 @@ fn assert_same(theirs: &mut Connection, ours: &mut Connection, command: &[&str])
     assert_eq!(ours.call(command), theirs.call(command), "{command:?}");
 }
 
-/// Redis repeats a password that it can't use; here no password is repeated.
+/// Redis repeats a password that it can't use; here no password is repeated, nor what stands behind it.
 fn hide_password(error: &str) -> String {
     let Some((before, rest)) = error.split_once("modifier '") else { return error.to_owned() };
-    let (word, after) = rest.split_once("': ").expect("an error names the word and what is wrong with it");
-    let bare = word.trim_start_matches('(');
-    if !bare.starts_with(['<', '>', '#', '!']) {
-        return error.to_owned();
+    let (words, after) = rest.split_once("': ").expect("an error names the word and what is wrong with it");
+    let starts_word = |at: usize| at == 0 || words[..at].ends_with([' ', '(']);
+    match words.match_indices(['<', '>', '#', '!']).find(|(at, _)| starts_word(*at)) {
+        Some((at, _)) => format!("{before}modifier '{}(hidden)': {after}", &words[..=at]),
+        None => error.to_owned(),
     }
-    let marker = &word[..word.len() - bare.len() + 1];
-    format!("{before}modifier '{marker}(hidden)': {after}")
 }
 
 #[test]

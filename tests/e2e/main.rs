@@ -35,6 +35,7 @@ mod reports;
 mod rewriting;
 mod roots;
 mod runner;
+mod secrets;
 mod settings;
 mod shutdown;
 mod slow_log;

@@ -57,7 +57,7 @@ mod turn;
 mod unix_socket;
 mod waiter;
 
-pub use acl::AclFileError;
+pub use acl::{AclFileError, fuzz_users};
 pub use config::{Config, ConfigError, LogFormat, Overrides};
 pub use lifecycle::Phase;
 pub use output_limits::OutputLimits;

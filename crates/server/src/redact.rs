@@ -20,26 +20,33 @@ fn is_secret(id: CommandId, args: Args<'_>, at: usize) -> bool {
     match id {
         CommandId::Auth => at >= 1,
         CommandId::AclSetuser => at >= 2,
-        CommandId::Hello => hello_login(args).is_some_and(|login| (login + 1..=login + 2).contains(&at)),
+        // What would be refused may be any of the others.
+        CommandId::AclDryrun => at >= 4,
+        CommandId::Hello => is_login_of_hello(args, at),
+        // Wherever the name stands: a word too many or too few before it must not make a difference.
         CommandId::ConfigSet => {
             at >= 3
-                && at % 2 == 1
                 && SECRET_PARAMETERS.iter().any(|name| args.at(at - 1).eq_ignore_ascii_case(name.as_bytes()))
         }
         _ => false,
     }
 }
 
-/// Where HELLO's AUTH stands: behind SETNAME its word is a name.
-fn hello_login(args: Args<'_>) -> Option<usize> {
-    let mut at = 2;
-    while let Some(word) = args.get(at) {
+/// Whether the word at `at` is one of the two behind an AUTH of HELLO: behind SETNAME that word is a name.
+fn is_login_of_hello(args: Args<'_>, at: usize) -> bool {
+    let mut option = 1;
+    while option < at {
+        let word = args.at(option);
         if word.eq_ignore_ascii_case(b"AUTH") {
-            return Some(at);
+            if at <= option + 2 {
+                return true;
+            }
+            option += 3;
+        } else {
+            option += if word.eq_ignore_ascii_case(b"SETNAME") { 2 } else { 1 };
         }
-        at += if word.eq_ignore_ascii_case(b"SETNAME") { 2 } else { 1 };
     }
-    None
+    false
 }
 
 #[cfg(test)]
@@ -56,11 +63,15 @@ mod tests {
             ("HELLO 3 AUTH user secret SETNAME x", "HELLO 3 AUTH (redacted) (redacted) SETNAME x"),
             ("HELLO 3 SETNAME auth auth user secret", "HELLO 3 SETNAME auth auth (redacted) (redacted)"),
             ("HELLO 3 AUTH user", "HELLO 3 AUTH (redacted)"),
+            ("HELLO AUTH user secret", "HELLO AUTH (redacted) (redacted)"),
+            ("HELLO 3 AUTH a b AUTH c d", "HELLO 3 AUTH (redacted) (redacted) AUTH (redacted) (redacted)"),
             ("HELLO", "HELLO"),
             ("CONFIG SET timeout 5 REQUIREPASS secret", "CONFIG SET timeout 5 REQUIREPASS (redacted)"),
             ("CONFIG SET maxclients requirepass", "CONFIG SET maxclients requirepass"),
+            ("CONFIG SET timeout requirepass secret", "CONFIG SET timeout requirepass (redacted)"),
             ("CONFIG GET requirepass", "CONFIG GET requirepass"),
             ("ACL SETUSER bob on >secret", "ACL SETUSER (redacted) (redacted) (redacted)"),
+            ("ACL DRYRUN bob AUTH secret", "ACL DRYRUN bob AUTH (redacted)"),
             ("QPUSH q AUTH", "QPUSH q AUTH"),
         ] {
             let mut words = OwnedArgs::default();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use stanchion_protocol::decode::fuzz_decode;
 use stanchion_protocol::{Args, Decoded, Decoder, Limits, parse, table};
+use stanchion_server::fuzz_users;
 use stanchion_storage::{Durability, Log, LogConfig, limits};
 use tempfile::TempDir;
 
@@ -20,6 +21,7 @@ pub(super) const TARGETS: &[Target] = &[
     Target { name: "decode", run: fuzz_decode },
     Target { name: "parse", run: parse_commands },
     Target { name: "recover", run: recover_segment },
+    Target { name: "users", run: fuzz_users },
 ];
 
 /// Everything that the bytes say as commands, up to where the server would hand them to the engine.

@@ -5,9 +5,11 @@
 //! which each connection looks its user up again before it runs the next commands.
 
 mod access;
+mod command_rules;
 mod commands;
 mod denied;
 mod file;
+mod fuzz;
 mod log;
 mod password;
 mod rules;
@@ -25,6 +27,7 @@ pub(crate) use access::{Access, Gone};
 pub(crate) use commands::{CATEGORIES, Entry, category};
 pub(crate) use denied::Denied;
 pub use file::AclFileError;
+pub use fuzz::fuzz_users;
 pub(crate) use log::{Context, DenialLog, Reason};
 pub(crate) use rules::RuleError;
 pub(crate) use user::{DEFAULT, User};

@@ -4,7 +4,10 @@
 
 use std::fmt;
 
-use super::commands::{self, Entry};
+use stanchion_protocol::error::Quoted;
+
+use super::command_rules::CommandRules;
+use super::commands::{Entry, category};
 use super::password::PasswordHash;
 use super::selector::{KeyAccess, Selector};
 use super::user::{Login, User};
@@ -73,11 +76,10 @@ impl fmt::Display for RuleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RuleError::Word { word, wrong } => {
-                write!(f, "Error in ACL SETUSER modifier '{}': {wrong}", String::from_utf8_lossy(word))
+                write!(f, "Error in ACL SETUSER modifier {}: {wrong}", Quoted(word))
             }
             RuleError::Unmatched { word } => {
-                let word = String::from_utf8_lossy(word);
-                write!(f, "Unmatched parenthesis in acl selector starting at '{word}'.")
+                write!(f, "Unmatched parenthesis in acl selector starting at {}.", Quoted(word))
             }
             RuleError::TooLarge => write!(f, "A user has at most {USER_BYTES_MAX} bytes of rules"),
         }
@@ -132,6 +134,10 @@ impl User {
                 let mut selector = Selector::nothing();
                 for rule in rules.split(u8::is_ascii_whitespace).filter(|rule| !rule.is_empty()) {
                     selector.apply(rule)?;
+                    // In the user's line that would be the end of the parenthesis.
+                    if rule.ends_with(b")") {
+                        return Err(Wrong::Syntax);
+                    }
                 }
                 self.selectors.push(selector);
             }
@@ -166,8 +172,8 @@ impl Selector {
             b"resetkeys" => self.reset_keys(),
             b"allchannels" | b"&*" => self.allow_all_channels(),
             b"resetchannels" => self.reset_channels(),
-            b"allcommands" | b"+@all" => self.set_all_commands(true),
-            b"nocommands" | b"-@all" => self.set_all_commands(false),
+            b"allcommands" | b"+@all" => self.commands = CommandRules::all(true),
+            b"nocommands" | b"-@all" => self.commands = CommandRules::all(false),
             _ => return self.apply_rest(word),
         }
         Ok(())
@@ -184,10 +190,10 @@ impl Selector {
             [b'&', ..] if self.allows_all_channels() => return Err(Wrong::AllChannels),
             [b'&', glob @ ..] => self.allow_channels(check_glob(glob)?),
             [sign @ (b'+' | b'-'), b'@', name @ ..] => {
-                let category = commands::category(name).ok_or(Wrong::Unknown)?;
-                self.set_category(category, *sign == b'+');
+                let (category, _) = category(name).ok_or(Wrong::Unknown)?;
+                self.commands.set_category(category, *sign == b'+');
             }
-            [b'-', name @ ..] => self.set_command(Entry::find(name).ok_or(Wrong::Unknown)?, false),
+            [b'-', name @ ..] => self.commands.set_command(Entry::find(name).ok_or(Wrong::Unknown)?, false),
             [b'+', name @ ..] => self.allow_named(name)?,
             _ => return Err(Wrong::Syntax),
         }
@@ -197,7 +203,7 @@ impl Selector {
     /// `+name`, where the name may be a command, a subcommand, or a command with its first argument.
     fn allow_named(&mut self, name: &[u8]) -> Result<(), Wrong> {
         let Some(bar) = name.iter().rposition(|byte| *byte == b'|') else {
-            self.set_command(Entry::find(name).ok_or(Wrong::Unknown)?, true);
+            self.commands.set_command(Entry::find(name).ok_or(Wrong::Unknown)?, true);
             return Ok(());
         };
         let (command, argument) = (&name[..bar], &name[bar + 1..]);
@@ -205,13 +211,13 @@ impl Selector {
         if entry.is_subcommand() {
             return Err(Wrong::SubcommandArgument);
         }
-        if argument.is_empty() {
+        if argument.is_empty() || has_spaces(argument) {
             return Err(Wrong::Syntax);
         }
         if entry.is_container() {
-            self.set_command(Entry::find(name).ok_or(Wrong::Unknown)?, true);
+            self.commands.set_command(Entry::find(name).ok_or(Wrong::Unknown)?, true);
         } else {
-            self.allow_first_argument(entry, argument);
+            self.commands.allow_first_argument(entry, argument);
         }
         Ok(())
     }

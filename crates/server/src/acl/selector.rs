@@ -2,30 +2,19 @@
 //!
 //! A user has one of its own and may have more, in parentheses; what any of them allows is allowed.
 
-use stanchion_protocol::table::{Categories, CommandId, Flags};
+use stanchion_protocol::table::{CommandId, Flags};
 use stanchion_protocol::{Args, CommandSpec, glob, keys};
 
-use super::commands::{CommandSet, Entry, Place};
+use super::command_rules::CommandRules;
+use super::commands::Entry;
 use super::denied::Denied;
 
 /// Permissions.
 #[derive(Clone)]
 pub(crate) struct Selector {
-    commands: CommandSet,
-    /// The rules on commands since the last that named all of them, as ACL LIST shows them.
-    command_rules: Vec<CommandRule>,
-    /// Commands that are allowed with this first argument only.
-    first_arguments: Vec<(Place, Box<[u8]>)>,
+    pub(super) commands: CommandRules,
     keys: Patterns<KeyPattern>,
     channels: Patterns<Box<[u8]>>,
-}
-
-/// A rule that allowed or forbade commands.
-#[derive(Clone)]
-struct CommandRule {
-    allows: bool,
-    /// In lower case: `get`, `config|get`, `@read`, `select|0`.
-    name: Box<[u8]>,
 }
 
 /// What names may match.
@@ -83,9 +72,7 @@ impl Selector {
     /// Nothing is allowed.
     pub(super) fn nothing() -> Selector {
         Selector {
-            commands: CommandSet::NONE,
-            command_rules: Vec::new(),
-            first_arguments: Vec::new(),
+            commands: CommandRules::all(false),
             keys: Patterns::Some(Vec::new()),
             channels: Patterns::Some(Vec::new()),
         }
@@ -93,7 +80,7 @@ impl Selector {
 
     /// Whether everything is allowed.
     pub(super) fn allows_everything(&self) -> bool {
-        self.commands == CommandSet::ALL && self.allows_all_keys() && self.allows_all_channels()
+        self.commands.allow_all() && self.allows_all_keys() && self.allows_all_channels()
     }
 
     /// Whether all keys are allowed.
@@ -104,55 +91,6 @@ impl Selector {
     /// Whether all channels are allowed.
     pub(super) fn allows_all_channels(&self) -> bool {
         matches!(self.channels, Patterns::All)
-    }
-
-    /// `+@all` or `-@all`.
-    pub(super) fn set_all_commands(&mut self, allowed: bool) {
-        self.commands = if allowed { CommandSet::ALL } else { CommandSet::NONE };
-        self.command_rules.clear();
-        self.first_arguments.clear();
-    }
-
-    /// `+command` or `-command`: its subcommands go with it.
-    pub(super) fn set_command(&mut self, entry: Entry, allowed: bool) {
-        self.change(entry, allowed);
-        self.remember(allowed, entry.name().as_bytes());
-    }
-
-    /// `+@category` or `-@category`.
-    pub(super) fn set_category(&mut self, (name, category): (&str, Categories), allowed: bool) {
-        for entry in Entry::all().filter(|entry| entry.is_in(category)) {
-            self.change(entry, allowed);
-        }
-        self.remember(allowed, format!("@{name}").as_bytes());
-    }
-
-    /// `+command|argument` of a command without subcommands.
-    pub(super) fn allow_first_argument(&mut self, entry: Entry, argument: &[u8]) {
-        let argument: Box<[u8]> = argument.to_ascii_lowercase().into();
-        let rule = [entry.name().as_bytes(), b"|", &argument].concat();
-        if !self.first_arguments.contains(&(entry.place(), argument.clone())) {
-            self.first_arguments.push((entry.place(), argument));
-        }
-        self.remember(true, &rule);
-    }
-
-    fn change(&mut self, entry: Entry, allowed: bool) {
-        self.commands.set(entry.place(), allowed);
-        entry.subcommands().for_each(|place| self.commands.set(place, allowed));
-        self.first_arguments.retain(|(place, _)| *place != entry.place());
-    }
-
-    /// Adds a rule in place of those that it makes void: the same, and those on parts of it. Rules that have come to
-    /// nothing are forgotten.
-    fn remember(&mut self, allows: bool, name: &[u8]) {
-        let is_part = |rest: &[u8]| rest.is_empty() || rest[0] == b'|';
-        self.command_rules.retain(|rule| !rule.name.strip_prefix(name).is_some_and(is_part));
-        self.command_rules.push(CommandRule { allows, name: name.into() });
-        let is_all_or_nothing = self.commands == CommandSet::ALL || self.commands == CommandSet::NONE;
-        if is_all_or_nothing && self.first_arguments.is_empty() {
-            self.command_rules.clear();
-        }
     }
 
     /// `allkeys` or `~*`.
@@ -197,7 +135,7 @@ impl Selector {
 
     /// Whether a request is allowed.
     pub(super) fn check(&self, spec: &'static CommandSpec, args: Args<'_>) -> Result<(), Denied> {
-        if !self.allows_command(spec, args) {
+        if !spec.flags.has(Flags::NO_AUTH) && !self.commands.allow(Entry::of(spec, args), args) {
             return Err(Denied::Command);
         }
         if let Patterns::Some(patterns) = &self.keys {
@@ -207,17 +145,6 @@ impl Selector {
             Patterns::All => Ok(()),
             Patterns::Some(patterns) => check_channels(patterns, spec, args),
         }
-    }
-
-    fn allows_command(&self, spec: &'static CommandSpec, args: Args<'_>) -> bool {
-        if spec.flags.has(Flags::NO_AUTH) {
-            return true;
-        }
-        let place = Entry::of(spec, args).place();
-        self.commands.has(place)
-            || self.first_arguments.iter().any(|(with, argument)| {
-                *with == place && args.get(1).is_some_and(|word| word.eq_ignore_ascii_case(argument))
-            })
     }
 
     /// Whether a queue may be seen.
@@ -234,17 +161,6 @@ impl Selector {
             Patterns::All => true,
             Patterns::Some(patterns) => any_matches(patterns, channel, is_glob),
         }
-    }
-
-    /// The rules on commands, in the words of ACL GETUSER.
-    pub(super) fn describe_commands(&self) -> Vec<u8> {
-        // What is not listed follows the last rule on all commands, those of later versions included.
-        let mut rules = if self.commands.has(Place::FUTURE) { b"+@all".to_vec() } else { b"-@all".to_vec() };
-        for rule in &self.command_rules {
-            rules.extend_from_slice(if rule.allows { b" +" } else { b" -" });
-            rules.extend_from_slice(&rule.name);
-        }
-        rules
     }
 
     /// The patterns of keys.
@@ -274,7 +190,7 @@ impl Selector {
         if !channels.is_empty() {
             words.push(b' ');
         }
-        words.extend_from_slice(&self.describe_commands());
+        words.extend_from_slice(&self.commands.describe());
         words
     }
 }

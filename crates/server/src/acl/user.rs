@@ -2,6 +2,7 @@
 
 use stanchion_protocol::{Args, CommandSpec};
 
+use super::command_rules::CommandRules;
 use super::denied::Denied;
 use super::password::PasswordHash;
 use super::selector::{KeyAccess, Selector};
@@ -57,7 +58,7 @@ impl User {
         let mut user = User::new(DEFAULT, birth);
         user.enabled = true;
         user.login = Login::NoPassword;
-        user.root.set_all_commands(true);
+        user.root.commands = CommandRules::all(true);
         user.root.allow_all_keys();
         user.root.allow_all_channels();
         user
@@ -184,5 +185,5 @@ impl User {
 }
 
 fn permissions(selector: &Selector) -> [Vec<u8>; 3] {
-    [selector.describe_commands(), selector.describe_keys(), selector.describe_channels()]
+    [selector.commands.describe(), selector.describe_keys(), selector.describe_channels()]
 }
