@@ -197,6 +197,10 @@ pub const NOT_COMPARED: &[(&str, &str)] = &[
     ("`SHUTDOWN` that is obeyed", "the conversation would be over; wrong words are compared"),
     ("`BGSAVE`", "Redis forks, and answers the next one by whether that is over"),
     ("`CLIENT PAUSE` of some time, `WAIT` for replicas", "both wait; nobody can tell how long"),
+    (
+        "`CLIENT UNPAUSE` while all commands are paused",
+        "Redis lets it wait, too, so that nothing ends the pause before its time; here it ends it",
+    ),
     ("`SUBSCRIBE` within `MULTI`", "the reply of Redis's `EXEC` then announces fewer elements than it has"),
     (
         "a NUL in an inline command",
