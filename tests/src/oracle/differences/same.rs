@@ -62,8 +62,13 @@ const OWN: &[&str] = &[
     "appendfsync",
     "appendonly",
     "bind",
+    "client-output-buffer-limit",
+    "client-query-buffer-limit",
     "databases",
     "dir",
+    // Redis needs it for the comparison.
+    "enable-debug-command",
+    "io-threads",
     "port",
     "requirepass",
     "unixsocket",
