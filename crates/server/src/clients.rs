@@ -219,6 +219,11 @@ impl Clients {
         all
     }
 
+    /// The client of this number.
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.by_id.get(&id).map(|entry| Arc::clone(entry.value()))
+    }
+
     /// Wakes every connection, to look at the phase of the server.
     pub(crate) fn wake_all(&self) {
         for client in self.all() {
@@ -228,7 +233,7 @@ impl Clients {
 
     /// Ends the wait of a blocked claim; false when that client does not wait.
     pub(crate) fn unblock(&self, id: u64, how: Unblock) -> bool {
-        let Some(client) = self.by_id.get(&id).map(|entry| Arc::clone(entry.value())) else { return false };
+        let Some(client) = self.get(id) else { return false };
         if !client.blocked.load(Ordering::Acquire) {
             return false;
         }

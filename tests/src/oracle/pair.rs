@@ -6,7 +6,7 @@
 //! time waited. Stanchion gets the same as a client sends it, many commands in one piece or one in many, and has to
 //! say the same on every connection.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::compare::Reader;
 use super::conversation::{Conversation, Turn};
@@ -40,7 +40,7 @@ impl Pair {
     pub(super) fn start(password: bool) -> Pair {
         // How replies wait for the disk is not Redis's to say, and a sync per command would be most of the time.
         let mut options = Options::new().arguments(&["--durability", "never"]);
-        let mut arguments = vec!["--databases", "1", "--enable-debug-command", "yes"];
+        let mut arguments = vec!["--databases", "1"];
         if password {
             options = options.environment("STANCHION_REQUIREPASS", PASSWORD);
             arguments.extend(["--requirepass", PASSWORD]);
@@ -51,6 +51,8 @@ impl Pair {
         if password {
             pair.control(&["AUTH", PASSWORD]);
         }
+        // Which of them is slow is for the machine to say.
+        pair.control(&["CONFIG", "SET", "slowlog-log-slower-than", "-1"]);
         pair
     }
 
@@ -130,7 +132,8 @@ impl Pair {
             if acting.redis.ended {
                 break;
             }
-            let is_last = at + 1 == said.len();
+            // Once: a user may not be allowed to break the silence.
+            let is_last = at + 1 == turn.utterances.len();
             let answered = acting.expected.last().is_some_and(|(last, _)| *last == at);
             if is_last && !answered && said[at].form != Form::Raw {
                 // After CLIENT REPLY nobody could tell when the other server is done.
@@ -144,6 +147,7 @@ impl Pair {
     /// Takes what Redis has said to a client after an utterance. Redis writes a long reply in several steps.
     fn collect(&mut self, client: &mut Client, at: usize) {
         let mut said = Vec::new();
+        let begun = Instant::now();
         loop {
             client.redis.take();
             while let Some(frame) = client.redis.frame().expect("Redis speaks its protocol") {
@@ -152,6 +156,7 @@ impl Pair {
             if client.redis.rest().is_empty() || client.redis.ended {
                 break;
             }
+            assert!(begun.elapsed() < PATIENCE, "Redis begins a reply and does not end it");
             self.settle();
         }
         // As Redis 7.2 does it: a message that a client has sent to itself comes after the reply.

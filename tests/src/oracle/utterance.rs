@@ -45,7 +45,8 @@ impl Utterance {
         if template == NEW {
             return Utterance::new_key(words.remove(1));
         }
-        change_case(&mut words, random);
+        let changeable = if fixed { 1 } else { words.len() };
+        change_case(&mut words[..changeable], random);
         if !fixed && random.one_in(6) {
             disturb(&mut words, random);
         }
@@ -169,8 +170,11 @@ fn change_case(words: &mut [Word], random: &mut Random) {
 fn disturb(words: &mut Vec<Word>, random: &mut Random) {
     let at = random.below(words.len());
     match random.below(5) {
-        // The name stays where it is: what follows it may be a command of Redis's.
-        0 if at > 0 => drop(words.remove(at)),
+        // The name stays where it is: what follows it may be a command of Redis's. Nor does a number become a name that
+        // an error quotes.
+        0 if at > 0 && words.get(at + 1).is_none_or(|next| matches!(next, Word::Bytes(_))) => {
+            drop(words.remove(at));
+        }
         1 => words.insert(at + 1, vocabulary::word("word", random)),
         2 => words[at] = vocabulary::word("word", random),
         3 => words.insert(at, words[at].clone()),

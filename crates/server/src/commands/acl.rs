@@ -165,7 +165,7 @@ pub(super) fn categories(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
             let within = Entry::all().filter(|entry| entry.is_answered() && entry.is_in(category));
             within.map(Entry::name).collect()
         }
-        _ => return Err(wrong_number("cat")),
+        _ => return Err(wrong_number(args)),
     };
     let mut reply = turn.reply();
     reply.array(names.len());
@@ -174,7 +174,8 @@ pub(super) fn categories(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
 }
 
 /// Redis's words for a subcommand with too many words, where its table allows any number.
-fn wrong_number(subcommand: &str) -> CommandError {
+fn wrong_number(args: Args<'_>) -> CommandError {
+    let subcommand = String::from_utf8_lossy(args.at(1));
     CommandError::new(format!(
         "unknown subcommand or wrong number of arguments for '{subcommand}'. Try ACL HELP."
     ))
@@ -215,7 +216,7 @@ pub(super) fn generate_password(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done
                 ))
             })?
         }
-        _ => return Err(wrong_number("genpass")),
+        _ => return Err(wrong_number(args)),
     };
     let digits = bits.div_ceil(4);
     let mut random = [0; GENPASS_BITS_MAX / 8];
@@ -241,7 +242,7 @@ pub(super) fn log(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
                 .ok_or_else(|| CommandError::new("value is not an integer or out of range"))?;
             usize::try_from(count).unwrap_or(0)
         }
-        _ => return Err(wrong_number("log")),
+        _ => return Err(wrong_number(args)),
     };
     let entries = turn.server.acl.log.newest(count);
     let now = SystemTime::now();

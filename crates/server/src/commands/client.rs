@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::collections::HashSet;
+
 use stanchion_protocol::decode::string2ll;
 use stanchion_protocol::limits::DURATION_MS_MAX;
 use stanchion_protocol::table::CommandId;
@@ -89,14 +91,12 @@ pub(super) fn list(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
             clients.retain(|client| client.kind() == kind);
         }
         (Some("ID"), 4..) => {
-            let ids: Option<Vec<u64>> = args
-                .skip(3)
-                .iter()
-                .map(|word| string2ll(word).and_then(|id| u64::try_from(id).ok()).filter(|id| *id > 0))
-                .collect();
+            let ids: Option<Vec<i64>> = args.skip(3).iter().map(string2ll).collect();
             let ids = ids.ok_or_else(|| CommandError::new("Invalid client ID"))?;
-            let by_id = |id| clients.iter().find(|client| client.id == id).cloned();
-            clients = ids.into_iter().filter_map(by_id).collect();
+            // Each is shown once: a short command must not make a reply without end.
+            let mut shown = HashSet::new();
+            let known = |id| turn.server.clients.get(u64::try_from(id).ok()?);
+            clients = ids.into_iter().filter(|id| shown.insert(*id)).filter_map(known).collect();
         }
         _ => return Err(CommandError::syntax("CLIENT LIST takes TYPE type or ID id ...")),
     }
@@ -179,13 +179,19 @@ pub(super) fn accept_switch(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
 
 /// CLIENT UNBLOCK id [TIMEOUT|ERROR].
 pub(super) fn unblock(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
-    let id =
-        string2ll(args.at(2)).ok_or_else(|| CommandError::new("value is not an integer or out of range"))?;
+    if args.len() > 4 {
+        let word = String::from_utf8_lossy(args.at(1));
+        return Err(CommandError::new(format!(
+            "unknown subcommand or wrong number of arguments for '{word}'. Try CLIENT HELP."
+        )));
+    }
     let how = match args.get(3).map(upper).as_deref() {
         None | Some("TIMEOUT") => Unblock::Timeout,
         Some("ERROR") => Unblock::Error,
         Some(_) => return Err(CommandError::new("CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
     };
+    let id =
+        string2ll(args.at(2)).ok_or_else(|| CommandError::new("value is not an integer or out of range"))?;
     let unblocked = u64::try_from(id).is_ok_and(|id| turn.server.clients.unblock(id, how));
     turn.reply().integer(u8::from(unblocked));
     Ok(())

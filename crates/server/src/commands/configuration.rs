@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use stanchion_protocol::decode::string2ll;
 use stanchion_protocol::{Args, CommandError, glob, limits};
 use stanchion_storage::Durability;
 
@@ -83,11 +84,7 @@ const PARAMETERS: &[Parameter] = &[
         name: "maxclients",
         get: |server| server.live.clients_max().to_string(),
         set: Some(|server, value| {
-            let max = value
-                .parse()
-                .ok()
-                .filter(|max| *max > 0)
-                .ok_or("argument must be between 1 and 4294967295")?;
+            let max = integer(value, 1..=u32::MAX.into())? as u32;
             let possible = descriptors::provide(max, server.config.threads);
             if possible < max {
                 return Err(format!(
@@ -150,8 +147,8 @@ const PARAMETERS: &[Parameter] = &[
         name: "timeout",
         get: |server| server.live.idle_timeout().unwrap_or_default().as_secs().to_string(),
         set: Some(|server, value| {
-            let seconds = value.parse::<u32>().map_err(|_| "argument must be between 0 and 4294967295")?;
-            server.live.set_idle_timeout(Duration::from_secs(seconds.into()));
+            let seconds = integer(value, 0..=i32::MAX.into())?;
+            server.live.set_idle_timeout(Duration::from_secs(seconds as u64));
             Ok(())
         }),
     },
@@ -203,7 +200,7 @@ fn rename_tls(server: &Server, change: impl FnOnce(&mut TlsFiles)) -> Result<(),
 
 /// A whole number within bounds, with Redis's words for what is none.
 fn integer(value: &str, bounds: RangeInclusive<i64>) -> Result<i64, Problem> {
-    let number = value.parse::<i64>().map_err(|_| "argument couldn't be parsed into an integer")?;
+    let number = string2ll(value.as_bytes()).ok_or("argument couldn't be parsed into an integer")?;
     if bounds.contains(&number) {
         return Ok(number);
     }
@@ -239,23 +236,20 @@ pub(super) fn get(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
 /// CONFIG SET parameter value ...: all or nothing, as in Redis.
 pub(super) fn set(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     let words: Vec<_> = args.skip(2).iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let (pairs, rest) = words.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(CommandError::new("syntax error"));
+    }
     let mut changes = Vec::new();
-    for pair in words.chunks(2) {
-        let [name, value] = pair else {
-            return Err(CommandError::new("wrong number of arguments for 'config|set' command"));
-        };
+    for [name, value] in pairs {
         let Some(parameter) = PARAMETERS.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(name))
         else {
             return Err(CommandError::new(format!(
-                "Unknown option or number of arguments for CONFIG SET - '{}'",
-                name.escape_debug()
+                "Unknown option or number of arguments for CONFIG SET - '{name}'"
             )));
         };
         let failed = |why: &str| {
-            CommandError::new(format!(
-                "CONFIG SET failed (possibly related to argument '{}') - {why}",
-                parameter.name
-            ))
+            CommandError::new(format!("CONFIG SET failed (possibly related to argument '{name}') - {why}"))
         };
         let Some(set) = parameter.set else {
             return Err(failed(

@@ -3,8 +3,8 @@
 use stanchion_protocol::decode::string2ll;
 use stanchion_protocol::{Args, CommandError};
 
+use super::Done;
 use super::info::{human, sum_shards};
-use super::{Done, upper};
 use crate::process;
 use crate::turn::Turn;
 
@@ -16,16 +16,17 @@ const WORTH_A_WORD_BYTES: u64 = 256 << 20;
 
 /// MEMORY USAGE key [SAMPLES count].
 pub(super) fn usage(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
-    let options = args.skip(3);
-    match (options.get(0).map(upper).as_deref(), options.len()) {
-        (None, _) => {}
-        // The engine knows how many samples a queue needs, so the number makes no difference.
-        (Some("SAMPLES"), 2) => match string2ll(options.at(1)) {
+    // The engine knows how many samples a queue needs, so the number makes no difference.
+    let mut options = args.skip(3).iter();
+    while let Some(option) = options.next() {
+        let (true, Some(count)) = (option.eq_ignore_ascii_case(b"SAMPLES"), options.next()) else {
+            return Err(CommandError::new("syntax error"));
+        };
+        match string2ll(count) {
             Some(0..) => {}
             Some(_) => return Err(CommandError::new("syntax error")),
             None => return Err(CommandError::new("value is not an integer or out of range")),
-        },
-        _ => return Err(CommandError::new("syntax error")),
+        }
     }
     let queue = args.at(2);
     let (holds, session, outbox) = turn.parts();

@@ -12,7 +12,10 @@ const SHOWN: usize = 10;
 /// SLOWLOG GET [count].
 pub(super) fn get(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     if args.len() > 3 {
-        return Err(CommandError::new("wrong number of arguments for 'slowlog|get' command"));
+        let word = String::from_utf8_lossy(args.at(1));
+        return Err(CommandError::new(format!(
+            "unknown subcommand or wrong number of arguments for '{word}'. Try SLOWLOG HELP."
+        )));
     }
     let count = match args.get(2) {
         None => SHOWN,

@@ -1,5 +1,7 @@
 //! When two replies are the same but for a part.
 
+use std::collections::HashSet;
+
 use super::super::frame::Frame;
 
 /// Whether two replies have the same elements in any order.
@@ -30,9 +32,11 @@ pub(super) fn client_lines(theirs: &Frame, ours: &Frame, fields: &[&str]) -> boo
     let value = |line: &str, field: &str| {
         line.split(' ').find_map(|word| word.strip_prefix(field)?.strip_prefix('=').map(str::to_owned))
     };
-    theirs.lines().count() == ours.lines().count()
+    let mut shown = HashSet::new();
+    let theirs: Vec<&str> = theirs.lines().filter(|line| shown.insert(value(line, "id"))).collect();
+    theirs.len() == ours.lines().count()
         && theirs
-            .lines()
+            .into_iter()
             .zip(ours.lines())
             .all(|(theirs, ours)| fields.iter().all(|field| value(theirs, field) == value(ours, field)))
 }
@@ -59,16 +63,13 @@ fn flags(reply: &Frame) -> Vec<String> {
 
 /// Parameters that two servers have in common, but whose values say what only one of them is.
 const OWN: &[&str] = &[
+    "client-query-buffer-limit",
+    "client-output-buffer-limit",
     "appendfsync",
     "appendonly",
     "bind",
-    "client-output-buffer-limit",
-    "client-query-buffer-limit",
     "databases",
     "dir",
-    // Redis needs it for the comparison.
-    "enable-debug-command",
-    "io-threads",
     "port",
     "requirepass",
     "unixsocket",

@@ -10,7 +10,13 @@ pub const DIFFERENCES: &[Difference] = &[
         redis: "`CLIENT ID` and `HELLO` count connections from the start of the server",
         stanchion: "the same, but another count",
         why: "two servers have not had the same connections",
-        allows: |case| case.is("CLIENT ID") && case.both(b':'),
+        allows: |case| {
+            let numbers = |frame: &Frame| frame.text().replace(|c: char| c.is_ascii_digit(), "");
+            case.is("CLIENT ID") && case.both(b':')
+                || case.theirs.is_error("ERR unknown")
+                    && case.both_errors()
+                    && numbers(case.theirs) == numbers(case.ours)
+        },
     },
     Difference {
         about: "`HELLO`: the version",
@@ -31,11 +37,12 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         about: "Order of sets",
-        redis: "`SCAN`, `KEYS`, `PUBSUB CHANNELS`, `UNSUBSCRIBE` from all, and a message for which a client has two patterns, give the order of a hash table",
+        redis: "`SCAN`, `KEYS`, `PUBSUB CHANNELS`, `UNSUBSCRIBE` from all, and a message for which a client has two patterns, give the order of a hash table; `RANDOMKEY` any key",
         stanchion: "the same elements in another order",
         why: "no order is promised",
         allows: |case| {
-            case.is_one_of(&["KEYS", "PUBSUB CHANNELS"]) && same::in_any_order(case.theirs, case.ours)
+            case.is("RANDOMKEY") && case.both(b'$')
+                || case.is_one_of(&["KEYS", "PUBSUB CHANNELS"]) && same::in_any_order(case.theirs, case.ours)
                 || case.is("SCAN 0")
                     && same::but_for(case.theirs, case.ours, &[1])
                     && same::in_any_order(&case.theirs.elements[1], &case.ours.elements[1])
@@ -49,12 +56,12 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         about: "`CLIENT LIST` and `CLIENT INFO`: fields",
         redis: "memory of buffers and the file descriptor are fields",
-        stanchion: "only the fields that it has something to say in; `lib-name` and `lib-ver` of Redis 7.2",
-        why: "a number that means nothing would mislead; name, database, subscriptions, transaction and protocol are compared",
+        stanchion: "only the fields that it has something to say in; `lib-name` and `lib-ver` of Redis 7.2; a client that is asked for twice is shown once",
+        why: "a number that means nothing would mislead, and a short command must not make a reply without end; name, database, subscriptions, user and protocol are compared",
         allows: |case| {
             case.is_one_of(&["CLIENT LIST", "CLIENT INFO"])
                 && case.theirs.kind == case.ours.kind
-                && same::client_lines(case.theirs, case.ours, &["name", "db", "user", "resp"])
+                && same::client_lines(case.theirs, case.ours, &["name", "db", "sub", "psub", "user", "resp"])
         },
     },
     Difference {
@@ -63,6 +70,24 @@ pub const DIFFERENCES: &[Difference] = &[
         stanchion: "the fields that clients and dashboards read, and its own",
         why: "two servers have little in common besides the names",
         allows: |case| case.is("INFO") && case.theirs.kind == case.ours.kind && case.theirs.kind != b'-',
+    },
+    Difference {
+        about: "Measurements",
+        redis: "`MEMORY USAGE` and `STATS`, `LATENCY HISTOGRAM` say what Redis measures; `MEMORY DOCTOR`, `MALLOC-STATS` and `LATENCY DOCTOR` are texts",
+        stanchion: "the same questions, its own measurements and texts",
+        why: "they are about another program",
+        allows: |case| {
+            case.is("MEMORY USAGE") && case.both(b':')
+                || case.is("MEMORY MALLOC-STATS") && case.theirs.kind == b'=' && case.ours.kind == b'$'
+                || case.is_one_of(&[
+                    "MEMORY STATS",
+                    "MEMORY DOCTOR",
+                    "MEMORY MALLOC-STATS",
+                    "LATENCY DOCTOR",
+                    "LATENCY HISTOGRAM",
+                ]) && case.theirs.kind == case.ours.kind
+                    && !case.both_errors()
+        },
     },
     Difference {
         about: "`HELP`",
@@ -95,10 +120,13 @@ pub const DIFFERENCES: &[Difference] = &[
         stanchion: "`ERR unknown command`; scripts and functions name the native command to use",
         why: "keys are queues here, and one server is all there is",
         allows: |case| {
-            is_foreign(case)
-                && (case.ours.is_error("ERR unknown")
-                    || case.ours.is_error("NOAUTH")
-                    || case.ours.is_error("ERR") && case.ours.text().contains("is not supported: "))
+            case.is("ACL DRYRUN")
+                && case.ours.is_error("ERR Command '")
+                && case.ours.text().ends_with(" not found")
+                || is_foreign(case)
+                    && (case.ours.is_error("ERR unknown")
+                        || case.ours.is_error("NOAUTH")
+                        || case.ours.is_error("ERR") && case.ours.text().contains("is not supported: "))
         },
     },
     Difference {
@@ -154,13 +182,14 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         about: "Keys",
         redis: "a key that was made here with `RPUSH` is a list",
-        stanchion: "one that was made with `QPUSH` is a queue, and `TYPE` says so",
+        stanchion: "one that was made with `QPUSH` is a queue, and `TYPE` and `OBJECT ENCODING` say so",
         why: "it is what this server is for",
         allows: |case| {
             case.is("RPUSH") && case.theirs.kind == b':' && case.ours.kind == b'$'
                 || case.is("RPUSH")
                     && case.both_errors()
                     && case.theirs.text().replace("rpush", "qpush") == case.ours.text()
+                || case.is("OBJECT ENCODING") && case.both(b'$')
                 || case.is("TYPE")
                     && case.theirs.line == b"list"
                     && case.ours.line == b"queue"
@@ -180,10 +209,71 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
+        about: "ACL categories",
+        redis: "`ACL CAT` has the categories of its data types",
+        stanchion: "`@queue`, `@push`, `@claim` and `@operate` besides; each category lists its own commands",
+        why: "users are allowed what workers do, not what data types do",
+        allows: |case| {
+            case.is("ACL CAT")
+                && case.both(b'*')
+                && (case.words.len() > 2
+                    || case.theirs.elements.iter().all(|name| case.ours.elements.contains(name)))
+        },
+    },
+    Difference {
+        about: "ACL rules as they are shown",
+        redis: "`ACL GETUSER`, `LIST` and `LOG` show rules without those that later ones have made superfluous",
+        stanchion: "shows the rules of commands in the order in which they were given; `ACL LOG` has the fields of 7.2",
+        why: "what an administrator wrote is what he finds",
+        allows: |case| {
+            case.is("ACL GETUSER") && same::but_for(case.theirs, case.ours, &[5, 11])
+                || case.is("ACL LIST") && case.both(b'*') && case.theirs.line == case.ours.line
+                || case.is("ACL LOG") && case.both(b'*') && case.theirs.line == case.ours.line
+        },
+    },
+    Difference {
+        about: "Secrets in errors",
+        redis: "an error about a password quotes it",
+        stanchion: "`(hidden)` stands in its place",
+        why: "errors end in log files",
+        allows: |case| case.is("ACL SETUSER") && case.both_errors() && case.ours.text().contains("(hidden)"),
+    },
+    Difference {
+        about: "Passwords that are made up",
+        redis: "`ACL GENPASS` is random",
+        stanchion: "`ACL GENPASS` is random, too",
+        why: "it is of the same length",
+        allows: |case| case.is("ACL GENPASS") && case.both(b'$') && case.theirs.line == case.ours.line,
+    },
+    Difference {
+        about: "ACL file",
+        redis: "without one, `ACL LOAD` and `SAVE` point to `CONFIG REWRITE`",
+        stanchion: "points to the options of its configuration",
+        why: "`CONFIG REWRITE` does not write users",
+        allows: |case| {
+            case.is_one_of(&["ACL LOAD", "ACL SAVE"])
+                && case.theirs.is_error("ERR This Redis instance is not configured to use an ACL file. ")
+                && case.ours.is_error("ERR This Redis instance is not configured to use an ACL file. ")
+        },
+    },
+    Difference {
+        about: "`CONFIG SET`: bounds",
+        redis: "`slowlog-max-len` may be any length",
+        stanchion: "`ERR CONFIG SET failed … - argument must be between 0 and 100000 inclusive`",
+        why: "everything has a limit here, the slow log's memory too",
+        allows: |case| {
+            case.is("CONFIG SET")
+                && case.ours.is_error("ERR CONFIG SET failed")
+                && case.ours.text().contains("'slowlog-max-len') - argument must be between 0 and ")
+                && (case.theirs.line == b"OK"
+                    || case.theirs.text().contains(" - argument must be between 0 and "))
+        },
+    },
+    Difference {
         about: "`CONFIG GET`",
         redis: "many parameters, in the order of a hash table, named as they were asked for",
         stanchion: "those that clients look for and its own, in the order of their names, in lower case",
-        why: "a parameter that does nothing would be a lie. What both have is the same, but for `databases`, the limits of buffers, `io-threads`, places and what says how the log is written",
+        why: "a parameter that does nothing would be a lie. What both have is the same, but for `databases`, places and what says how the log is written",
         allows: |case| case.is("CONFIG GET") && same::parameters(case.theirs, case.ours),
     },
 ];
@@ -195,13 +285,14 @@ pub const NOT_COMPARED: &[(&str, &str)] = &[
         "its lines carry times, addresses and what the comparison itself says; it has tests of its own",
     ),
     ("`SHUTDOWN` that is obeyed", "the conversation would be over; wrong words are compared"),
+    ("`DEBUG`", "for tests; here only `DEBUG SLEEP` is there, where the configuration allows it"),
     ("`BGSAVE`", "Redis forks, and answers the next one by whether that is over"),
     ("`CLIENT PAUSE` of some time, `WAIT` for replicas", "both wait; nobody can tell how long"),
     (
-        "`CLIENT UNPAUSE` while all commands are paused",
-        "Redis lets it wait, too, so that nothing ends the pause before its time; here it ends it",
+        "`SUBSCRIBE` and `CLIENT REPLY` within `MULTI`",
+        "the reply of Redis's `EXEC` then does not have as many elements as it announces",
     ),
-    ("`SUBSCRIBE` within `MULTI`", "the reply of Redis's `EXEC` then announces fewer elements than it has"),
+    ("`FLUSHALL` within `MULTI`", "here it runs in steps that hold nobody up, so a transaction refuses it"),
     (
         "a NUL in an inline command",
         "Redis waits for ever for the end of such a line; here it is a byte like another",
@@ -210,6 +301,7 @@ pub const NOT_COMPARED: &[(&str, &str)] = &[
         "the empty channel",
         "in Redis `*` matches it in some commands and not in others; here it matches in all",
     ),
+    ("a user without a name", "Redis takes one; here a name has 1 to 255 bytes"),
     ("a request above the limits of Stanchion", "Redis's limits are others; `docs/PROTOCOL.md` has ours"),
 ];
 
