@@ -152,6 +152,20 @@ fn writes_wait_while_they_are_paused() {
 }
 
 #[test]
+fn a_claim_that_was_paused_waits_for_its_job() {
+    Server::start().check(
+        r#"
+        > CLIENT PAUSE 600000 WRITE => +OK
+        w! QCLAIM q BLOCK 0
+        ~ 1 blocked
+        > CLIENT UNPAUSE => +OK
+        > QPUSH q x
+        w< => [[q, *, x, 1]]
+        "#,
+    );
+}
+
+#[test]
 fn a_pause_ends_by_itself() {
     let server = Server::start();
     let mut connection = server.connect();

@@ -41,6 +41,7 @@ mod shutdown;
 mod slow_log;
 mod slow_peers;
 mod starting;
+mod storm;
 mod sync;
 mod tls;
 mod transactions;

@@ -53,8 +53,12 @@ fn build() -> PathBuf {
 
 /// Where cargo has built the running test.
 pub(crate) fn target_directory() -> PathBuf {
-    // target/debug/deps/e2e-0123 → target/debug
+    // target/debug/deps/e2e-0123, or target/debug/oracle → target/debug
     let test = std::env::current_exe().expect("a running test has a path");
     let deps = test.parent().expect("a test binary is in a directory");
-    deps.parent().expect("deps is in the profile's directory").to_owned()
+    if deps.ends_with("deps") {
+        deps.parent().expect("a profile has a directory").to_owned()
+    } else {
+        deps.to_owned()
+    }
 }

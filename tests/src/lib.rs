@@ -16,6 +16,7 @@ mod random;
 mod restart;
 mod script;
 mod server;
+mod storm;
 mod tls;
 mod value;
 
@@ -29,6 +30,7 @@ pub use random::Random;
 pub use restart::RestartingServer;
 pub use script::Session;
 pub use server::{Options, RedisServer, Server};
+pub use storm::{Weathered, storm};
 pub use tls::{Authority, Certificate, client};
 pub use value::Value;
 

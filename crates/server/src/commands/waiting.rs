@@ -142,6 +142,8 @@ fn poll(turn: &mut Turn<'_, '_>, over: WaitOver) -> bool {
             if let Some(spec) = turn.request(args.as_args(), turn.server.lifecycle.phase()) {
                 turn.end_lap(spec, args.as_args());
             }
+            // Before it waits, because it may be a claim that waits now for a job.
+            turn.end_hold();
             turn.session.pending.is_none()
         }
         Some(Pending::Claim(blocked)) => match poll_claim(turn, &blocked, over) {
