@@ -10,6 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use stanchion_tests::resident_bytes;
+
 use crate::process::say;
 
 mod targets;
@@ -21,6 +23,9 @@ pub(crate) const SECONDS_DEFAULT: u64 = 60;
 
 /// How long one target is fed in the gate.
 pub(crate) const SECONDS_IN_GATE: u64 = 5;
+
+/// Memory that a target may keep beyond what it has after a fifth of its time.
+const GROWTH_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes that an input may grow to.
 const INPUT_BYTES_MAX: usize = 8 << 10;
@@ -49,8 +54,9 @@ pub(crate) fn run(name: Option<&str>, seconds: u64) -> Result<()> {
 fn feed(target: &Target, seed: u64, time: Duration) -> Result<()> {
     let corpus = corpus(target.name)?;
     let mut mutator = Mutator { state: seed };
-    let deadline = Instant::now() + time;
+    let (started, deadline) = (Instant::now(), Instant::now() + time);
     let mut executions = 0u64;
+    let mut warm_bytes = None;
     // The corpus as it is comes first: an input that once failed must not fail again.
     for input in &corpus {
         execute(target, input, seed)?;
@@ -60,8 +66,16 @@ fn feed(target: &Target, seed: u64, time: Duration) -> Result<()> {
         let input = mutator.mutate(&corpus);
         execute(target, &input, seed)?;
         executions += 1;
+        // A fifth of the time is enough to have seen what there is to keep.
+        if warm_bytes.is_none() && started.elapsed() >= time / 5 {
+            warm_bytes = Some(resident_bytes(std::process::id()));
+        }
     }
-    say(&format!("{}: {executions} inputs from {} seeds, FUZZ_SEED={seed}", target.name, corpus.len()));
+    let (name, bytes) = (target.name, resident_bytes(std::process::id()));
+    let grown = bytes.saturating_sub(warm_bytes.unwrap_or(bytes));
+    ensure!(grown < GROWTH_BYTES_MAX, "{name} has grown by {grown} bytes; FUZZ_SEED={seed} makes it again");
+    let (seeds, kib) = (corpus.len(), grown >> 10);
+    say(&format!("{name}: {executions} inputs from {seeds} seeds, {kib} KiB grown, FUZZ_SEED={seed}"));
     Ok(())
 }
 

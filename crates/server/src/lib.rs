@@ -61,5 +61,6 @@ pub use acl::{AclFileError, fuzz_users};
 pub use config::{Config, ConfigError, LogFormat, Overrides};
 pub use lifecycle::Phase;
 pub use output_limits::OutputLimits;
+pub use recovery::fuzz_events;
 pub use running::{ExitReport, Running, ServerError, run, start};
 pub use tls::{AuthClients, TlsError, TlsFiles};

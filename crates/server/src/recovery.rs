@@ -1,5 +1,7 @@
 //! From the log to a lane: every record's parts are replayed into the shards of their queues.
 
+mod fuzz;
+
 use std::sync::Arc;
 
 use stanchion_engine::{Now, Shard};
@@ -9,6 +11,8 @@ use stanchion_storage::{Log, LogConfig, RecordView, Records};
 use crate::hub::Hub;
 use crate::lane::{EVENTS, Lane, LaneParts, Tidings, shard_config, shard_of};
 use crate::{Config, ServerError};
+
+pub use fuzz::fuzz_events;
 
 /// Opens the log in the data directory and replays it. Blocks; not for the runtime's threads.
 pub(crate) fn open_lane(
