@@ -139,3 +139,16 @@ fn a_transactions_commands_see_no_others_between_them() {
     });
     server.check("> QLEN q => 800\n> QLEN p => 800");
 }
+
+#[test]
+fn a_refused_exec_ends_the_watch_too() {
+    Server::start().check(
+        r#"
+        > WATCH q => +OK
+        > QPUSH q x
+        > EXEC odd => -EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command
+        > MULTI => +OK
+        > EXEC => []
+        "#,
+    );
+}

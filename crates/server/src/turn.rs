@@ -249,6 +249,7 @@ impl<'t, 'a> Turn<'t, 'a> {
             self.session.closing = true;
         } else if name.eq_ignore_ascii_case(b"EXEC") {
             self.session.queued = None;
+            self.session.watched = commands::watch::Watched::default();
             let why = if error.code == ErrorCode::Err { error.text.clone() } else { error.to_string() };
             let text = format!("Transaction discarded because of: {why}");
             self.error(ErrorCode::ExecAbort, &text);

@@ -41,7 +41,6 @@ pub(super) const THEMES: &[Theme] = &[
             "HELLO",
             "HELLO 2|3",
             "HELLO <number>",
-            "!HELLO 2|3 SETNAME <name>",
             "!HELLO 2|3 AUTH default|<user> <password> [ SETNAME worker-1 ]",
             "HELLO 2|3 <word> <word>",
             "CLIENT ID",

@@ -179,7 +179,10 @@ pub(super) fn quit(turn: &mut Turn<'_, '_>) -> Done {
 pub(super) fn reset(turn: &mut Turn<'_, '_>) -> Done {
     turn.session.queued = None;
     turn.session.watched = Watched::default();
-    turn.session.replies = Replies::On;
+    // What CLIENT REPLY SKIP asked for is this command's silence.
+    if turn.session.replies != Replies::Skip {
+        turn.session.replies = Replies::On;
+    }
     turn.server.monitors.remove(&turn.session.client, &turn.server.attention);
     turn.session.subscriptions.clear(&turn.server.hub, &turn.session.client);
     turn.take_all_mail();

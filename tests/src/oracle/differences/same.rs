@@ -28,7 +28,9 @@ pub(super) fn but_for(theirs: &Frame, ours: &Frame, places: &[usize]) -> bool {
 
 /// Whether the lines of `field=value` of two clients' connections have these fields with the same values.
 pub(super) fn client_lines(theirs: &Frame, ours: &Frame, fields: &[&str]) -> bool {
-    let (theirs, ours) = (theirs.text(), ours.text());
+    // In RESP3 the text begins by saying that it is one.
+    let lines = |frame: &Frame| frame.text().trim_start_matches("txt:").to_owned();
+    let (theirs, ours) = (lines(theirs), lines(ours));
     let value = |line: &str, field: &str| {
         line.split(' ').find_map(|word| word.strip_prefix(field)?.strip_prefix('=').map(str::to_owned))
     };
