@@ -15,6 +15,7 @@ mod dedupe;
 mod errors;
 mod framing;
 mod guide;
+mod hostile;
 mod idle;
 mod info;
 mod job_events;
