@@ -37,7 +37,7 @@ fn users_are_made_shown_and_deleted() {
         > ACL CAT push => (qpush, qmpush, qroot)
         > ACL CAT hyperloglog => []
         > ACL CAT nonsense => -ERR Unknown category 'nonsense'
-        > ACL CAT a b => -ERR unknown subcommand or wrong number of arguments for 'cat'. Try ACL HELP.
+        > ACL CAT a b => -ERR unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP.
         > ACL GENPASS 5 => $two
         > ACL GENPASS 4097 => -ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096
         > ACL GENPASS x => -ERR value is not an integer or out of range

@@ -128,7 +128,7 @@ fn a_server_of_another_authority_is_not_trusted() {
     let secured = Secured::start("no");
     let refused = Connection::tls(secured.address, client(&Authority::new(), None));
     assert!(refused.is_err_and(|error| error.to_string().contains("UnknownIssuer")));
-    wait_said(&secured.server, "the handshake failed");
+    wait_said(&secured.server, "the TLS handshake failed");
 }
 
 #[test]

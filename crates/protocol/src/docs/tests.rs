@@ -95,7 +95,7 @@ fn sets_and_maps_are_such_in_resp3() {
     let out = asked("COMMAND INFO type", Proto::Resp3).unwrap();
     assert_eq!(
         first_reply(&out).0,
-        "*(*(type :2 ~(+readonly +fast) :1 :1 :1 ~(+@keyspace +@read +@fast) ~() ~(%(flags ~(+RO +access) \
+        "*(*(type :2 ~(+readonly +fast) :1 :1 :1 ~(+@keyspace +@read +@fast) ~() ~(%(flags ~(+RO) \
          begin_search %(type index spec %(index :1)) \
          find_keys %(type range spec %(lastkey :0 keystep :1 limit :0)))) *()))"
     );

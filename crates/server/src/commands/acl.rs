@@ -203,7 +203,7 @@ pub(super) fn dry_run(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     Ok(())
 }
 
-/// ACL GENPASS [bits].
+/// `ACL GENPASS [bits]`.
 pub(super) fn generate_password(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     let bits = match args.len() {
         2 => GENPASS_BITS_DEFAULT,

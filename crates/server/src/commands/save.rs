@@ -40,7 +40,7 @@ pub(super) fn save(turn: &mut Turn<'_, '_>) -> Done {
     Ok(())
 }
 
-/// BGSAVE [SCHEDULE].
+/// `BGSAVE [SCHEDULE]`.
 pub(super) fn background(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     let fits = match args.get(1) {
         None => true,

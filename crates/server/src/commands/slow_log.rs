@@ -9,7 +9,7 @@ use crate::turn::Turn;
 /// How many entries SLOWLOG GET shows when it is not told.
 const SHOWN: usize = 10;
 
-/// SLOWLOG GET [count].
+/// `SLOWLOG GET [count]`.
 pub(super) fn get(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     if args.len() > 3 {
         let word = String::from_utf8_lossy(args.at(1));
