@@ -245,8 +245,10 @@ async fn a_hurried_job_is_killed_at_once() {
 async fn a_killed_shim_is_a_failure_and_its_group_goes() {
     let directory = tempfile::tempdir().unwrap();
     let (path, fifo) = witness(&directory);
-    // The script's parent is the shim.
-    let text = r#"exec >"$1"; sleep 1000 & kill -9 $PPID; sleep 1000"#;
+    // The script's parent is the shim. It watches the script once it has said which group to kill.
+    let text = r#"exec >"$1"; sleep 1000 &
+        until ls -l /proc/$PPID/fd | grep -q pidfd; do :; done
+        kill -9 $PPID; sleep 1000"#;
     let (outcome, _) = tokio::join!(run_owned(script(text, &[&path])), read_to_end(fifo));
     assert_eq!(failed(outcome), "its shim was killed");
 }
