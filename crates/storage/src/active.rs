@@ -27,7 +27,7 @@ pub(crate) struct Active {
 impl Active {
     /// Makes a segment of `file`, which nobody reads yet, as it does not have a segment's name.
     pub(crate) fn begin(file: Box<dyn DiskFile>, bytes: u64, header: SegmentHeader) -> io::Result<Self> {
-        file.write_at(&header.to_bytes(), 0)?;
+        file.write_at(&header.to_bytes(bytes), 0)?;
         let offset = SEGMENT_HEADER_BYTES as u64;
         Ok(Self { file, header, next_lsn: header.first_lsn, offset, capacity_bytes: bytes })
     }

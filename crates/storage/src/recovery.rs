@@ -89,6 +89,8 @@ struct Found {
     path: PathBuf,
     file: Box<dyn DiskFile>,
     file_bytes: u64,
+    /// How long the file was made.
+    capacity_bytes: u64,
     header: SegmentHeader,
 }
 
@@ -113,7 +115,8 @@ impl Found {
         if header.number != number {
             return Err(corrupt(&path, 0, format!("its header says that it is segment {}", header.number)));
         }
-        Ok(Self { path, file, file_bytes, header })
+        let capacity_bytes = SegmentHeader::capacity_bytes(&bytes);
+        Ok(Self { path, file, file_bytes, capacity_bytes, header })
     }
 
     fn reader(&self) -> Reader<'_> {
@@ -138,6 +141,12 @@ fn open_segments(disk: &dyn Disk, names: &[Name]) -> Result<Vec<Found>, OpenErro
             }
         }
         segments.push(segment);
+    }
+    // Only a segment that another one follows is ever made shorter. A tear leaves the file as long as it was;
+    // what is missing at its end may have been durable, and nothing that is left would tell.
+    if let Some(newest) = segments.last().filter(|newest| newest.file_bytes < newest.capacity_bytes) {
+        let reason = format!("the file ends here, and was made {} bytes long", newest.capacity_bytes);
+        return Err(corrupt(&newest.path, newest.file_bytes, reason));
     }
     Ok(segments)
 }

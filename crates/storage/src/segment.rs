@@ -6,13 +6,14 @@ use crate::Lsn;
 use crate::record::array;
 
 /// The version that this program writes, and the newest that it reads.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 /// The size of a segment's header. It stays, and so does the place of its CRC, in every version: a damaged
 /// header must never pass for one of a newer version.
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 64;
 
 const MAGIC: [u8; 8] = *b"STANCLOG";
+const CAPACITY_AT: usize = 32;
 const CRC_AT: usize = SEGMENT_HEADER_BYTES - 4;
 
 /// A segment of the log.
@@ -46,13 +47,15 @@ pub(crate) enum HeaderFault {
 }
 
 impl SegmentHeader {
-    pub(crate) fn to_bytes(self) -> [u8; SEGMENT_HEADER_BYTES] {
+    /// The header of a file of `capacity_bytes`.
+    pub(crate) fn to_bytes(self, capacity_bytes: u64) -> [u8; SEGMENT_HEADER_BYTES] {
         let mut bytes = [0; SEGMENT_HEADER_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.boot.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.number.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.first_lsn.to_le_bytes());
+        bytes[CAPACITY_AT..CAPACITY_AT + 8].copy_from_slice(&capacity_bytes.to_le_bytes());
         let crc = crc32fast::hash(&bytes[..CRC_AT]);
         bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -66,7 +69,7 @@ impl SegmentHeader {
             return Err(HeaderFault::Damaged("the checksum of the segment's header is wrong"));
         }
         match u32::from_le_bytes(array(&bytes[8..])) {
-            FORMAT_VERSION => Ok(Self {
+            1..=FORMAT_VERSION => Ok(Self {
                 boot: u32::from_le_bytes(array(&bytes[12..])),
                 number: u64::from_le_bytes(array(&bytes[16..])),
                 first_lsn: u64::from_le_bytes(array(&bytes[24..])),
@@ -74,6 +77,11 @@ impl SegmentHeader {
             0 => Err(HeaderFault::Damaged("there never was a format version 0")),
             newer => Err(HeaderFault::Newer(newer)),
         }
+    }
+
+    /// How long the file is at least while no segment follows, from an intact header; version 1 did not say.
+    pub(crate) fn capacity_bytes(bytes: &[u8; SEGMENT_HEADER_BYTES]) -> u64 {
+        u64::from_le_bytes(array(&bytes[CAPACITY_AT..]))
     }
 
     /// What the CRCs of this segment's records start from.

@@ -37,13 +37,18 @@ fn a_tear_at_any_byte_of_the_last_record_is_cut() {
     for end in before..=after {
         let killed = copy_of(dir.path());
         let newest = segment_files(killed.path()).pop().unwrap();
-        std::fs::OpenOptions::new().write(true).open(&newest).unwrap().set_len(end).unwrap();
+        let mut bytes = std::fs::read(&newest).unwrap();
+        // What is torn shows once its lsn is there, and no longer when only zeros are missing.
+        let batch_end = before + 36;
+        let is_torn = [(before, batch_end), (batch_end, after)].iter().any(|&(from, to)| {
+            end > from + 8 && end < to && bytes[end as usize..to as usize].iter().any(|&byte| byte != 0)
+        });
+        bytes[end as usize..].fill(0);
+        std::fs::write(&newest, bytes).unwrap();
         let again = open(small(killed.path())).unwrap();
         let survived = if end == after { 4 } else { 3 };
         assert_eq!(again.bodies(), all[..survived], "cut at {end}");
-        // Between the batch record and the record after it there is nothing to see.
-        let at_border = [before, before + 36, after].contains(&end);
-        assert_eq!(again.recovered.torn.is_some(), !at_border, "cut at {end}");
+        assert_eq!(again.recovered.torn.is_some(), is_torn, "cut at {end}");
         if let Some(torn) = &again.recovered.torn {
             assert_eq!((&torn.file, torn.lsn), (&newest, 4));
             assert!(torn.offset >= before && torn.offset < end);
@@ -58,13 +63,12 @@ fn a_tear_at_any_byte_of_the_last_record_is_cut() {
 }
 
 #[test]
-fn a_file_that_ends_below_the_watermark_is_refused() {
+fn a_hole_below_the_watermark_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(small(dir.path())).unwrap();
     commit_all(&log, &bodies(4));
     log.log.close().unwrap();
-    // The clean end says that all four are durable, but a file cut before it cannot know: only the batch of the
-    // fourth says that three are. So lose a record in the middle instead of at the end.
+    // The clean end says that all four are durable.
     let newest = segment_files(dir.path()).pop().unwrap();
     let mut bytes = std::fs::read(&newest).unwrap();
     let middle = 64 + 36 + (36 + 20 + 11);
@@ -75,6 +79,40 @@ fn a_file_that_ends_below_the_watermark_is_refused() {
     assert_eq!((file, *offset), (&newest, middle as u64));
     assert_eq!(reason, "record 2 is missing, and all up to 4 was synced");
     assert_eq!(std::fs::read(&newest).unwrap(), bytes, "nothing was changed");
+}
+
+#[test]
+fn a_file_that_was_cut_is_refused_at_any_length() {
+    let disk = SimulatedDisk::new();
+    let log = open_on(&disk).unwrap();
+    let all: Vec<_> = (0..7).map(|byte| vec![byte; 1200]).collect();
+    commit_all(&log, &all);
+    let sealed = log.log.sealed();
+    drop(log);
+    let mut files = disk.files();
+    files.retain(|name, _| matches!(name, Name::Segment(_)));
+    assert_eq!(files.len(), 3);
+    for (&name, bytes) in &files {
+        for length in 0..bytes.len() {
+            let mut cut = files.clone();
+            cut.get_mut(&name).unwrap().truncate(length);
+            let disk = SimulatedDisk::with_files(&cut);
+            match open_on(&disk) {
+                // Space behind the last record of an older segment is given back anyway.
+                Ok(log) => {
+                    let older = sealed.iter().find(|segment| Name::Segment(segment.number) == name);
+                    let used = older.unwrap_or_else(|| panic!("{name} cut to {length} was opened")).bytes;
+                    assert!(length as u64 >= used, "{name} cut to {length} of {used}");
+                    assert_eq!(log.bodies(), all, "{name} cut to {length}");
+                }
+                Err(OpenError::Corrupt { file, offset, .. }) => {
+                    assert!(file.ends_with(name.to_string()) && offset <= length as u64);
+                    assert!(disk.files() == cut, "a refused log is left alone");
+                }
+                Err(error) => panic!("{name} cut to {length}: {error}"),
+            }
+        }
+    }
 }
 
 /// Flips each byte of each file in some ways and opens the result.

@@ -88,7 +88,7 @@ fn a_newer_format_is_refused_and_left_alone() {
     let file = segment_files(dir.path()).pop().unwrap();
     let mut header = std::fs::read(&file).unwrap();
     header.truncate(SEGMENT_HEADER_BYTES);
-    header[8..12].copy_from_slice(&2_u32.to_le_bytes());
+    header[8..12].copy_from_slice(&3_u32.to_le_bytes());
     let segment = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
     segment.write_all_at(&header, 0).unwrap();
     // A version that does not fit its checksum is damage, not a newer version.
@@ -99,9 +99,9 @@ fn a_newer_format_is_refused_and_left_alone() {
     segment.write_all_at(&crc.to_le_bytes(), SEGMENT_HEADER_BYTES as u64 - 4).unwrap();
     let before = contents(dir.path());
     let error = open(small(dir.path())).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 2, supported: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::NewerFormat { found: 3, supported: 2, .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains(file.to_str().unwrap()) && text.contains("version 2"), "{text}");
+    assert!(text.contains(file.to_str().unwrap()) && text.contains("version 3"), "{text}");
     assert_eq!(contents(dir.path()), before);
 }
 

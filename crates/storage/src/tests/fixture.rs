@@ -12,9 +12,9 @@ fn fixture(version: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "src", "tests", "fixtures", version].iter().collect()
 }
 
-/// What the fixture of version 1 holds: a run of three records, killed when the third was not known to be
+/// What the fixtures hold: a run of three records, killed when the third was not known to be
 /// durable, and a run that wrote the third again, added a fourth and closed.
-const VERSION_1: [(u64, u16, u8, &[u8]); 4] = [
+const RECORDS: [(u64, u16, u8, &[u8]); 4] = [
     (1, 0, 1, b"the first record"),
     (2, 7, 2, b"another kind, another shard"),
     (3, 65_535, 255, b"not known to be durable"),
@@ -22,20 +22,22 @@ const VERSION_1: [(u64, u16, u8, &[u8]); 4] = [
 ];
 
 #[test]
-fn version_1_is_read() {
-    let dir = copy_of(&fixture("version-1"));
-    let log = open(small(dir.path())).unwrap();
-    let expected =
-        VERSION_1.map(|(lsn, shard, kind, body)| Replayed { lsn, shard, kind, body: body.to_vec() });
-    assert_eq!(log.replayed, expected);
-    assert_eq!((log.recovered.boot, log.recovered.clean), (3, true));
-    let sealed: Vec<_> =
-        log.log.sealed().iter().map(|segment| (segment.first_lsn, segment.last_lsn)).collect();
-    assert_eq!(sealed, [(1, 2), (3, 4)]);
+fn every_version_is_read() {
+    for version in ["version-1", "version-2"] {
+        let dir = copy_of(&fixture(version));
+        let log = open(small(dir.path())).unwrap();
+        let expected =
+            RECORDS.map(|(lsn, shard, kind, body)| Replayed { lsn, shard, kind, body: body.to_vec() });
+        assert_eq!(log.replayed, expected, "{version}");
+        assert_eq!((log.recovered.boot, log.recovered.clean), (3, true), "{version}");
+        let sealed: Vec<_> =
+            log.log.sealed().iter().map(|segment| (segment.first_lsn, segment.last_lsn)).collect();
+        assert_eq!(sealed, [(1, 2), (3, 4)], "{version}");
+    }
 }
 
 #[test]
-fn version_1_is_written_to_the_byte() {
+fn version_2_is_written_to_the_byte() {
     let commit = |log: &Opened, (lsn, shard, kind, body): (u64, u16, u8, &[u8])| {
         let mut records = Records::new();
         records.begin(shard, RecordKind::new(kind)).extend_from_slice(body);
@@ -45,13 +47,13 @@ fn version_1_is_written_to_the_byte() {
     };
     let dir = tempfile::tempdir().unwrap();
     let log = open(small(dir.path())).unwrap();
-    VERSION_1[..3].iter().for_each(|&record| commit(&log, record));
+    RECORDS[..3].iter().for_each(|&record| commit(&log, record));
     let killed = copy_of(dir.path());
     let log = open(small(killed.path())).unwrap();
-    commit(&log, VERSION_1[3]);
+    commit(&log, RECORDS[3]);
     log.log.close().unwrap();
 
-    let (written, frozen) = (segment_files(killed.path()), segment_files(&fixture("version-1")));
+    let (written, frozen) = (segment_files(killed.path()), segment_files(&fixture("version-2")));
     assert_eq!((written.len(), frozen.len()), (2, 2));
     for (written, frozen) in written.iter().zip(&frozen) {
         assert_eq!(written.file_name(), frozen.file_name());
