@@ -92,7 +92,7 @@ impl Queue {
     pub(crate) fn push(&mut self, at: At, id: u64, terms: &Terms<'_>) -> u32 {
         self.totals.pushed += 1;
         let group = self.group(terms.group);
-        let ix = self.admit(at.base, new_job(id, group, at.now, terms));
+        let ix = self.admit(at.base, Job::new(id, group, at.now, terms));
         self.take_terms(at, ix, terms);
         self.enter_waiting(ix, terms.delayed);
         self.note(ix, JobEvent::Pushed);
@@ -123,7 +123,7 @@ impl Queue {
     /// A job whose older records were reclaimed after its replacement.
     fn revive(&mut self, at: At, id: u64, pushed_at: u64, epoch: u64, terms: &Terms<'_>) {
         let group = self.group(terms.group);
-        let ix = self.admit(at.base, new_job(id, group, pushed_at, terms));
+        let ix = self.admit(at.base, Job::new(id, group, pushed_at, terms));
         self.jobs[ix].epoch = epoch;
         self.take_terms(at, ix, terms);
         self.enter_waiting(ix, terms.delayed);
@@ -435,7 +435,7 @@ impl Queue {
         }
         let terms = &snapshot.terms;
         let group = self.group(terms.group);
-        let ix = self.admit(at.base, new_job(snapshot.id, group, snapshot.pushed_at, terms));
+        let ix = self.admit(at.base, Job::new(snapshot.id, group, snapshot.pushed_at, terms));
         let job = &mut self.jobs[ix];
         (job.attempts, job.failures, job.epoch) = (snapshot.attempts, snapshot.failures, snapshot.epoch);
         if terms.attempts_max.is_some()
@@ -481,9 +481,10 @@ impl Queue {
     }
 
     fn set_payload(&mut self, ix: u32, payload: &[u8]) {
-        let old = std::mem::replace(&mut self.jobs[ix].payload, payload.into());
-        self.bytes = self.bytes + payload.len() as u64 - old.len() as u64;
-        self.snapshot_bytes = self.snapshot_bytes + payload.len() as u64 - old.len() as u64;
+        let (old, new) = (self.jobs[ix].payload_bytes(), payload.len() as u64);
+        self.jobs[ix].set_payload(payload);
+        self.bytes = self.bytes + new - old;
+        self.snapshot_bytes = self.snapshot_bytes + new - old;
     }
 }
 
@@ -494,28 +495,6 @@ pub(crate) struct Claiming<'a> {
     pub(crate) lease_until: u64,
     pub(crate) rate_at: u64,
     pub(crate) worker: &'a [u8],
-}
-
-fn new_job(id: u64, group: u32, pushed_at: u64, terms: &Terms<'_>) -> Job {
-    Job {
-        id,
-        payload: terms.payload.into(),
-        pushed_at,
-        ready_at: terms.ready_at,
-        claimed_at: 0,
-        epoch: 0,
-        group,
-        link_a: NONE,
-        link_b: NONE,
-        attempts: 0,
-        failures: 0,
-        stand: Stand::Nowhere,
-        priority: terms.priority,
-        key: None,
-        hold: NONE,
-        until: Until::Claim,
-        extras: None,
-    }
 }
 
 fn forget_worker(job: &mut Job) {

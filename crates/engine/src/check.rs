@@ -49,8 +49,8 @@ impl Queue {
             ensure(job.stand != Stand::Nowhere, || format!("job {:016x} stands nowhere", job.id))?;
             let column = crate::queue::column(job.state());
             counts[column] += 1;
-            bytes += job.payload.len() as u64;
-            bytes_dead += if job.stand == Stand::Dead { job.payload.len() as u64 } else { 0 };
+            bytes += job.payload_bytes();
+            bytes_dead += if job.stand == Stand::Dead { job.payload_bytes() } else { 0 };
             let group = by_group.entry(job.group).or_default();
             group.0 += 1;
             group.1[column] += 1;

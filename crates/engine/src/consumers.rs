@@ -74,7 +74,7 @@ impl Queue {
             } else if expires_at != 0 && expires_at <= at.now {
                 Gone::Expired
             } else {
-                let bytes = self.jobs[ix].payload.len() as u64;
+                let bytes = self.jobs[ix].payload_bytes();
                 claimer.bytes_left = Some(match claimer.bytes_left {
                     Some(left) => left.checked_sub(bytes)?,
                     None => limits::CLAIM_BYTES_MAX.saturating_sub(bytes),

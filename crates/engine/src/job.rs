@@ -4,6 +4,7 @@ use stanchion_protocol::command::{State, Until};
 
 use crate::memory::allocated;
 use crate::slab::NONE;
+use crate::terms::Terms;
 
 /// Which structure of its queue a job stands in; a job stands in exactly one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,7 +26,7 @@ pub(crate) enum Stand {
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) id: u64,
-    pub(crate) payload: Box<[u8]>,
+    payload: Box<[u8]>,
     pub(crate) pushed_at: u64,
     /// When it became or becomes ready; with priority and id this is its place in its group.
     pub(crate) ready_at: u64,
@@ -95,6 +96,44 @@ impl Default for Extras {
 }
 
 impl Job {
+    /// A job that waits in no place yet, with the terms that a push and a snapshot have in common.
+    pub(crate) fn new(id: u64, group: u32, pushed_at: u64, terms: &Terms<'_>) -> Job {
+        Job {
+            id,
+            payload: terms.payload.into(),
+            pushed_at,
+            ready_at: terms.ready_at,
+            claimed_at: 0,
+            epoch: 0,
+            group,
+            link_a: NONE,
+            link_b: NONE,
+            attempts: 0,
+            failures: 0,
+            stand: Stand::Nowhere,
+            priority: terms.priority,
+            key: None,
+            hold: NONE,
+            until: Until::Claim,
+            extras: None,
+        }
+    }
+
+    /// Its bytes.
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// How many they are.
+    pub(crate) fn payload_bytes(&self) -> u64 {
+        self.payload.len() as u64
+    }
+
+    /// A replacement has another one.
+    pub(crate) fn set_payload(&mut self, payload: &[u8]) {
+        self.payload = payload.into();
+    }
+
     pub(crate) fn state(&self) -> State {
         match self.stand {
             Stand::List | Stand::Tree => State::Ready,

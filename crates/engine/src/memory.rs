@@ -45,7 +45,7 @@ impl Queue {
         let whole = own + slots + tables + heaps + latencies + stale_roots + notes + words.sum::<usize>();
         whole as u64
             + self.bytes
-            + sampled(&self.jobs, samples, |job| job.memory_bytes() - job.payload.len())
+            + sampled(&self.jobs, samples, |job| job.memory_bytes() - job.payload_bytes() as usize)
             + sampled(&self.groups, samples, |group| group.memory_bytes())
             + sampled(&self.holds, samples, |hold| allocated(hold.key.len()))
             + sampled(&self.roots, samples, |root| allocated(root.signature.len()))

@@ -233,8 +233,8 @@ impl Queue {
             self.groups_with_jobs += 1;
         }
         self.groups[group].jobs += 1;
-        self.bytes += job.payload.len() as u64;
-        self.snapshot_bytes += limits::SNAPSHOT_OVERHEAD_BYTES + job.payload.len() as u64;
+        self.bytes += job.payload_bytes();
+        self.snapshot_bytes += limits::SNAPSHOT_OVERHEAD_BYTES + job.payload_bytes();
         let ix = self.jobs.insert(base, job);
         let (jobs, hasher) = (&self.jobs, &self.hasher);
         self.ids.insert_unique(hasher.hash_one(id), ix, |&ix| hasher.hash_one(jobs[ix].id));
@@ -247,8 +247,8 @@ impl Queue {
         assert_eq!(job.stand, Stand::Nowhere, "a job leaves its state before it leaves");
         let entry = self.ids.find_entry(self.hasher.hash_one(job.id), |&other| other == ix);
         entry.expect("a job is found by its id").remove();
-        self.bytes -= job.payload.len() as u64;
-        self.snapshot_bytes -= limits::SNAPSHOT_OVERHEAD_BYTES + job.payload.len() as u64;
+        self.bytes -= job.payload_bytes();
+        self.snapshot_bytes -= limits::SNAPSHOT_OVERHEAD_BYTES + job.payload_bytes();
         self.groups[job.group].jobs -= 1;
         if self.groups[job.group].jobs == 0 {
             self.groups_with_jobs -= 1;
@@ -292,7 +292,7 @@ impl Queue {
         jobs[ix].stand = Stand::Dead;
         let moment = (died_at, jobs[ix].id);
         self.dead.insert(moment, ix, |ix, place| jobs[ix].link_a = place);
-        self.bytes_dead += self.jobs[ix].payload.len() as u64;
+        self.bytes_dead += self.jobs[ix].payload_bytes();
         self.count(self.jobs[ix].group, State::Dead, 1);
     }
 
@@ -322,7 +322,7 @@ impl Queue {
             }
             Stand::Dead => {
                 self.dead.remove(place, |ix, place| jobs[ix].link_a = place);
-                self.bytes_dead -= jobs[ix].payload.len() as u64;
+                self.bytes_dead -= jobs[ix].payload_bytes();
                 State::Dead
             }
             Stand::Nowhere => return,

@@ -110,7 +110,7 @@ impl Queue {
         JobSnapshot {
             id: job.id,
             terms: Terms {
-                payload: &job.payload,
+                payload: job.payload(),
                 group: &self.groups[job.group].name,
                 priority: job.priority,
                 delayed: job.stand == Stand::Delayed,

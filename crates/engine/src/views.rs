@@ -23,7 +23,7 @@ impl Shard {
         HandedOut {
             queue: &queue.name,
             receipt: Receipt { id: JobId(job.id), epoch: Epoch(job.epoch) },
-            payload: &job.payload,
+            payload: job.payload(),
             attempt: job.attempts,
         }
     }
@@ -201,7 +201,7 @@ impl Queue {
             group: &self.groups[job.group].name,
             state: job.state(),
             priority: job.priority,
-            payload: &job.payload,
+            payload: job.payload(),
             attempts: job.attempts,
             failures: job.failures,
             attempts_max: job.attempts_max(self.settings.attempts),
