@@ -22,6 +22,7 @@ mod resp;
 mod setting;
 mod smoke;
 mod stats;
+mod storage;
 mod target;
 
 use std::path::PathBuf;
@@ -80,6 +81,8 @@ enum Bench {
     Idle,
     /// Time to the first reply, and what idle connections take.
     Connections,
+    /// Memory, log, starts, churn and latency, beside Redis and beanstalkd. Takes half an hour, and 8 GB of memory.
+    Storage(storage::Size),
     /// Nanoseconds of the engine alone, in this process.
     Engine(engine::Turns),
     /// Load on a server that runs already, to profile it.
@@ -124,6 +127,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Bench::Durable => durable::run(&setting()?, &mut report)?,
         Bench::Idle => idle::run(&setting()?, &mut report)?,
         Bench::Connections => connections::run(&setting()?, &mut report)?,
+        Bench::Storage(size) => storage::run(&setting()?, size, &mut report)?,
         Bench::Engine(turns) => engine::run(&turns, rounds, slice, &mut report)?,
         Bench::Drive(drive) => drive::run(drive, slice)?,
         Bench::Smoke => smoke::run(&setting()?)?,

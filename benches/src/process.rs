@@ -1,7 +1,8 @@
 //! A server under measurement: a real process on a free port and a fresh directory, gone when dropped.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,14 +11,21 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 
-use crate::client::Client;
-
 /// How long a server may take from its start to its first PONG.
 const START_WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long it may take to exit after SIGTERM.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Between two looks at a server that starts or stops.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How long it may take on the data of millions of jobs.
+const RECOVERY_WAIT_MAX: Duration = Duration::from_secs(3_600);
+
+/// By how many percent Redis's log grows before it is rewritten.
+const REWRITE: &str = "--auto-aof-rewrite-percentage";
+
+/// What Redis and Stanchion answer once they serve.
+const PING: (&[u8], &[u8]) = (b"PING\r\n", b"+PONG\r\n");
 
 /// More than any bench connects.
 const CLIENTS_MAX: &str = "20000";
@@ -29,14 +37,38 @@ pub(crate) enum Persistence {
     None,
     /// `appendonly yes`, `appendfsync always`.
     Always,
+    /// The same, and the log is rewritten when it has doubled, as Redis does by default.
+    Rewritten,
+    /// `appendonly yes`, `appendfsync everysec`.
+    EverySecond,
 }
 
 /// A running server.
 pub(crate) struct Process {
     child: Child,
     address: SocketAddr,
+    launch: Launch,
     /// Holds the server's data and its output.
     directory: TempDir,
+}
+
+/// How a server is started, also a second time on the same data.
+struct Launch {
+    /// Its command for a port and a directory of data.
+    command: Box<Compose>,
+    /// What to ask it, and what it answers once it serves.
+    greeting: (&'static [u8], &'static [u8]),
+}
+
+type Compose = dyn Fn(u16, &Path) -> Command + Send;
+
+/// How a server is ended before it is started again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// `kill -9`.
+    Killed,
+    /// SIGTERM, and time to write down what it wants to.
+    Told,
 }
 
 /// CPU time, as the kernel splits it.
@@ -62,49 +94,87 @@ impl Cpu {
 impl Process {
     /// Debian's redis-server, with its default configuration but for persistence.
     pub(crate) fn redis(base: &Path, persistence: Persistence) -> Result<Process> {
-        let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--save", "", "--maxclients", CLIENTS_MAX]);
-        match persistence {
-            Persistence::None => command.args(["--appendonly", "no"]),
+        let persistence = match persistence {
+            Persistence::None => ["--appendonly", "no", "--appendfsync", "no", REWRITE, "0"],
             // Rewriting the log forks a second process, whose cost nobody asked for.
-            Persistence::Always => command.args([
-                "--appendonly",
-                "yes",
-                "--appendfsync",
-                "always",
-                "--auto-aof-rewrite-percentage",
-                "0",
-            ]),
+            Persistence::Always => ["--appendonly", "yes", "--appendfsync", "always", REWRITE, "0"],
+            Persistence::Rewritten => ["--appendonly", "yes", "--appendfsync", "always", REWRITE, "100"],
+            Persistence::EverySecond => ["--appendonly", "yes", "--appendfsync", "everysec", REWRITE, "0"],
         };
-        Process::start(command, base)
+        let command = move |port: u16, data: &Path| {
+            let mut command = Command::new("redis-server");
+            command.args(["--bind", "127.0.0.1", "--save", "", "--maxclients", CLIENTS_MAX]);
+            command.args(persistence).args(["--port", &port.to_string(), "--dir"]).arg(data);
+            command
+        };
+        Process::start(Launch { command: Box::new(command), greeting: PING }, base)
             .context("redis-server does not start (Debian: apt install redis-server)")
     }
 
     /// The real Stanchion server.
     pub(crate) fn stanchion(binary: &Path, base: &Path, durability: &str) -> Result<Process> {
-        let mut command = Command::new(binary);
-        command.args(["server", "--bind", "127.0.0.1", "--durability", durability]);
-        command.env("STANCHION_CLIENTS_MAX", CLIENTS_MAX);
-        Process::start(command, base).with_context(|| format!("{} does not start", binary.display()))
+        let (program, durability) = (binary.to_owned(), durability.to_owned());
+        let command = move |port: u16, data: &Path| {
+            let mut command = Command::new(&program);
+            command.args(["server", "--bind", "127.0.0.1", "--durability", &durability]);
+            command.env("STANCHION_CLIENTS_MAX", CLIENTS_MAX);
+            command.args(["--port", &port.to_string(), "--dir"]).arg(data);
+            command
+        };
+        Process::start(Launch { command: Box::new(command), greeting: PING }, base)
+            .with_context(|| format!("{} does not start", binary.display()))
     }
 
-    fn start(mut command: Command, base: &Path) -> Result<Process> {
+    /// Debian's beanstalkd with its binlog, synced as `sync` says: `-f0` at each write, `-F` never.
+    pub(crate) fn beanstalkd(base: &Path, sync: &'static str) -> Result<Process> {
+        let command = move |port: u16, data: &Path| {
+            let mut command = Command::new("beanstalkd");
+            command.args(["-l", "127.0.0.1", sync, "-p", &port.to_string(), "-b"]).arg(data);
+            command
+        };
+        let greeting: (&[u8], &[u8]) = (b"list-tube-used\r\n", b"USING default\r\n");
+        Process::start(Launch { command: Box::new(command), greeting }, base)
+            .context("beanstalkd does not start (Debian: apt install beanstalkd)")
+    }
+
+    fn start(launch: Launch, base: &Path) -> Result<Process> {
         let directory = tempfile::Builder::new().prefix("stanchion-bench-").tempdir_in(base)?;
-        let data = directory.path().join("data");
-        fs::create_dir(&data)?;
-        let output = fs::File::create(directory.path().join("output"))?;
+        fs::create_dir(directory.path().join("data"))?;
         let address = free_address()?;
-        let child = command
-            .args(["--port", &address.port().to_string(), "--dir"])
-            .arg(&data)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()
-            .with_context(|| format!("running {}", command.get_program().display()))?;
-        let mut process = Process { child, address, directory };
-        process.wait_ready()?;
+        let child = spawn(&launch, address, directory.path())?;
+        let mut process = Process { child, address, launch, directory };
+        process.wait_ready(START_WAIT_MAX)?;
         Ok(process)
+    }
+
+    /// Ends the server and starts it again on what it left; how long that took until its first answer.
+    pub(crate) fn restart(&mut self, end: End) -> Result<Duration> {
+        match end {
+            End::Killed => {
+                self.child.kill()?;
+                self.child.wait()?;
+            }
+            End::Told => {
+                kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+                let status = self.child.wait()?;
+                // beanstalkd has no handler: the signal is its end.
+                ensure!(status.code().unwrap_or(0) == 0, "the server ended with {status}");
+            }
+        }
+        let begun = Instant::now();
+        self.child = spawn(&self.launch, self.address, self.directory.path())?;
+        self.wait_ready(RECOVERY_WAIT_MAX)?;
+        Ok(begun.elapsed())
+    }
+
+    /// Where its data is.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Bytes that it had the system write to disks, those of its children that have ended included.
+    pub(crate) fn written_bytes(&self) -> Result<u64> {
+        self.proc_figure("io", "write_bytes:")
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -128,10 +198,17 @@ impl Process {
 
     /// Its memory that is in RAM.
     pub(crate) fn resident_bytes(&self) -> Result<u64> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-        Ok(kib.with_context(|| format!("{path} has no VmRSS"))?.trim().parse::<u64>()? << 10)
+        Ok(self.proc_figure("status", "VmRSS:")? << 10)
+    }
+
+    /// A number from a file of `/proc/PID`.
+    fn proc_figure(&self, file: &str, name: &str) -> Result<u64> {
+        let path = format!("/proc/{}/{file}", self.child.id());
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("reading {path}: has the server died?"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.split_ascii_whitespace().next());
+        Ok(number.with_context(|| format!("{path} has no {name}"))?.parse()?)
     }
 
     /// Ends the server as an operator would and checks that it went well.
@@ -152,18 +229,16 @@ impl Process {
         }
     }
 
-    fn wait_ready(&mut self) -> Result<()> {
-        let deadline = Instant::now() + START_WAIT_MAX;
+    fn wait_ready(&mut self, wait_max: Duration) -> Result<()> {
+        let deadline = Instant::now() + wait_max;
         loop {
             if let Some(status) = self.child.try_wait()? {
                 bail!("it ended with {status}; it wrote:\n{}", self.output());
             }
-            let pong =
-                Client::connect(self.address).and_then(|mut client| client.call(&[b"PING"], |_| Ok(())));
-            match pong {
+            match greet(self.address, self.launch.greeting, deadline) {
                 Ok(()) => return Ok(()),
                 Err(error) if Instant::now() > deadline => {
-                    return Err(error.context("it does not answer PING"));
+                    return Err(error.context("it does not answer"));
                 }
                 Err(_) => std::thread::sleep(LOOK_EVERY),
             }
@@ -181,6 +256,25 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn spawn(launch: &Launch, address: SocketAddr, directory: &Path) -> Result<Child> {
+    let output = fs::File::options().create(true).append(true).open(directory.join("output"))?;
+    let mut command = (launch.command)(address.port(), &directory.join("data"));
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    command.spawn().with_context(|| format!("running {}", command.get_program().display()))
+}
+
+/// Asks a server whether it serves. Some listen before they do, and answer later; Redis says that it is loading.
+fn greet(address: SocketAddr, (ask, want): (&'static [u8], &'static [u8]), deadline: Instant) -> Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    let patience = deadline.saturating_duration_since(Instant::now()).max(LOOK_EVERY);
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(ask)?;
+    let mut answer = vec![0; want.len()];
+    stream.read_exact(&mut answer)?;
+    ensure!(answer == want, "it answers {}", answer.escape_ascii());
+    Ok(())
 }
 
 /// Where this run's server binary is: the given one, or this workspace's, built now so that it is not a stale one.

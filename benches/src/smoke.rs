@@ -6,7 +6,7 @@ use crate::load::{Shape, Until};
 use crate::report::say;
 use crate::setting::Setting;
 use crate::target::Target;
-use crate::{connections, cost, durable, engine, idle};
+use crate::{connections, cost, durable, engine, idle, storage};
 
 /// Enough for some cycles of each shape.
 const JOBS: u64 = 600;
@@ -30,6 +30,7 @@ pub(crate) fn run(setting: &Setting) -> Result<()> {
     }
     idle::Idle::start(setting, IDLE)?.finish()?;
     connections::exercise(setting, CONNECTIONS)?;
+    storage::exercise(setting)?;
     say(format!("smoke: {done} jobs, each claimed once and acked once on both servers"))
 }
 

@@ -65,7 +65,8 @@ impl Target {
     pub(crate) fn redis(base: &Path, persistence: Persistence, crowd: Crowd) -> Result<Target> {
         let name = match persistence {
             Persistence::None => "redis + Lua, no AOF",
-            Persistence::Always => "redis + Lua, AOF always",
+            Persistence::Always | Persistence::Rewritten => "redis + Lua, AOF always",
+            Persistence::EverySecond => "redis + Lua, AOF every second",
         };
         let process = Process::redis(base, persistence)?;
         let dialect = Lua::load(&mut Client::connect(process.address())?, crowd.queues)?;

@@ -16,6 +16,7 @@ struct Tool {
 
 const TOOLS: &[Tool] = &[
     tool("redis-server", "redis-server", &["--version"]),
+    tool("beanstalkd", "beanstalkd", &["-v"]),
     tool("redis-tools", "redis-cli", &["--version"]),
     tool("prometheus-redis-exporter", "prometheus-redis-exporter", &["--version"]),
     tool("strace", "strace", &["--version"]),
