@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
-use crossbeam::sync::{Parker, Unparker};
+use crossbeam::sync::Parker;
 
 /// No amount of work wakes the writer, since it is awake.
 const AWAKE: usize = usize::MAX;
@@ -18,14 +18,13 @@ pub(crate) const RINGS_ONLY: usize = usize::MAX - 1;
 pub(crate) struct Doorbell {
     /// How many staged bytes wake the writer.
     threshold_bytes: AtomicUsize,
-    unparker: Unparker,
+    wake: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Doorbell {
-    /// A bell, and what the writer sleeps on.
-    pub(crate) fn new() -> (Self, Parker) {
-        let parker = Parker::new();
-        (Self { threshold_bytes: AtomicUsize::new(AWAKE), unparker: parker.unparker().clone() }, parker)
+    /// A bell that wakes the writer with `wake`.
+    pub(crate) fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
+        Self { threshold_bytes: AtomicUsize::new(AWAKE), wake }
     }
 
     /// Wakes the writer if it sleeps and `staged_bytes` are enough for it.
@@ -38,22 +37,32 @@ impl Doorbell {
     /// Wakes the writer if it sleeps.
     pub(crate) fn ring(&self) {
         if self.threshold_bytes.swap(AWAKE, SeqCst) != AWAKE {
-            self.unparker.unpark();
+            (self.wake)();
         }
     }
 
-    /// Sleeps on the writer's side, until `threshold_bytes` are staged, something else rings or the deadline
-    /// passes. It may wake for nothing. `has_work` is asked again after the bell works, for what was staged or
-    /// asked just before did not ring.
+    /// From now on so many staged bytes wake the writer.
+    pub(crate) fn arm(&self, threshold_bytes: usize) {
+        self.threshold_bytes.store(threshold_bytes, SeqCst);
+    }
+
+    /// The writer is awake: nothing has to wake it.
+    pub(crate) fn disarm(&self) {
+        self.threshold_bytes.store(AWAKE, SeqCst);
+    }
+
+    /// Sleeps on the writer's thread, until `threshold_bytes` are staged, something else rings or the deadline
+    /// passes. It may wake for nothing. `has_news` is asked after the bell works, for what was staged or asked just
+    /// before did not ring.
     pub(crate) fn sleep(
         &self,
         parker: &Parker,
         threshold_bytes: usize,
         deadline: Option<Instant>,
-        has_work: impl FnOnce() -> bool,
+        has_news: impl FnOnce() -> bool,
     ) {
-        self.threshold_bytes.store(threshold_bytes, SeqCst);
-        if !has_work() {
+        self.arm(threshold_bytes);
+        if !has_news() {
             match deadline {
                 Some(deadline) => {
                     parker.park_deadline(deadline);
@@ -61,6 +70,6 @@ impl Doorbell {
                 None => parker.park(),
             }
         }
-        self.threshold_bytes.store(AWAKE, SeqCst);
+        self.disarm();
     }
 }

@@ -30,6 +30,8 @@ mod recovered;
 mod recovery;
 mod segment;
 mod shared;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 mod staging;
 mod verdict;
 mod writer;

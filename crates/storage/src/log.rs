@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use crossbeam::sync::Parker;
 use parking_lot::Mutex;
 
 use crate::disk::{Directory, Disk};
@@ -60,37 +61,22 @@ impl Log {
         replay: &mut Replay<'_>,
         on_event: OnEvent,
     ) -> Result<(Self, Recovered), OpenError> {
-        if config.segment_bytes < SEGMENT_BYTES_MIN {
-            let segment_bytes = config.segment_bytes;
-            return Err(OpenError::Config(format!(
-                "a segment of {segment_bytes} bytes is too small; it needs at least {SEGMENT_BYTES_MIN}"
-            )));
-        }
-        let opened = recovery::recover(&*disk, &config, replay)?;
-        let (doorbell, parker) = Doorbell::new();
-        // Twice the bound, so that one large record beyond it does not make the next batches grow again.
-        let keep_bytes = 2 * config.staged_bytes_max;
-        let last_lsn = opened.recovered.last_lsn;
-        let shared =
-            Arc::new(Shared::new(last_lsn, opened.sealed, config.staged_bytes_max, doorbell, on_event));
-        let sealed_bytes: u64 = shared.sealed().iter().map(|segment| segment.bytes).sum();
-        shared.set_log_bytes(sealed_bytes + opened.active.segment().bytes);
-        let writer = Writer {
-            shared: Arc::clone(&shared),
-            parker,
-            pool: Pool::new(Arc::clone(&disk), config.segment_bytes),
-            disk,
-            active: opened.active,
-            durability: config.durability,
-            keep_bytes,
-            _lock: lock,
-        };
-        let writer = thread::Builder::new()
+        let dir = config.dir.clone();
+        let parker = Parker::new();
+        let unparker = parker.unparker().clone();
+        let wake = Box::new(move || unparker.unpark());
+        let (writer, recovered) = recover(disk, config, lock, replay, on_event, wake)?;
+        let shared = Arc::clone(&writer.shared);
+        let thread = thread::Builder::new()
             .name("log-writer".to_owned())
-            .spawn(|| writer.run())
-            .map_err(OpenError::io("start the writer of", &config.dir))?;
-        let inner = Inner { shared, writer: Mutex::new(Some(writer)) };
-        Ok((Self { inner: Arc::new(inner) }, opened.recovered))
+            .spawn(move || writer.run(&parker))
+            .map_err(OpenError::io("start the writer of", dir))?;
+        Ok((Self::new(shared, Some(thread)), recovered))
+    }
+
+    /// A handle of a log whose turns are taken by a thread, or by whoever opened it.
+    pub(crate) fn new(shared: Arc<Shared>, writer: Option<JoinHandle<()>>) -> Self {
+        Self { inner: Arc::new(Inner { shared, writer: Mutex::new(writer) }) }
     }
 
     /// A lower bound for the lsn of anything staged from now on.
@@ -169,6 +155,40 @@ impl Log {
         self.inner.close();
         self.poisoned().map_or(Ok(()), Err)
     }
+}
+
+/// Recovers the log on `disk`, up to where its writer takes its first turn. `wake` wakes who takes the turns.
+pub(crate) fn recover(
+    disk: Arc<dyn Disk>,
+    config: LogConfig,
+    lock: Option<Lock>,
+    replay: &mut Replay<'_>,
+    on_event: OnEvent,
+    wake: Box<dyn Fn() + Send + Sync>,
+) -> Result<(Writer, Recovered), OpenError> {
+    if config.segment_bytes < SEGMENT_BYTES_MIN {
+        let segment_bytes = config.segment_bytes;
+        return Err(OpenError::Config(format!(
+            "a segment of {segment_bytes} bytes is too small; it needs at least {SEGMENT_BYTES_MIN}"
+        )));
+    }
+    let opened = recovery::recover(&*disk, &config, replay)?;
+    let last_lsn = opened.recovered.last_lsn;
+    let doorbell = Doorbell::new(wake);
+    let shared = Arc::new(Shared::new(last_lsn, opened.sealed, config.staged_bytes_max, doorbell, on_event));
+    let sealed_bytes: u64 = shared.sealed().iter().map(|segment| segment.bytes).sum();
+    shared.set_log_bytes(sealed_bytes + opened.active.segment().bytes);
+    let writer = Writer {
+        shared,
+        pool: Pool::new(Arc::clone(&disk), config.segment_bytes),
+        disk,
+        active: opened.active,
+        durability: config.durability,
+        // Twice the bound, so that one large record beyond it does not make the next batches grow again.
+        keep_bytes: 2 * config.staged_bytes_max,
+        _lock: lock,
+    };
+    Ok((writer, opened.recovered))
 }
 
 impl Inner {

@@ -1,4 +1,7 @@
-//! The thread that writes: takes what is staged as one batch, writes it, syncs it and says so.
+//! The writer: takes what is staged as one batch, writes it, syncs it and says so.
+//!
+//! It works in turns, and between two of them it says what it waits for. A thread takes the turns of a real log;
+//! a simulation takes them itself, so that what it tests is what runs.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +25,6 @@ use crate::{Durability, LogEvent, Poison};
 /// The writer of a log, and everything that only it touches.
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) parker: Parker,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) pool: Pool,
     pub(crate) active: Active,
@@ -34,22 +36,42 @@ pub(crate) struct Writer {
 }
 
 /// What changes from turn to turn.
-struct Turn {
-    /// What was taken from staging.
+pub(crate) struct Turn {
+    /// What was taken from staging. Between turns there is some of it only if the disk has no room for it.
     batch: Buffer,
     /// When the oldest record was written that is not synced.
     unsynced_since: Option<Instant>,
+    /// When the gathering ends that has begun.
+    gather_until: Option<Instant>,
     /// When to ask a full disk again.
     ask_disk_at: Option<Instant>,
     sealed_bytes: u64,
 }
 
+/// What the writer does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    /// A turn, for there is something to do.
+    Turn,
+    /// It sleeps until so many bytes are staged, something else rings, or this instant. Without an instant an idle
+    /// log costs nothing.
+    Sleep { threshold_bytes: usize, until: Option<Instant> },
+}
+
+/// Whether the writer goes on after a turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum After {
+    GoOn,
+    /// The log is closed.
+    Closed,
+}
+
 impl Writer {
     /// The thread: runs until the log is closed or poisoned.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(mut self, parker: &Parker) {
         let shared = Arc::clone(&self.shared);
         // A panic here (in a callback, say) must not leave a log that takes records and never answers.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.write_until_closed()));
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.write_until_closed(parker)));
         let poison = match outcome {
             Ok(Ok(())) => return,
             Ok(Err(poison)) => poison,
@@ -60,52 +82,85 @@ impl Writer {
         shared.set_poison(poison);
     }
 
-    fn write_until_closed(&mut self) -> Result<(), Poison> {
-        let sealed_bytes = self.shared.sealed().iter().map(|segment| segment.bytes).sum();
-        let mut turn = Turn { batch: Buffer::new(), unsynced_since: None, ask_disk_at: None, sealed_bytes };
+    fn write_until_closed(&mut self, parker: &Parker) -> Result<(), Poison> {
+        let shared = Arc::clone(&self.shared);
+        let mut turn = self.first_turn();
         loop {
-            self.wait(&turn);
-            self.shared.take_staged(&mut turn.batch);
-            self.write(&mut turn)?;
-            if self.sync_is_due(&turn) {
-                self.sync(&mut turn)?;
+            while let next @ Next::Sleep { threshold_bytes, until } = self.next(&mut turn, Instant::now()) {
+                // Asked again when the bell works: what came meanwhile did not ring.
+                let has_news = || self.next(&mut turn, Instant::now()) != next;
+                shared.doorbell.sleep(parker, threshold_bytes, until, has_news);
             }
-            self.free_segments(&mut turn)?;
-            self.prepare_spare(&mut turn)?;
-            if self.shared.is_closing() && self.shared.stop_if_drained() {
-                return self.close(&mut turn);
+            if self.take_turn(&mut turn, Instant::now())? == After::Closed {
+                return Ok(());
             }
         }
     }
 
-    /// Sleeps until there is something to do. An idle log has no deadline, so it costs nothing.
-    fn wait(&self, turn: &Turn) {
-        let shared = &*self.shared;
-        let is_urgent = || shared.is_closing() || shared.sync_is_wanted() || shared.can_free();
-        let mut gather_until = None;
-        while !is_urgent() {
-            let staged = shared.staged_bytes();
-            if staged == 0 {
-                let deadline = self.deadline(turn);
-                if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                    return;
-                }
-                let has_work = || shared.staged_bytes() > 0 || is_urgent();
-                shared.doorbell.sleep(&self.parker, 1, deadline, has_work);
-                continue;
-            }
-            if self.durability == Durability::Always || staged >= GATHER_BYTES {
-                return;
-            }
-            // Nobody waits for these records, so more of them may share the write and the wake-up.
-            let now = Instant::now();
-            let until = *gather_until.get_or_insert(now + GATHER_TIME);
-            if until <= now {
-                return;
-            }
-            let has_work = || shared.staged_bytes() >= GATHER_BYTES || is_urgent();
-            shared.doorbell.sleep(&self.parker, GATHER_BYTES, Some(until), has_work);
+    /// The state before the first turn.
+    pub(crate) fn first_turn(&self) -> Turn {
+        let sealed_bytes = self.shared.sealed().iter().map(|segment| segment.bytes).sum();
+        Turn {
+            batch: Buffer::new(),
+            unsynced_since: None,
+            gather_until: None,
+            ask_disk_at: None,
+            sealed_bytes,
         }
+    }
+
+    /// What to do at this instant.
+    pub(crate) fn next(&self, turn: &mut Turn, now: Instant) -> Next {
+        let shared = &*self.shared;
+        let sleep_until = |threshold_bytes, until: Option<Instant>| match until {
+            Some(until) if until <= now => Next::Turn,
+            until => Next::Sleep { threshold_bytes, until },
+        };
+        if shared.is_closing() || shared.can_free() {
+            return Next::Turn;
+        }
+        if !turn.batch.is_empty() {
+            // What was taken from staging must go somewhere before more is taken, and nobody was told yet that it
+            // is safe. Freed segments count as space, so they are freed meanwhile.
+            return sleep_until(RINGS_ONLY, turn.ask_disk_at);
+        }
+        if shared.sync_is_wanted() {
+            return Next::Turn;
+        }
+        let staged = shared.staged_bytes();
+        if staged == 0 {
+            return sleep_until(1, self.deadline(turn));
+        }
+        if self.durability == Durability::Always || staged >= GATHER_BYTES {
+            return Next::Turn;
+        }
+        // Nobody waits for these records, so more of them may share the write and the wake-up.
+        sleep_until(GATHER_BYTES, Some(*turn.gather_until.get_or_insert(now + GATHER_TIME)))
+    }
+
+    /// Does what there is to do.
+    pub(crate) fn take_turn(&mut self, turn: &mut Turn, now: Instant) -> Result<After, Poison> {
+        turn.gather_until = None;
+        if turn.batch.is_empty() {
+            self.shared.take_staged(&mut turn.batch);
+        } else {
+            self.free_segments(turn)?;
+        }
+        self.write(turn, now)?;
+        if self.sync_is_due(turn, now) {
+            self.sync(turn)?;
+        }
+        self.free_segments(turn)?;
+        if !turn.batch.is_empty() {
+            // The disk is full, and a spare file that is too small for what waits does not change that.
+            return Ok(After::GoOn);
+        }
+        self.prepare_spare(turn, now)?;
+        if self.shared.is_closing() && self.shared.stop_if_drained() {
+            self.close(turn)?;
+            return Ok(After::Closed);
+        }
+        Ok(After::GoOn)
     }
 
     /// When something is due though nothing comes.
@@ -117,30 +172,31 @@ impl Writer {
         [sync, turn.ask_disk_at].into_iter().flatten().min()
     }
 
-    fn write(&mut self, turn: &mut Turn) -> Result<(), Poison> {
+    /// Writes what was taken, or as much as there is room for.
+    fn write(&mut self, turn: &mut Turn, now: Instant) -> Result<(), Poison> {
         while !turn.batch.is_empty() {
             let appended = self
                 .active
                 .append(&mut turn.batch, self.shared.durable())
                 .map_err(|error| self.poison("write to", self.active.name(), error))?;
             if appended {
-                turn.unsynced_since.get_or_insert_with(Instant::now);
+                turn.unsynced_since.get_or_insert(now);
                 self.publish_bytes(turn);
                 self.shared.set_written(self.active.next_lsn() - 1);
-            } else {
-                self.rotate(turn)?;
+            } else if !self.rotate(turn, now)? {
+                return Ok(());
             }
         }
         turn.batch.clear(self.keep_bytes);
         Ok(())
     }
 
-    fn sync_is_due(&self, turn: &Turn) -> bool {
+    fn sync_is_due(&self, turn: &Turn, now: Instant) -> bool {
         let Some(since) = turn.unsynced_since else { return false };
         match self.durability {
             Durability::Always => true,
             Durability::Never => self.shared.sync_is_wanted(),
-            Durability::Interval(interval) => self.shared.sync_is_wanted() || since.elapsed() >= interval,
+            Durability::Interval(interval) => self.shared.sync_is_wanted() || now >= since + interval,
         }
     }
 
@@ -156,11 +212,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Seals the segment and begins the next one, with room for the next record.
-    fn rotate(&mut self, turn: &mut Turn) -> Result<(), Poison> {
+    /// Seals the segment and begins the next one, with room for the next record; `false` if the disk has no space
+    /// for it.
+    fn rotate(&mut self, turn: &mut Turn, now: Instant) -> Result<bool, Poison> {
         // Before the next segment exists, because its existence says that all of this one is durable.
         self.sync(turn)?;
-        let spare = self.take_spare(turn)?;
+        let Some(spare) = self.take_spare(turn, now)? else { return Ok(false) };
         let last = self.active.header();
         let header =
             SegmentHeader { boot: last.boot, number: last.number + 1, first_lsn: self.active.next_lsn() };
@@ -171,29 +228,24 @@ impl Writer {
         tracing::debug!(segment = sealed.number, last_lsn = sealed.last_lsn, bytes = sealed.bytes, "sealed");
         turn.sealed_bytes += sealed.bytes;
         self.shared.push_sealed(sealed);
-        Ok(())
+        Ok(true)
     }
 
-    /// Waits for space if there is none: what is taken from staging must go somewhere, and nobody was told yet
-    /// that it is safe. Freed segments count as space, so they are freed meanwhile.
-    fn take_spare(&mut self, turn: &mut Turn) -> Result<Spare, Poison> {
-        let bytes = segment_bytes_for(turn.batch.first_record_bytes());
-        loop {
-            match self.pool.take(bytes) {
-                Ok(spare) => {
-                    self.set_disk_full(turn, false);
-                    return Ok(spare);
-                }
-                Err(error) if is_full(&error) && !self.shared.is_closing() => self.set_disk_full(turn, true),
-                Err(error) => {
-                    let next = Name::Segment(self.active.header().number + 1);
-                    return Err(self.poison("allocate", next, error));
-                }
+    /// A file for the next record's segment, if there is space for one. A log that is closing can't wait for any.
+    fn take_spare(&mut self, turn: &mut Turn, now: Instant) -> Result<Option<Spare>, Poison> {
+        match self.pool.take(segment_bytes_for(turn.batch.first_record_bytes())) {
+            Ok(spare) => {
+                self.set_disk_full(turn, false, now);
+                Ok(Some(spare))
             }
-            let shared = &*self.shared;
-            let has_work = || shared.is_closing() || shared.can_free();
-            shared.doorbell.sleep(&self.parker, RINGS_ONLY, turn.ask_disk_at, has_work);
-            self.free_segments(turn)?;
+            Err(error) if is_full(&error) && !self.shared.is_closing() => {
+                self.set_disk_full(turn, true, now);
+                Ok(None)
+            }
+            Err(error) => {
+                let next = Name::Segment(self.active.header().number + 1);
+                Err(self.poison("allocate", next, error))
+            }
         }
     }
 
@@ -216,15 +268,15 @@ impl Writer {
 
     /// Reserves the next segment when half of this one is used, so that a full disk is known early. Not
     /// sooner, so that a small log takes the space of one segment.
-    fn prepare_spare(&mut self, turn: &mut Turn) -> Result<(), Poison> {
+    fn prepare_spare(&mut self, turn: &mut Turn, now: Instant) -> Result<(), Poison> {
         let is_half_full = self.active.segment().bytes > self.active.capacity_bytes() / 2;
-        let may_ask = turn.ask_disk_at.is_none_or(|at| at <= Instant::now() || self.pool.has_spare());
+        let may_ask = turn.ask_disk_at.is_none_or(|at| at <= now || self.pool.has_spare());
         if !is_half_full || !may_ask {
             return Ok(());
         }
         match self.pool.prepare() {
-            Ok(()) => self.set_disk_full(turn, false),
-            Err(error) if is_full(&error) => self.set_disk_full(turn, true),
+            Ok(()) => self.set_disk_full(turn, false, now),
+            Err(error) if is_full(&error) => self.set_disk_full(turn, true, now),
             Err(error) => {
                 let next = Name::Segment(self.active.header().number + 1);
                 return Err(self.poison("allocate", next, error));
@@ -233,8 +285,8 @@ impl Writer {
         Ok(())
     }
 
-    fn set_disk_full(&self, turn: &mut Turn, is_full: bool) {
-        turn.ask_disk_at = is_full.then(|| Instant::now() + DISK_FULL_RETRY);
+    fn set_disk_full(&self, turn: &mut Turn, is_full: bool, now: Instant) {
+        turn.ask_disk_at = is_full.then(|| now + DISK_FULL_RETRY);
         self.shared.set_disk_full(is_full);
     }
 

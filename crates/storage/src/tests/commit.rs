@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::harness::{Opened, open, open_configured, open_on, small, with};
-use super::simulated_disk::SimulatedDisk;
+use crate::simulation::SimulatedDisk;
 use crate::{Durability, LogConfig, LogEvent, RecordKind, Records, Staged};
 
 #[test]

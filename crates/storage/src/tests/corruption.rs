@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::harness::{Opened, copy_of, open, open_on, segment_files, small};
-use super::simulated_disk::SimulatedDisk;
 use crate::segment::Name;
+use crate::simulation::SimulatedDisk;
 use crate::{Lsn, OpenError};
 
 /// Commits one by one, so that each commit is a batch that says what was durable before it.

@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::harness::{Opened, open_configured, open_on, small, with};
-use super::simulated_disk::{Random, SimulatedDisk};
+use crate::simulation::{Random, SimulatedDisk};
 use crate::{Durability, Lsn};
 
 /// A record's body from its lsn, so that every replay can be checked.

@@ -1,8 +1,8 @@
 //! No space for the next segment: known early, survived, and not poison.
 
 use super::harness::open_on;
-use super::simulated_disk::SimulatedDisk;
 use crate::LogEvent;
+use crate::simulation::SimulatedDisk;
 
 /// Fills more than half of a segment, so that the next one is wanted.
 fn half_full(disk: &SimulatedDisk) -> super::harness::Opened {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::simulated_disk::SimulatedDisk;
+use crate::simulation::SimulatedDisk;
 use crate::{
     Durability, Log, LogConfig, LogEvent, Lsn, OpenError, Poison, RecordKind, Records, Recovered, Staged,
 };

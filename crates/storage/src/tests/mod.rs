@@ -11,5 +11,4 @@ mod poison;
 mod reclaim;
 mod records;
 mod recovery;
-mod simulated_disk;
 mod verdict;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::harness::{open_configured, open_on, small, with};
-use super::simulated_disk::{Random, SimulatedDisk};
+use crate::simulation::{Random, SimulatedDisk};
 use crate::{Durability, Log, LogEvent, Records};
 
 #[test]

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::harness::{copy_of, open, open_configured, open_on, segment_files, small, with};
-use super::simulated_disk::{Random, SimulatedDisk};
 use crate::doorbell::Doorbell;
 use crate::segment::Name;
 use crate::shared::{FreeRequest, Shared};
+use crate::simulation::{Random, SimulatedDisk};
 use crate::{Durability, LogEvent, Segment};
 
 #[test]
@@ -72,7 +72,7 @@ fn segments_go_oldest_first_once_the_rewrites_are_synced() {
 
 #[test]
 fn a_wish_to_free_waits_for_its_rewrites_and_those_behind_wait_for_it() {
-    let (doorbell, _parker) = Doorbell::new();
+    let doorbell = Doorbell::new(Box::new(|| ()));
     let shared = Shared::new(10, VecDeque::new(), 1000, doorbell, Arc::new(|_| {}));
     let ask = |through_segment, rewritten_through| {
         shared.want_free(FreeRequest { through_segment, rewritten_through });

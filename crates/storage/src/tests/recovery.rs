@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::harness::{copy_of, open, open_configured, open_on, segment_files, small, with};
-use super::simulated_disk::SimulatedDisk;
+use crate::simulation::SimulatedDisk;
 use crate::{Durability, LogConfig};
 
 #[test]

@@ -1,6 +1,6 @@
 //! A disk in memory that fails where it is told to, and loses what was not synced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,28 +8,12 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::Random;
 use crate::disk::{Disk, DiskFile};
 use crate::segment::Name;
 
 /// Writes reach this disk in pieces of this size, each of them whole or not at all.
 const SECTOR_BYTES: usize = 512;
-
-/// A small generator, so that a seed is all that a failure needs to be seen again.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
 
 #[derive(Default, Clone)]
 struct Inode {
@@ -79,26 +63,85 @@ struct State {
     /// Every sync from this operation on fails, and loses what it should have synced.
     syncs_fail_at: Option<u64>,
     is_full: bool,
+    /// The sum of all files' lengths that creations stay below.
+    bytes_max: Option<u64>,
     holds_syncs: bool,
     counts: Counts,
 }
 
 /// How often something was done.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Counts {
-    pub(super) creates: u64,
-    pub(super) writes: u64,
-    pub(super) syncs: u64,
+pub struct Counts {
+    /// Files created.
+    pub creates: u64,
+    /// Writes.
+    pub writes: u64,
+    /// Syncs of files.
+    pub syncs: u64,
+}
+
+impl State {
+    /// Counts an operation, and fails it when the machine has stopped.
+    fn begin(&mut self) -> io::Result<()> {
+        let operation = self.operations;
+        self.operations += 1;
+        if self.stops_at.is_some_and(|stops_at| stops_at <= operation) {
+            return Err(io::Error::other("the machine has stopped"));
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.names.values().map(|&inode| self.inodes[inode].cached.len() as u64).sum()
+    }
+
+    fn has_room_for(&self, bytes: u64) -> bool {
+        !self.is_full && self.bytes_max.is_none_or(|max| self.bytes() + bytes <= max)
+    }
+
+    /// The inodes at their places, those emptied that nothing names any more.
+    fn inodes_in_use(&self) -> impl Iterator<Item = &Inode> {
+        static EMPTY: Inode = Inode { cached: Vec::new(), synced: Vec::new(), unsynced: Vec::new() };
+        let linked = self.unsynced_changes.iter().filter_map(|change| match change {
+            Change::Link(_, inode) => Some(*inode),
+            Change::Rename(..) | Change::Unlink(_) => None,
+        });
+        let used: BTreeSet<usize> =
+            self.names.values().chain(self.synced_names.values()).copied().chain(linked).collect();
+        let place = move |(index, inode)| if used.contains(&index) { inode } else { &EMPTY };
+        self.inodes.iter().enumerate().map(place)
+    }
+}
+
+impl Inode {
+    /// What a crash of the machine leaves of it: each sector of each write that was not synced is there or not.
+    fn after_crash(&self, random: &mut Random) -> Inode {
+        let mut bytes = self.synced.clone();
+        let keeps_all = random.one_in(4);
+        for (offset, written) in &self.unsynced {
+            let mut from = 0;
+            while from < written.len() {
+                let sector_ends_at = ((offset + from) / SECTOR_BYTES + 1) * SECTOR_BYTES;
+                let until = (sector_ends_at - offset).min(written.len());
+                if keeps_all || random.one_in(2) {
+                    bytes[offset + from..offset + until].copy_from_slice(&written[from..until]);
+                }
+                from = until;
+            }
+        }
+        Inode { cached: bytes.clone(), synced: bytes, unsynced: Vec::new() }
+    }
 }
 
 /// A handle of the disk; clones are the same disk.
 #[derive(Clone, Default)]
-pub(super) struct SimulatedDisk {
+pub struct SimulatedDisk {
     shared: Arc<(Mutex<State>, Condvar)>,
 }
 
 impl SimulatedDisk {
-    pub(super) fn new() -> Self {
+    /// An empty disk.
+    pub fn new() -> Self {
         Self::default()
     }
 
@@ -108,37 +151,61 @@ impl SimulatedDisk {
         result
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    /// How often something was done.
+    pub fn counts(&self) -> Counts {
         self.with(|state| state.counts)
     }
 
-    pub(super) fn operations(&self) -> u64 {
+    /// How many operations have changed or synced something.
+    pub fn operations(&self) -> u64 {
         self.with(|state| state.operations)
     }
 
-    /// Stops the machine after `operations` more.
-    pub(super) fn stop_after(&self, operations: u64) {
+    /// Stops the machine after `operations` more: that operation and all later ones fail.
+    pub fn stop_after(&self, operations: u64) {
         self.with(|state| state.stops_at = Some(state.operations + operations));
     }
 
-    pub(super) fn fail_syncs(&self) {
-        self.with(|state| state.syncs_fail_at = Some(state.operations));
+    /// Whether the machine has stopped.
+    pub fn has_stopped(&self) -> bool {
+        self.with(|state| state.stops_at.is_some_and(|stops_at| stops_at < state.operations))
     }
 
-    pub(super) fn set_full(&self, is_full: bool) {
+    /// From now on syncs fail, and lose what they should have synced.
+    pub fn fail_syncs(&self) {
+        self.fail_syncs_after(0);
+    }
+
+    /// The same after `operations` more.
+    pub fn fail_syncs_after(&self, operations: u64) {
+        self.with(|state| state.syncs_fail_at = Some(state.operations + operations));
+    }
+
+    /// Fills the disk, or gives it room again.
+    pub fn set_full(&self, is_full: bool) {
         self.with(|state| state.is_full = is_full);
     }
 
+    /// How large all files may be together; `None`: as large as they like.
+    pub fn set_bytes_max(&self, bytes_max: Option<u64>) {
+        self.with(|state| state.bytes_max = bytes_max);
+    }
+
+    /// How large all files are together.
+    pub fn bytes(&self) -> u64 {
+        self.with(|state| state.bytes())
+    }
+
     /// Makes syncs wait, or lets them go on.
-    pub(super) fn hold_syncs(&self, holds: bool) {
+    pub fn hold_syncs(&self, holds: bool) {
         self.with(|state| state.holds_syncs = holds);
     }
 
     /// The disk as it is, without faults: what the next process finds when only the last one died.
-    pub(super) fn after_kill(&self) -> Self {
+    pub fn after_kill(&self) -> Self {
         self.with(|state| {
             Self::from_state(State {
-                inodes: state.inodes.clone(),
+                inodes: state.inodes_in_use().cloned().collect(),
                 names: state.names.clone(),
                 synced_names: state.synced_names.clone(),
                 unsynced_changes: state.unsynced_changes.clone(),
@@ -148,7 +215,7 @@ impl SimulatedDisk {
     }
 
     /// The disk after the machine crashed: what was synced, and by chance parts of what was not.
-    pub(super) fn after_crash(&self, random: &mut Random) -> Self {
+    pub fn after_crash(&self, random: &mut Random) -> Self {
         self.with(|state| {
             let mut names = state.synced_names.clone();
             // A journal keeps the order of changes to a directory.
@@ -156,25 +223,7 @@ impl SimulatedDisk {
             for &change in &state.unsynced_changes[..kept] {
                 apply(&mut names, change);
             }
-            let mut inodes = Vec::new();
-            for inode in &state.inodes {
-                let mut bytes = inode.synced.clone();
-                let keeps_all = random.below(4) == 0;
-                for (offset, written) in &inode.unsynced {
-                    for (index, &byte) in written.iter().enumerate() {
-                        let at = offset + index;
-                        let is_new_sector = index == 0 || at.is_multiple_of(SECTOR_BYTES);
-                        if is_new_sector {
-                            // One draw for each sector of each write.
-                            random.next();
-                        }
-                        if keeps_all || random.0 >> 63 == 0 {
-                            bytes[at] = byte;
-                        }
-                    }
-                }
-                inodes.push(Inode { cached: bytes.clone(), synced: bytes, unsynced: Vec::new() });
-            }
+            let inodes = state.inodes_in_use().map(|inode| inode.after_crash(random)).collect();
             Self::from_state(State { inodes, synced_names: names.clone(), names, ..State::default() })
         })
     }
@@ -183,36 +232,9 @@ impl SimulatedDisk {
         Self { shared: Arc::new((Mutex::new(state), Condvar::new())) }
     }
 
-    /// All files, for comparing and for breaking.
-    pub(super) fn files(&self) -> BTreeMap<Name, Vec<u8>> {
-        self.with(|state| {
-            state.names.iter().map(|(&name, &inode)| (name, state.inodes[inode].cached.clone())).collect()
-        })
-    }
-
-    /// A disk with these files, all synced.
-    pub(super) fn with_files(files: &BTreeMap<Name, Vec<u8>>) -> Self {
-        let mut state = State::default();
-        for (&name, bytes) in files {
-            state.names.insert(name, state.inodes.len());
-            state.inodes.push(Inode { cached: bytes.clone(), synced: bytes.clone(), unsynced: Vec::new() });
-        }
-        state.synced_names = state.names.clone();
-        Self::from_state(state)
-    }
-
-    fn begin(state: &mut State) -> io::Result<()> {
-        let operation = state.operations;
-        state.operations += 1;
-        if state.stops_at.is_some_and(|stops_at| stops_at <= operation) {
-            return Err(io::Error::other("the machine has stopped"));
-        }
-        Ok(())
-    }
-
     fn change(&self, change: Change) -> io::Result<()> {
         self.with(|state| {
-            Self::begin(state)?;
+            state.begin()?;
             apply(&mut state.names, change);
             state.unsynced_changes.push(change);
             Ok(())
@@ -221,6 +243,27 @@ impl SimulatedDisk {
 
     fn file(&self, inode: usize) -> Box<dyn DiskFile> {
         Box::new(SimulatedFile { disk: self.clone(), inode })
+    }
+}
+
+#[cfg(test)]
+impl SimulatedDisk {
+    /// All files, for comparing and for breaking.
+    pub(crate) fn files(&self) -> BTreeMap<Name, Vec<u8>> {
+        self.with(|state| {
+            state.names.iter().map(|(&name, &inode)| (name, state.inodes[inode].cached.clone())).collect()
+        })
+    }
+
+    /// A disk with these files, all synced.
+    pub(crate) fn with_files(files: &BTreeMap<Name, Vec<u8>>) -> Self {
+        let mut state = State::default();
+        for (&name, bytes) in files {
+            state.names.insert(name, state.inodes.len());
+            state.inodes.push(Inode { cached: bytes.clone(), synced: bytes.clone(), unsynced: Vec::new() });
+        }
+        state.synced_names = state.names.clone();
+        Self::from_state(state)
     }
 }
 
@@ -240,7 +283,7 @@ impl Disk for SimulatedDisk {
 
     fn create(&self, name: Name, bytes: u64) -> io::Result<Box<dyn DiskFile>> {
         let inode = self.with(|state| {
-            if state.is_full {
+            if !state.has_room_for(bytes) {
                 return Err(io::Error::from(io::ErrorKind::StorageFull));
             }
             state.counts.creates += 1;
@@ -262,7 +305,7 @@ impl Disk for SimulatedDisk {
 
     fn sync_directory(&self) -> io::Result<()> {
         self.with(|state| {
-            Self::begin(state)?;
+            state.begin()?;
             state.synced_names = state.names.clone();
             state.unsynced_changes.clear();
             Ok(())
@@ -294,7 +337,7 @@ impl DiskFile for SimulatedFile {
         let offset = offset as usize;
         self.disk.with(|state| {
             state.counts.writes += 1;
-            let stopped = SimulatedDisk::begin(state);
+            let stopped = state.begin();
             let inode = &mut state.inodes[self.inode];
             // A write that a crash interrupts may have got anywhere.
             inode.unsynced.push((offset, bytes.to_vec()));
@@ -305,7 +348,7 @@ impl DiskFile for SimulatedFile {
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {
         self.disk.with(|state| {
-            SimulatedDisk::begin(state)?;
+            state.begin()?;
             let inode = &mut state.inodes[self.inode];
             inode.cached.truncate(bytes as usize);
             inode.synced.truncate(bytes as usize);
@@ -323,7 +366,7 @@ impl DiskFile for SimulatedFile {
             changed.wait(&mut state);
         }
         state.counts.syncs += 1;
-        SimulatedDisk::begin(&mut state)?;
+        state.begin()?;
         let fails = state.syncs_fail_at.is_some_and(|from| from < state.operations);
         let inode = &mut state.inodes[self.inode];
         if fails {
