@@ -7,12 +7,14 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::chunks::Chunks;
+
 /// An instant and an id that makes it unique.
 pub(crate) type Moment = (u64, u64);
 
 #[derive(Debug, Default)]
 pub(crate) struct Heap {
-    entries: Vec<(Moment, u32)>,
+    entries: Chunks<(Moment, u32)>,
 }
 
 impl Heap {
@@ -22,7 +24,7 @@ impl Heap {
 
     /// What it takes in memory.
     pub(crate) fn allocation_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<(Moment, u32)>()
+        self.entries.allocation_bytes()
     }
 
     /// The first entry: its moment and owner.
@@ -32,18 +34,17 @@ impl Heap {
 
     /// The moment at a place.
     pub(crate) fn at(&self, place: u32) -> Moment {
-        self.entries[place as usize].0
+        self.entries[place].0
     }
 
     pub(crate) fn insert(&mut self, moment: Moment, owner: u32, moved: impl FnMut(u32, u32)) {
         self.entries.push((moment, owner));
-        self.rise(self.entries.len() - 1, moved);
+        self.rise(self.entries.len() as u32 - 1, moved);
     }
 
     pub(crate) fn remove(&mut self, place: u32, mut moved: impl FnMut(u32, u32)) {
-        let place = place as usize;
         self.entries.swap_remove(place);
-        if place < self.entries.len() {
+        if (place as usize) < self.entries.len() {
             let parent = place.saturating_sub(1) / 2;
             if place > 0 && self.entries[place].0 < self.entries[parent].0 {
                 self.rise(place, moved);
@@ -55,7 +56,6 @@ impl Heap {
 
     /// The entry at `place` has a new moment.
     pub(crate) fn reschedule(&mut self, place: u32, moment: Moment, mut moved: impl FnMut(u32, u32)) {
-        let place = place as usize;
         let earlier = moment < self.entries[place].0;
         self.entries[place].0 = moment;
         if earlier {
@@ -82,7 +82,7 @@ impl Heap {
         })
     }
 
-    fn rise(&mut self, mut place: usize, mut moved: impl FnMut(u32, u32)) {
+    fn rise(&mut self, mut place: u32, mut moved: impl FnMut(u32, u32)) {
         let entry = self.entries[place];
         while place > 0 {
             let parent = (place - 1) / 2;
@@ -90,31 +90,31 @@ impl Heap {
                 break;
             }
             self.entries[place] = self.entries[parent];
-            moved(self.entries[place].1, place as u32);
+            moved(self.entries[place].1, place);
             place = parent;
         }
         self.entries[place] = entry;
-        moved(entry.1, place as u32);
+        moved(entry.1, place);
     }
 
-    fn sink(&mut self, mut place: usize, moved: &mut impl FnMut(u32, u32)) {
-        let entry = self.entries[place];
+    fn sink(&mut self, mut place: u32, moved: &mut impl FnMut(u32, u32)) {
+        let (entry, len) = (self.entries[place], self.entries.len() as u32);
         loop {
             let mut child = 2 * place + 1;
-            if child >= self.entries.len() {
+            if child >= len {
                 break;
             }
-            if child + 1 < self.entries.len() && self.entries[child + 1].0 < self.entries[child].0 {
+            if child + 1 < len && self.entries[child + 1].0 < self.entries[child].0 {
                 child += 1;
             }
             if entry.0 <= self.entries[child].0 {
                 break;
             }
             self.entries[place] = self.entries[child];
-            moved(self.entries[place].1, place as u32);
+            moved(self.entries[place].1, place);
             place = child;
         }
         self.entries[place] = entry;
-        moved(entry.1, place as u32);
+        moved(entry.1, place);
     }
 }

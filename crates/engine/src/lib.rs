@@ -11,6 +11,7 @@
 mod apply;
 mod books;
 mod check;
+mod chunks;
 mod codec;
 mod consumers;
 mod event;
@@ -24,6 +25,7 @@ pub mod limits;
 mod memory;
 mod notes;
 mod operators;
+mod packed;
 mod producers;
 mod queue;
 mod reclaim;
