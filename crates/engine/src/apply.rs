@@ -14,7 +14,7 @@ use crate::notes::JobEvent;
 use crate::queue::{At, Queue, rate_us};
 use crate::slab::NONE;
 use crate::terms::{JobSnapshot, KeyTerms, Spot, Terms};
-use crate::{Damaged, Settings};
+use crate::{Damaged, Settings, SettingsError, SettingsPatch, footprint};
 
 impl Queue {
     /// Applies an event of the log.
@@ -58,7 +58,8 @@ impl Queue {
             Event::Queue { push_until, claim_until, rate_at, idle_since, totals } => {
                 self.pause(push_until, claim_until);
                 (self.rate_at, self.idle_since, self.totals) = (rate_at, idle_since, totals);
-                self.own = crate::SettingsPatch::default();
+                self.snapshot_bytes -= self.settings_footprint();
+                self.own = SettingsPatch::default();
                 self.resolve_settings();
             }
             Event::QueueGone => unreachable!("the shard forgets queues"),
@@ -111,9 +112,10 @@ impl Queue {
         job.priority = terms.priority;
         (job.attempts, job.failures) = (0, 0);
         job.ready_at = terms.ready_at;
-        let extras = job.extras();
-        (extras.attempts_max, extras.expires_at) = (None, 0);
-        extras.last_error = None;
+        self.change_extras(ix, |extras| {
+            (extras.attempts_max, extras.expires_at) = (None, 0);
+            extras.last_error = None;
+        });
         self.take_terms(at, ix, terms);
         self.enter_waiting(ix, terms.delayed);
         self.leave_idle_turn(self.jobs[ix].group);
@@ -142,8 +144,9 @@ impl Queue {
     /// What a push and a replace have in common.
     fn take_terms(&mut self, at: At, ix: u32, terms: &Terms<'_>) {
         if terms.attempts_max.is_some() || terms.expires_at > 0 {
-            let extras = self.jobs[ix].extras();
-            (extras.attempts_max, extras.expires_at) = (terms.attempts_max, terms.expires_at);
+            self.change_extras(ix, |extras| {
+                (extras.attempts_max, extras.expires_at) = (terms.attempts_max, terms.expires_at);
+            });
         }
         if let Some(key) = &terms.key {
             self.take_key(at.base, ix, key, true);
@@ -170,9 +173,9 @@ impl Queue {
         job.attempts = job.attempts.saturating_add(1);
         (job.epoch, job.claimed_at) = (claiming.epoch, at.now);
         if !claiming.worker.is_empty() {
-            job.extras().worker = Some(claiming.worker.into());
+            self.change_extras(ix, |extras| extras.worker = Some(claiming.worker.into()));
         }
-        if job.until == Until::Claim {
+        if self.jobs[ix].until == Until::Claim {
             self.end_hold(ix, at.now);
         }
         self.enter_claimed(ix, claiming.lease_until);
@@ -211,10 +214,10 @@ impl Queue {
         self.leave(ix);
         let job = &mut self.jobs[ix];
         job.attempts = job.attempts.saturating_sub(1);
-        forget_worker(job);
         if let Some(until) = delayed_until {
             job.ready_at = until;
         }
+        self.forget_worker(ix);
         self.enter_waiting(ix, delayed_until.is_some());
     }
 
@@ -238,7 +241,7 @@ impl Queue {
                 Some(worker) => [b"lapsed, worker ", worker].concat(),
                 None => b"lapsed".to_vec(),
             };
-            extras.last_error = Some(reason.into());
+            self.change_extras(ix, |extras| extras.last_error = Some(reason.into()));
         }
         self.end_run(at, ix);
         self.fail(ix, None);
@@ -259,9 +262,15 @@ impl Queue {
     fn fail(&mut self, ix: u32, error: Option<&[u8]>) {
         let job = &mut self.jobs[ix];
         job.failures = job.failures.saturating_add(1);
-        forget_worker(job);
+        self.forget_worker(ix);
         if let Some(error) = error {
-            job.extras().last_error = Some(error.into());
+            self.change_extras(ix, |extras| extras.last_error = Some(error.into()));
+        }
+    }
+
+    fn forget_worker(&mut self, ix: u32) {
+        if self.jobs[ix].extras.is_some() {
+            self.change_extras(ix, |extras| extras.worker = None);
         }
     }
 
@@ -304,6 +313,7 @@ impl Queue {
         if takes_key {
             let (until, hold) = (job.until, job.hold);
             if let Some(key) = job.key.take() {
+                self.snapshot_bytes -= footprint::of_key(&key);
                 let terms = KeyTerms { key: &key, until, window_until: 0 };
                 self.take_key(at.base, ix, &terms, true);
             } else if hold != NONE {
@@ -372,15 +382,25 @@ impl Queue {
     }
 
     pub(crate) fn set(&mut self, now: u64, name: &str, words: &str) -> Result<(), Damaged> {
-        self.own.set(name, words).map_err(|error| Damaged(format!("a setting of the log: {error}")))?;
+        self.change_own(|own| own.set(name, words))?;
         self.resettle(now, name);
         Ok(())
     }
 
     pub(crate) fn unset(&mut self, now: u64, name: &str) -> Result<(), Damaged> {
-        self.own.unset(name).map_err(|error| Damaged(format!("a setting of the log: {error}")))?;
+        self.change_own(|own| own.unset(name).map(|_| ()))?;
         self.resettle(now, name);
         Ok(())
+    }
+
+    fn change_own(
+        &mut self,
+        change: impl FnOnce(&mut SettingsPatch) -> Result<(), SettingsError>,
+    ) -> Result<(), Damaged> {
+        let before = self.settings_footprint();
+        let changed = change(&mut self.own);
+        self.snapshot_bytes = self.snapshot_bytes - before + self.settings_footprint();
+        changed.map_err(|error| Damaged(format!("a setting of the log: {error}")))
     }
 
     fn resettle(&mut self, now: u64, changed: &str) {
@@ -443,10 +463,11 @@ impl Queue {
             || snapshot.worker.is_some()
             || snapshot.last_error.is_some()
         {
-            let extras = job.extras();
-            (extras.attempts_max, extras.expires_at) = (terms.attempts_max, terms.expires_at);
-            extras.worker = snapshot.worker.map(Into::into);
-            extras.last_error = snapshot.last_error.map(Into::into);
+            self.change_extras(ix, |extras| {
+                (extras.attempts_max, extras.expires_at) = (terms.attempts_max, terms.expires_at);
+                extras.worker = snapshot.worker.map(Into::into);
+                extras.last_error = snapshot.last_error.map(Into::into);
+            });
         }
         if let Some(key) = &terms.key {
             if snapshot.owns_key {
@@ -454,6 +475,7 @@ impl Queue {
             } else {
                 let job = &mut self.jobs[ix];
                 (job.key, job.until) = (Some(key.key.into()), key.until);
+                self.snapshot_bytes += footprint::of_key(key.key);
             }
         }
         if let Some((signature, timestamp)) = terms.root {
@@ -495,12 +517,6 @@ pub(crate) struct Claiming<'a> {
     pub(crate) lease_until: u64,
     pub(crate) rate_at: u64,
     pub(crate) worker: &'a [u8],
-}
-
-fn forget_worker(job: &mut Job) {
-    if let Some(extras) = &mut job.extras {
-        extras.worker = None;
-    }
 }
 
 /// The job that an event is about, for those that need it to be there.

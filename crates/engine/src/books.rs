@@ -55,6 +55,7 @@ impl Shard {
         self.newest_deletion = self.changes;
         let (mut attention, mut turn, mut stale) = (false, false, false);
         for &ix in gone {
+            self.unbook_footprint(ix);
             let hash = self.hasher.hash_one(&*self.queues[ix].name);
             let entry = self.names.find_entry(hash, |&other| other == ix);
             entry.expect("a queue is found by its name").remove();
@@ -120,6 +121,7 @@ impl Shard {
     }
 
     pub(crate) fn settle(&mut self, ix: u32) {
+        self.book_footprint(ix);
         let queue = &mut self.queues[ix];
         if queue.counts[0] > 0 && !std::mem::replace(&mut queue.in_turn, true) {
             self.turn.push_back(ix);

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use crate::Shard;
+use crate::footprint::Footprint;
 use crate::group::Turn;
 use crate::heap::Heap;
 use crate::job::{InRoot, Stand};
@@ -17,6 +18,7 @@ impl Shard {
     /// # Errors
     /// Says which invariant does not hold, and where.
     pub fn check(&self) -> Result<(), String> {
+        let mut live = Footprint::default();
         for (ix, queue) in self.queues.iter() {
             let fault = |fault: String| format!("queue '{}': {fault}", queue.printable_name());
             queue.check().map_err(fault)?;
@@ -26,7 +28,11 @@ impl Shard {
             let due = queue.next_deadline(self.last_now(), false).into_iter().chain(queue.end_at()).min();
             let booked = queue.deadline != NONE;
             ensure(due.is_none() || booked, || fault("its deadline is not booked".into()))?;
+            let footprint = Footprint { bytes: queue.snapshot_bytes, jobs: queue.jobs.len() as u64 };
+            ensure(queue.booked == footprint, || fault("its footprint is not booked".into()))?;
+            (live.bytes, live.jobs) = (live.bytes + footprint.bytes, live.jobs + footprint.jobs);
         }
+        ensure(self.live == live, || format!("{:?} is booked, but {live:?} lives", self.live))?;
         Ok(())
     }
 
@@ -62,6 +68,10 @@ impl Queue {
         ensure(self.delayed.len() as u64 == counts[1], || "the delayed heap has other jobs".into())?;
         ensure(self.leases.len() as u64 == counts[2], || "the lease heap has other jobs".into())?;
         ensure(self.dead.len() as u64 == counts[3], || "the heap of the dead has other jobs".into())?;
+        let snapshot_bytes = self.measure_snapshot();
+        ensure(self.snapshot_bytes == snapshot_bytes, || {
+            format!("its snapshot is of {snapshot_bytes} bytes and reckoned as {}", self.snapshot_bytes)
+        })?;
         self.check_groups(&by_group)?;
         self.check_holds()?;
         self.check_roots(&by_root)

@@ -7,7 +7,7 @@
 use crate::queue::Queue;
 use crate::slab::NONE;
 use crate::terms::KeyTerms;
-use crate::{Lsn, limits};
+use crate::{Lsn, footprint};
 
 #[derive(Debug)]
 pub(crate) struct Hold {
@@ -54,7 +54,12 @@ impl Queue {
         let (group, holder) = (self.jobs[job].group, self.jobs[job].id);
         let hold = self.add_hold(base, group, terms.key, holder, terms.window_until);
         (self.holds[hold].owner, self.holds[hold].held) = (job, held);
+        // From here on the key is written with the job, not by itself.
+        self.snapshot_bytes -= self.window_footprint(&self.holds[hold]);
         let job = &mut self.jobs[job];
+        if job.key.is_none() {
+            self.snapshot_bytes += footprint::of_key(terms.key);
+        }
         (job.hold, job.key, job.until) = (hold, None, terms.until);
     }
 
@@ -73,7 +78,6 @@ impl Queue {
         if let Some(old) = self.find_hashed(hash, group, key) {
             self.drop_hold(old);
         }
-        self.snapshot_bytes += limits::SNAPSHOT_OVERHEAD_BYTES + key.len() as u64;
         let hold = Hold {
             group,
             key: key.into(),
@@ -84,6 +88,7 @@ impl Queue {
             window_until,
             window: NONE,
         };
+        self.snapshot_bytes += self.window_footprint(&hold);
         let ix = self.holds.insert(base, hold);
         let holds = &self.holds;
         self.keys.insert_unique(hash, ix, |&ix| holds[ix].hash);
@@ -103,8 +108,9 @@ impl Queue {
             self.windows.remove(place, |ix, place| holds[ix].window = place);
         }
         let hold = self.holds.remove(ix);
-        self.snapshot_bytes -= limits::SNAPSHOT_OVERHEAD_BYTES + hold.key.len() as u64;
-        if hold.owner != NONE {
+        if hold.owner == NONE {
+            self.snapshot_bytes -= self.window_footprint(&hold);
+        } else {
             let job = &mut self.jobs[hold.owner];
             (job.hold, job.key) = (NONE, Some(hold.key));
         }
@@ -134,6 +140,9 @@ impl Queue {
         } else {
             (self.holds[hold].owner, self.holds[hold].held) = (NONE, false);
             self.jobs[job].hold = NONE;
+            let hold = &self.holds[hold];
+            self.snapshot_bytes += self.window_footprint(hold);
+            self.snapshot_bytes -= footprint::of_key(&hold.key);
         }
     }
 }

@@ -16,6 +16,7 @@ mod codec;
 mod consumers;
 mod event;
 mod flush;
+mod footprint;
 mod group;
 mod heap;
 mod histogram;

@@ -37,8 +37,8 @@ pub const MEMORY_TOTAL_SAMPLES: usize = 16;
 /// A queue that holds nothing is forgotten after so long.
 pub const QUEUE_IDLE_MS: u64 = 60 * 60 * 1_000;
 
-/// Bytes that an entry's snapshot takes in the log beside its payload and words, rounded up.
-pub const SNAPSHOT_OVERHEAD_BYTES: u64 = 128;
+/// Most queues that one step of reclaiming looks at, about 20 ns each when there is nothing to write.
+pub const RECLAIM_QUEUES_MAX: u32 = 4_096;
 
 const _: () =
     assert!(TIMER_JOBS_MAX <= SCAN_SLOTS_MAX, "a step of a scan may fire as many jobs as it looks at");

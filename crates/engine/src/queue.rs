@@ -17,6 +17,7 @@ use std::hash::{BuildHasher, Hasher};
 use hashbrown::HashTable;
 use stanchion_protocol::command::State;
 
+use crate::footprint::{self, Footprint};
 use crate::group::{Group, Ring, Turn};
 use crate::heap::Heap;
 use crate::histogram::Histogram;
@@ -71,8 +72,10 @@ pub(crate) struct Queue {
     /// Payload bytes of all jobs, and of the dead ones.
     pub(crate) bytes: u64,
     pub(crate) bytes_dead: u64,
-    /// About what snapshots of everything here would take in the log.
+    /// What snapshots of everything here would take in the log.
     pub(crate) snapshot_bytes: u64,
+    /// What of it, and of the jobs, is in the shard's sums.
+    pub(crate) booked: Footprint,
     pub(crate) totals: Totals,
     pub(crate) latencies: Option<Box<Latencies>>,
     /// Pushes dropped by a newer root: like duplicates they change nothing, so no event tells of them.
@@ -144,7 +147,8 @@ impl Queue {
             counts: [0; 4],
             bytes: 0,
             bytes_dead: 0,
-            snapshot_bytes: limits::SNAPSHOT_OVERHEAD_BYTES + name.len() as u64,
+            snapshot_bytes: footprint::of_queue(name),
+            booked: Footprint::default(),
             totals: Totals::default(),
             latencies: None,
             superseded_pushes: 0,
@@ -234,7 +238,7 @@ impl Queue {
         }
         self.groups[group].jobs += 1;
         self.bytes += job.payload_bytes();
-        self.snapshot_bytes += limits::SNAPSHOT_OVERHEAD_BYTES + job.payload_bytes();
+        self.snapshot_bytes += self.job_footprint(&job);
         let ix = self.jobs.insert(base, job);
         let (jobs, hasher) = (&self.jobs, &self.hasher);
         self.ids.insert_unique(hasher.hash_one(id), ix, |&ix| hasher.hash_one(jobs[ix].id));
@@ -248,7 +252,7 @@ impl Queue {
         let entry = self.ids.find_entry(self.hasher.hash_one(job.id), |&other| other == ix);
         entry.expect("a job is found by its id").remove();
         self.bytes -= job.payload_bytes();
-        self.snapshot_bytes -= limits::SNAPSHOT_OVERHEAD_BYTES + job.payload_bytes();
+        self.snapshot_bytes -= self.job_footprint(&job);
         self.groups[job.group].jobs -= 1;
         if self.groups[job.group].jobs == 0 {
             self.groups_with_jobs -= 1;

@@ -6,8 +6,10 @@
 
 use crate::Lsn;
 use crate::event::{Event, Part};
+use crate::hold::Hold;
 use crate::job::Stand;
 use crate::queue::{At, Queue};
+use crate::root::Root;
 use crate::slab::{NONE, Slab};
 use crate::terms::{JobSnapshot, KeyTerms, Spot, Terms};
 
@@ -45,28 +47,13 @@ impl Queue {
     }
 
     fn keep_root(&mut self, at: At, part: &mut Part<'_>, ix: u32) {
-        let root = &self.roots[ix];
-        let group = &self.groups[root.group].name;
-        part.add(
-            &self.name,
-            &Event::RootKept {
-                group,
-                signature: &root.signature,
-                timestamp: root.newest,
-                registered_at: root.registered_at,
-            },
-        );
+        part.add(&self.name, &self.root_event(&self.roots[ix]));
         self.roots.rebase(ix, at.base);
         self.changed = true;
     }
 
     fn keep_window(&mut self, at: At, part: &mut Part<'_>, ix: u32) {
-        let hold = &self.holds[ix];
-        let group = &self.groups[hold.group].name;
-        part.add(
-            &self.name,
-            &Event::Window { group, key: &hold.key, holder: hold.holder, window_until: hold.window_until },
-        );
+        part.add(&self.name, &self.window_event(&self.holds[ix]));
         self.holds.rebase(ix, at.base);
         self.changed = true;
     }
@@ -87,6 +74,11 @@ impl Queue {
     }
 
     fn keep_queue(&mut self, part: &mut Part<'_>) {
+        self.put_queue(part);
+        self.changed = false;
+    }
+
+    fn put_queue(&self, part: &mut Part<'_>) {
         let event = Event::Queue {
             push_until: self.push_paused_until,
             claim_until: self.claim_paused_until,
@@ -98,7 +90,42 @@ impl Queue {
         for (name, words) in self.own.iter() {
             part.add(&self.name, &Event::Set { name, words });
         }
-        self.changed = false;
+    }
+
+    fn root_event<'a>(&'a self, root: &'a Root) -> Event<'a> {
+        Event::RootKept {
+            group: &self.groups[root.group].name,
+            signature: &root.signature,
+            timestamp: root.newest,
+            registered_at: root.registered_at,
+        }
+    }
+
+    fn window_event<'a>(&'a self, hold: &'a Hold) -> Event<'a> {
+        Event::Window {
+            group: &self.groups[hold.group].name,
+            key: &hold.key,
+            holder: hold.holder,
+            window_until: hold.window_until,
+        }
+    }
+
+    /// Writes all of it, to see what that takes; the record's own frame aside.
+    pub(crate) fn measure_snapshot(&self) -> u64 {
+        let mut log = Vec::new();
+        let mut part = Part::new(&mut log, 0);
+        for (ix, _) in self.jobs.iter() {
+            part.add(&self.name, &Event::Job(self.snapshot(ix)));
+        }
+        for (_, hold) in self.holds.iter().filter(|(_, hold)| hold.owner == NONE) {
+            part.add(&self.name, &self.window_event(hold));
+        }
+        for (_, root) in self.roots.iter() {
+            part.add(&self.name, &self.root_event(root));
+        }
+        self.put_queue(&mut part);
+        drop(part);
+        log.len() as u64
     }
 
     fn snapshot(&self, ix: u32) -> JobSnapshot<'_> {

@@ -3,20 +3,20 @@
 use crate::event::{Decoded, Event, Part, events, put_boot, split_part};
 use crate::queue::At;
 use crate::terms::JobSnapshot;
-use crate::{Damaged, Lsn, Now, Shard, Step};
+use crate::{Damaged, Lsn, Now, Shard, Step, limits};
 
 impl Shard {
-    /// About what a full snapshot of this shard would take in the log.
-    pub fn live_bytes(&self) -> u64 {
-        self.queues.iter().map(|(_, queue)| queue.snapshot_bytes).sum()
-    }
-
     /// Writes again what is based below `below`, about `bytes` of it in one record.
     pub fn reclaim(&mut self, now: Now, below: Lsn, bytes: usize, log: &mut Vec<u8>) -> Step<usize> {
         let at = self.at(now);
         let start = log.len();
+        // Even looking at so many queues that there is nothing to write takes its time.
+        let pause_at = self.reclaim_at.saturating_add(limits::RECLAIM_QUEUES_MAX);
         while self.reclaim_at < self.queues.slots() {
             let ix = self.reclaim_at;
+            if ix >= pause_at {
+                return Step::More(log.len() - start);
+            }
             if self.queues.get(ix).is_some() {
                 let base = self.queues.base(ix);
                 let queue = &mut self.queues[ix];

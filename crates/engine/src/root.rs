@@ -6,7 +6,7 @@
 use crate::job::{InRoot, Job};
 use crate::queue::{Queue, hash_bytes};
 use crate::slab::{NONE, Slab};
-use crate::{Lsn, limits};
+use crate::{Lsn, footprint};
 
 #[derive(Debug)]
 pub(crate) struct Root {
@@ -140,7 +140,7 @@ impl Queue {
 
     fn make_root(&mut self, base: Lsn, group: u32, signature: &[u8], newest: u64, registered_at: u64) -> u32 {
         self.groups[group].pins += 1;
-        self.snapshot_bytes += limits::SNAPSHOT_OVERHEAD_BYTES + signature.len() as u64;
+        self.snapshot_bytes += footprint::of_root(&self.groups[group].name, signature);
         let root = Root {
             group,
             signature: signature.into(),
@@ -176,6 +176,7 @@ impl Queue {
             self.idle_roots.remove(place, |ix, place| roots[ix].idle = place);
         }
         self.roots[root].jobs += 1;
+        self.snapshot_bytes += footprint::of_tag(&self.roots[root].signature);
         let extras = self.jobs[job].extras();
         (extras.root, extras.root_timestamp) = (root, timestamp);
     }
@@ -189,6 +190,7 @@ impl Queue {
             return;
         }
         self.roots[root].jobs -= 1;
+        self.snapshot_bytes -= footprint::of_tag(&self.roots[root].signature);
         if self.roots[root].jobs == 0 {
             self.idle_root(root);
         }
@@ -207,7 +209,7 @@ impl Queue {
             self.stale_roots.retain(|&other| other != ix);
         }
         let root = self.roots.remove(ix);
-        self.snapshot_bytes -= limits::SNAPSHOT_OVERHEAD_BYTES + root.signature.len() as u64;
+        self.snapshot_bytes -= footprint::of_root(&self.groups[root.group].name, &root.signature);
         self.groups[root.group].pins -= 1;
         self.release_group(root.group);
     }

@@ -13,6 +13,7 @@ use stanchion_protocol::id::{COUNTER_BITS, JobId, Receipt};
 
 use crate::consumers::Claimer;
 use crate::event::{Event, Part};
+use crate::footprint::Footprint;
 use crate::heap::Heap;
 use crate::notes::Notes;
 use crate::queue::{At, Queue};
@@ -62,6 +63,8 @@ pub struct Shard {
     pub(crate) file: FileSettings,
     pub(crate) hasher: foldhash::fast::FixedState,
     pub(crate) queues: Slab<Queue>,
+    /// What lives in all of them.
+    pub(crate) live: Footprint,
     pub(crate) names: HashTable<u32>,
     /// The queue that was found last: commands come in runs.
     pub(crate) found: Cell<u32>,
@@ -103,6 +106,7 @@ impl Shard {
             file: config.file,
             hasher: foldhash::fast::FixedState::default(),
             queues: Slab::default(),
+            live: Footprint::default(),
             names: HashTable::new(),
             found: Cell::new(NONE),
             base: 0,
