@@ -16,6 +16,18 @@ const SLOWLOG: CommandSpec =
 
 const MEMORY: CommandSpec = CommandSpec { flags: Flags::NONE, categories: Categories::SLOW, ..SERVER };
 
+/// FLUSHDB and FLUSHALL: there is one database.
+const FLUSH: CommandSpec = CommandSpec {
+    arity: -1,
+    complexity: "O(N) in the queues and their jobs",
+    arguments: &[optional("ASYNC | SYNC", WordKind::String)],
+    reply: "OK",
+    flags: Flags::WRITE.and(Flags::NO_MULTI),
+    categories: Categories::KEYSPACE.and(Categories::WRITE).and(Categories::SLOW).and(Categories::DANGEROUS),
+    errors: &[ErrorCode::MisConf],
+    ..SERVER
+};
+
 pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         id: CommandId::Info,
@@ -292,34 +304,14 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         id: CommandId::Flushdb,
         name: "flushdb",
-        arity: -1,
         summary: "Deletes all queues that are there when it begins, in bounded steps",
-        complexity: "O(N) in the queues and their jobs",
-        arguments: &[optional("ASYNC | SYNC", WordKind::String)],
-        reply: "OK",
-        flags: Flags::WRITE.and(Flags::NO_MULTI),
-        categories: Categories::KEYSPACE
-            .and(Categories::WRITE)
-            .and(Categories::SLOW)
-            .and(Categories::DANGEROUS),
-        errors: &[ErrorCode::MisConf],
-        ..SERVER
+        ..FLUSH
     },
     CommandSpec {
         id: CommandId::Flushall,
         name: "flushall",
-        arity: -1,
         summary: "The same as FLUSHDB: there is one database",
-        complexity: "O(N) in the queues and their jobs",
-        arguments: &[optional("ASYNC | SYNC", WordKind::String)],
-        reply: "OK",
-        flags: Flags::WRITE.and(Flags::NO_MULTI),
-        categories: Categories::KEYSPACE
-            .and(Categories::WRITE)
-            .and(Categories::SLOW)
-            .and(Categories::DANGEROUS),
-        errors: &[ErrorCode::MisConf],
-        ..SERVER
+        ..FLUSH
     },
     CommandSpec {
         id: CommandId::Debug,

@@ -5,11 +5,11 @@ use std::time::Duration;
 use std::collections::HashSet;
 
 use stanchion_protocol::decode::string2ll;
-use stanchion_protocol::limits::DURATION_MS_MAX;
 use stanchion_protocol::table::CommandId;
 use stanchion_protocol::{Args, CommandError};
 use tokio::time::Instant;
 
+use super::waiting::parse_timeout_ms;
 use super::{Done, upper};
 use crate::clients::{ClientType, Unblock};
 use crate::limits::CLIENT_NAME_BYTES_MAX;
@@ -132,14 +132,7 @@ pub(super) fn pause(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
         Some("WRITE") => Paused::Writes,
         Some(_) => return Err(CommandError::new("CLIENT PAUSE mode must be WRITE or ALL")),
     };
-    let ms = string2ll(args.at(2))
-        .ok_or_else(|| CommandError::new("timeout is not an integer or out of range"))?;
-    let ms = u64::try_from(ms).map_err(|_| CommandError::new("timeout is negative"))?;
-    if ms > DURATION_MS_MAX {
-        return Err(CommandError::new(format!(
-            "timeout is out of range: {ms} ms are above the limit of {DURATION_MS_MAX}"
-        )));
-    }
+    let ms = parse_timeout_ms(args.at(2))?;
     turn.server.pause.begin(what, Instant::now() + Duration::from_millis(ms));
     turn.reply().ok();
     Ok(())

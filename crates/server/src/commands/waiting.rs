@@ -40,18 +40,23 @@ pub(super) fn wait_aof(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     Ok(())
 }
 
-/// WAIT numreplicas timeout: as with a Redis that has no replicas.
-pub(super) fn wait(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
-    let replicas =
-        string2ll(args.at(1)).ok_or_else(|| CommandError::new("value is not an integer or out of range"))?;
-    let ms = string2ll(args.at(2))
-        .ok_or_else(|| CommandError::new("timeout is not an integer or out of range"))?;
+/// A time in milliseconds, in Redis's words for one that is none.
+pub(super) fn parse_timeout_ms(word: &[u8]) -> Result<u64, CommandError> {
+    let ms = string2ll(word).ok_or_else(|| CommandError::new("timeout is not an integer or out of range"))?;
     let ms = u64::try_from(ms).map_err(|_| CommandError::new("timeout is negative"))?;
     if ms > DURATION_MS_MAX {
         return Err(CommandError::new(format!(
             "timeout is out of range: {ms} ms are above the limit of {DURATION_MS_MAX}"
         )));
     }
+    Ok(ms)
+}
+
+/// WAIT numreplicas timeout: as with a Redis that has no replicas.
+pub(super) fn wait(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
+    let replicas =
+        string2ll(args.at(1)).ok_or_else(|| CommandError::new("value is not an integer or out of range"))?;
+    let ms = parse_timeout_ms(args.at(2))?;
     if replicas <= 0 || turn.parts().0.in_transaction() {
         turn.reply().integer(0);
         return Ok(());
