@@ -12,14 +12,32 @@ use crate::limits::{CLOCK_COMPARE, CLOCK_SLEW_PER_MILLE};
 
 /// The server's clock.
 pub(crate) struct Clock {
+    source: Source,
     start: Instant,
     slew: Mutex<Slew>,
 }
 
+/// Where monotonic time and the wall clock come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    /// The system.
+    System,
+    /// A simulation.
+    #[cfg(feature = "simulation")]
+    Simulated(crate::simulation::SimulatedTime),
+}
+
 impl Clock {
     /// A clock that shows at least `floor_ms`.
-    pub(crate) fn new(floor_ms: u64) -> Clock {
-        Clock { start: Instant::now(), slew: Mutex::new(Slew::new(wall_us().max(floor_ms * 1_000))) }
+    pub(crate) fn new(source: Source, floor_ms: u64) -> Clock {
+        let slew = Slew::new(source.wall_us().max(floor_ms * 1_000));
+        Clock { source, start: source.monotonic(), slew: Mutex::new(slew) }
+    }
+
+    /// How long it is since an instant of [`Clock::read`].
+    #[inline]
+    pub(crate) fn since(&self, monotonic: Instant) -> Duration {
+        self.source.monotonic().saturating_duration_since(monotonic)
     }
 
     /// Unix milliseconds.
@@ -30,15 +48,33 @@ impl Clock {
     /// Monotonic time, and Unix milliseconds, of one reading.
     #[inline]
     pub(crate) fn read(&self) -> (Instant, u64) {
-        let monotonic = Instant::now();
-        let shown_us = self.slew.lock().read(monotonic.saturating_duration_since(self.start), wall_us);
+        let monotonic = self.source.monotonic();
+        let elapsed = monotonic.saturating_duration_since(self.start);
+        let shown_us = self.slew.lock().read(elapsed, || self.source.wall_us());
         (monotonic, shown_us / 1_000)
     }
 }
 
-/// The system's wall clock in Unix microseconds.
-fn wall_us() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+impl Source {
+    #[inline]
+    fn monotonic(self) -> Instant {
+        match self {
+            Source::System => Instant::now(),
+            #[cfg(feature = "simulation")]
+            Source::Simulated(time) => time.monotonic(),
+        }
+    }
+
+    /// The wall clock in Unix microseconds.
+    fn wall_us(self) -> u64 {
+        match self {
+            Source::System => {
+                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+            }
+            #[cfg(feature = "simulation")]
+            Source::Simulated(time) => time.wall_us(),
+        }
+    }
 }
 
 /// The clock without its sources: a line through an anchor, bent a little at each comparison.
@@ -112,8 +148,8 @@ mod tests {
 
     #[test]
     fn it_starts_no_lower_than_its_floor() {
-        let floor_ms = wall_us() / 1_000 + 3_600_000;
-        let clock = Clock::new(floor_ms);
+        let floor_ms = Source::System.wall_us() / 1_000 + 3_600_000;
+        let clock = Clock::new(Source::System, floor_ms);
         let first = clock.now_ms();
         assert!(first >= floor_ms);
         assert!(clock.now_ms() >= first);

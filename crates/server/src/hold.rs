@@ -176,7 +176,7 @@ impl<'a> Hold<'a> {
             return false;
         }
         self.work = 0;
-        self.begun.elapsed() >= HOLD_TIME
+        self.lane.clock.since(self.begun) >= HOLD_TIME
     }
 
     /// What a reply about this queue waits for: everything staged, or nothing.

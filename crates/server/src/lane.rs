@@ -13,7 +13,7 @@ use stanchion_protocol::slot;
 use stanchion_storage::{Durability, Log, LogEvent, Lsn, RecordKind};
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Source};
 use crate::durable::DurableWaits;
 use crate::hub::Hub;
 use crate::latency::{Kind, Latency};
@@ -47,6 +47,9 @@ pub(crate) struct Lane {
     /// How many of them wake it.
     reclaim_after_bytes: u64,
     shards: Box<[CachePadded<ShardCell>]>,
+    /// A bug that a checker has to find.
+    #[cfg(feature = "simulation")]
+    pub(crate) planted: Option<crate::simulation::Planted>,
 }
 
 /// What the log's writer thread tells: who waits for it registers here.
@@ -80,6 +83,8 @@ pub(crate) struct LaneParts {
     pub(crate) shards: Vec<Shard>,
     /// When replies wait.
     pub(crate) durability: Durability,
+    /// Where its time comes from.
+    pub(crate) time: Source,
     /// The log's segment size, by which reclaiming is paced.
     pub(crate) segment_bytes: u64,
 }
@@ -93,7 +98,7 @@ impl Lane {
             log: parts.log,
             tidings: parts.tidings,
             durability: parts.durability,
-            clock: Clock::new(floor_ms),
+            clock: Clock::new(parts.time, floor_ms),
             hub: parts.hub,
             syncer: Syncer::default(),
             reclaim: Notify::new(),
@@ -107,6 +112,8 @@ impl Lane {
                     CachePadded::new(ShardCell::new(ShardState::new(engine, seed ^ index as u64)))
                 })
                 .collect(),
+            #[cfg(feature = "simulation")]
+            planted: None,
         }
     }
 
@@ -237,6 +244,7 @@ impl Syncer {
                 None => self.changed.notified().await,
                 Some((at, _)) if at > tokio::time::Instant::now() => {
                     tokio::select! {
+                        biased;
                         () = tokio::time::sleep_until(at) => {}
                         () = self.changed.notified() => {}
                     }

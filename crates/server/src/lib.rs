@@ -44,6 +44,8 @@ mod running;
 mod server;
 mod session;
 mod shard;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod slow_log;
 mod stats;
 mod subscriptions;

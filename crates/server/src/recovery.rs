@@ -6,13 +6,28 @@ use std::sync::Arc;
 
 use stanchion_engine::{Now, Shard};
 use stanchion_protocol::id::BOOT_MAX;
-use stanchion_storage::{Log, LogConfig, RecordView, Records};
+use stanchion_storage::{Log, LogConfig, LogEvent, OpenError, RecordView, Records, Recovered};
 
+use crate::clock::Source;
 use crate::hub::Hub;
 use crate::lane::{EVENTS, Lane, LaneParts, Tidings, shard_config, shard_of};
 use crate::{Config, ServerError};
 
 pub use fuzz::fuzz_events;
+
+/// A log that was just opened, and what was found in it.
+pub(crate) struct OpenedLog {
+    /// The log.
+    pub(crate) log: Log,
+    /// What was found.
+    pub(crate) recovered: Recovered,
+}
+
+/// Takes a record while the log is opened.
+pub(crate) type Replay<'a> = dyn FnMut(RecordView<'_>) -> Result<(), String> + 'a;
+
+/// Takes what the log's writer tells.
+pub(crate) type OnEvent = Arc<dyn Fn(LogEvent) + Send + Sync>;
 
 /// Opens the log in the data directory and replays it. Blocks; not for the runtime's threads.
 pub(crate) fn open_lane(
@@ -20,6 +35,21 @@ pub(crate) fn open_lane(
     tidings: Arc<Tidings>,
     hub: Arc<Hub>,
     seed: u64,
+) -> Result<Lane, ServerError> {
+    open_lane_with(config, tidings, hub, seed, Source::System, |config, replay, on_event| {
+        let (log, recovered) = Log::open(config, replay, on_event)?;
+        Ok(OpenedLog { log, recovered })
+    })
+}
+
+/// The same with a log and a clock from elsewhere.
+pub(crate) fn open_lane_with(
+    config: &Config,
+    tidings: Arc<Tidings>,
+    hub: Arc<Hub>,
+    seed: u64,
+    time: Source,
+    open: impl FnOnce(LogConfig, &mut Replay<'_>, OnEvent) -> Result<OpenedLog, OpenError>,
 ) -> Result<Lane, ServerError> {
     let begun = std::time::Instant::now();
     let mut shards: Vec<_> =
@@ -31,7 +61,7 @@ pub(crate) fn open_lane(
         staged_bytes_max: config.staged_bytes_max,
     };
     let events = Arc::clone(&tidings);
-    let (log, recovered) = Log::open(
+    let OpenedLog { log, recovered } = open(
         log_config,
         &mut |record| replay(&mut shards, record),
         Arc::new(move |event| events.take(event)),
@@ -58,6 +88,7 @@ pub(crate) fn open_lane(
         hub,
         shards,
         durability: config.durability,
+        time,
         segment_bytes: config.segment_bytes,
     };
     let lane = Lane::new(parts, seed);

@@ -283,7 +283,7 @@ async fn recover(server: Arc<Server>, seed: [u8; 20]) -> Result<(), ServerError>
 }
 
 /// Starts what runs besides the connections.
-fn start_tasks(server: &Arc<Server>, tasks: &mut JoinSet<()>) {
+pub(crate) fn start_tasks(server: &Arc<Server>, tasks: &mut JoinSet<()>) {
     for index in 0..usize::from(server.config.shards) {
         tasks.spawn(timers::run(Arc::clone(server), index));
     }
@@ -297,11 +297,12 @@ fn start_tasks(server: &Arc<Server>, tasks: &mut JoinSet<()>) {
 }
 
 /// Waits until all connections are gone, by themselves or in a hurry; whether it was by themselves.
-async fn stop(server: &Server, all_gone: &mut mpsc::Receiver<()>) -> bool {
+pub(crate) async fn stop(server: &Server, all_gone: &mut mpsc::Receiver<()>) -> bool {
     server.clients.wake_all();
     let failed = server.lifecycle.phase() == Phase::Failed;
     let patience = if failed { POISONED_LIFE } else { server.config.shutdown_timeout };
     tokio::select! {
+        biased;
         // Every connection holds a sender; without any of them this ends.
         _ = all_gone.recv() => return true,
         () = tokio::time::sleep(patience) => {}

@@ -36,6 +36,7 @@ pub(crate) async fn run(server: Arc<Server>, index: usize) {
             Next::Background => step(&server, lane, index, |hold| hold.background()).await,
             Next::Sleep(time) => {
                 tokio::select! {
+                    biased;
                     () = tokio::time::sleep(time) => {}
                     () = lane.shard(index).timer.notified() => {}
                 }

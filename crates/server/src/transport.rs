@@ -21,6 +21,9 @@ pub(crate) enum Transport {
     Unix(UnixStream),
     /// Over the network, in secret.
     Tls(Box<TlsStream>),
+    /// Within a simulation.
+    #[cfg(feature = "simulation")]
+    Memory(crate::simulation::MemoryStream),
 }
 
 /// What a client has to do before its first command.
@@ -39,6 +42,8 @@ impl Transport {
             Transport::Tcp(stream) => Transport::Tcp(TcpStream::from_std(stream.into_std()?)?),
             Transport::Unix(stream) => Transport::Unix(UnixStream::from_std(stream.into_std()?)?),
             tls @ Transport::Tls(_) => tls,
+            #[cfg(feature = "simulation")]
+            memory @ Transport::Memory(_) => memory,
         })
     }
 
@@ -79,6 +84,8 @@ impl Transport {
             Transport::Tcp(stream) => stream.try_write(bytes),
             Transport::Unix(stream) => stream.try_write(bytes),
             Transport::Tls(stream) => stream.try_write(bytes),
+            #[cfg(feature = "simulation")]
+            Transport::Memory(stream) => stream.try_write(bytes),
         }
     }
 
@@ -88,6 +95,8 @@ impl Transport {
             Transport::Tcp(stream) => stream.poll_write_ready(cx).map(drop),
             Transport::Unix(stream) => stream.poll_write_ready(cx).map(drop),
             Transport::Tls(stream) => stream.poll_flush(cx).map(drop),
+            #[cfg(feature = "simulation")]
+            Transport::Memory(stream) => stream.poll_writable(cx),
         }
     }
 
@@ -98,6 +107,8 @@ impl Transport {
             Transport::Tcp(stream) => stream.into_std().and_then(|mut stream| stream.write(line)),
             Transport::Unix(stream) => stream.into_std().and_then(|mut stream| stream.write(line)),
             Transport::Tls(mut stream) => stream.try_write(line),
+            #[cfg(feature = "simulation")]
+            Transport::Memory(mut stream) => stream.try_write(line),
         };
     }
 
@@ -108,6 +119,11 @@ impl Transport {
             Transport::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Transport::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Transport::Tls(stream) => stream.poll_shutdown(cx),
+            #[cfg(feature = "simulation")]
+            Transport::Memory(stream) => {
+                stream.end();
+                Poll::Ready(Ok(()))
+            }
         };
     }
 }
@@ -122,6 +138,8 @@ impl AsyncRead for Transport {
             Transport::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Transport::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Transport::Tls(stream) => stream.poll_read(cx, buffer),
+            #[cfg(feature = "simulation")]
+            Transport::Memory(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
