@@ -63,6 +63,7 @@ impl Queue {
                 self.resolve_settings();
             }
             Event::QueueGone => unreachable!("the shard forgets queues"),
+            Event::Based { .. } => unreachable!("the shard knows the base of the next event"),
             _ => unreachable!("events of a job were handled above"),
         }
         Ok(())

@@ -63,6 +63,8 @@ impl Queue {
             ensure(self.find(job.id) == Some(ix), || format!("job {:016x} is not found by its id", job.id))?;
             self.check_job(ix, &mut by_root).map_err(|fault| format!("job {:016x}: {fault}", job.id))?;
         }
+        let in_order = self.jobs.is_in_order() && self.holds.is_in_order() && self.roots.is_in_order();
+        ensure(in_order, || "entries are not in the order of their bases".into())?;
         ensure(counts == self.counts, || format!("counts {:?}, but jobs are {counts:?}", self.counts))?;
         ensure((bytes, bytes_dead) == (self.bytes, self.bytes_dead), || "bytes are wrong".into())?;
         ensure(self.delayed.len() as u64 == counts[1], || "the delayed heap has other jobs".into())?;

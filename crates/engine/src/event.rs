@@ -9,16 +9,21 @@
 //! |---|---|
 //! | queue | `1`, name length u8, name, now u64, length of the events u32, events |
 //! | boot | `2`, now u64, lease grace u64: to every shard |
+//! | mark | `3`, nonce of 16 bytes: by it a checkpoint knows its log; to no shard |
 //!
 //! A new kind of event gets a new number; a number is never used again.
 
 use crate::codec::{Reader, put_head, put_optional, put_short, put_through, put_totals, put_u32, put_u64};
 use crate::heap::Moment;
 use crate::terms::{JobSnapshot, Terms};
-use crate::{Damaged, Totals};
+use crate::{Damaged, Lsn, Totals};
 
 const PART_QUEUE: u8 = 1;
 const PART_BOOT: u8 = 2;
+const PART_MARK: u8 = 3;
+
+/// Bytes of the nonce in a mark.
+pub(crate) const MARK_NONCE_BYTES: usize = 16;
 
 /// A job left for this reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,6 +166,10 @@ pub(crate) enum Event<'a> {
         idle_since: u64,
         totals: Totals,
     },
+    /// In a checkpoint: the base of what the next event puts back.
+    Based {
+        base: Lsn,
+    },
 }
 
 /// The part of a record that is being written for one queue at one instant. Nothing is written before its
@@ -214,12 +223,18 @@ impl Drop for Part<'_> {
 pub(crate) enum Decoded<'a> {
     Queue { queue: &'a [u8], now: u64, events: &'a [u8] },
     Boot { now: u64, grace_ms: u64 },
+    Mark,
 }
 
 pub(crate) fn put_boot(log: &mut Vec<u8>, now: u64, grace_ms: u64) {
     log.push(PART_BOOT);
     put_u64(log, now);
     put_u64(log, grace_ms);
+}
+
+pub(crate) fn put_mark(log: &mut Vec<u8>, nonce: [u8; MARK_NONCE_BYTES]) {
+    log.push(PART_MARK);
+    log.extend_from_slice(&nonce);
 }
 
 /// Splits the first part off; the rest follows it.
@@ -234,6 +249,10 @@ pub(crate) fn split_part(body: &[u8]) -> Result<(Decoded<'_>, &[u8], &[u8]), Dam
             Decoded::Queue { queue, now, events: reader.take(length as usize)? }
         }
         PART_BOOT => Decoded::Boot { now: reader.u64()?, grace_ms: reader.u64()? },
+        PART_MARK => {
+            reader.take(MARK_NONCE_BYTES)?;
+            Decoded::Mark
+        }
         kind => return Err(Damaged(format!("a part of unknown kind {kind}"))),
     };
     let (whole, rest) = body.split_at(body.len() - reader.bytes.len());
@@ -375,6 +394,7 @@ impl<'a> Event<'a> {
                 put_u64(log, idle_since);
                 put_totals(log, totals);
             }
+            Event::Based { base } => put_head(log, 30, base),
         }
     }
 
@@ -452,6 +472,7 @@ impl<'a> Event<'a> {
                 totals: reader.totals()?,
             },
             29 => Event::KeyFreed { group: reader.short()?, key: reader.short()? },
+            30 => Event::Based { base: reader.u64()? },
             kind => return Err(Damaged(format!("an event of unknown kind {kind}"))),
         })
     }

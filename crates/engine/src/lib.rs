@@ -11,6 +11,7 @@
 mod apply;
 mod books;
 mod check;
+mod checkpoint;
 mod chunks;
 mod codec;
 mod consumers;
@@ -44,6 +45,7 @@ mod waiters;
 #[cfg(test)]
 mod tests;
 
+pub use checkpoint::Checkpoint;
 pub use flush::Flush;
 pub use notes::{JobEvent, JobNote, Notes};
 pub use operators::Purge;

@@ -22,6 +22,9 @@ pub const FLUSH_QUEUES_MAX: usize = 256;
 /// Most slots that one step of a scan or purge looks at.
 pub const SCAN_SLOTS_MAX: usize = 4_096;
 
+/// Most entries that one step of a checkpoint looks at: a tenth of a microsecond for one that it need not write.
+pub const CHECKPOINT_ENTRIES_MAX: usize = 4_096;
+
 /// Most jobs that QPEEK with GROUP looks at outside the ready ones, which alone are kept by group.
 pub const PEEK_JOBS_MAX: usize = 100_000;
 

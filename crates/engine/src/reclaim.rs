@@ -78,7 +78,8 @@ impl Queue {
         self.changed = false;
     }
 
-    fn put_queue(&self, part: &mut Part<'_>) {
+    /// Writes what the queue is beside its entries.
+    pub(crate) fn put_queue(&self, part: &mut Part<'_>) {
         let event = Event::Queue {
             push_until: self.push_paused_until,
             claim_until: self.claim_paused_until,
@@ -92,7 +93,7 @@ impl Queue {
         }
     }
 
-    fn root_event<'a>(&'a self, root: &'a Root) -> Event<'a> {
+    pub(crate) fn root_event<'a>(&'a self, root: &'a Root) -> Event<'a> {
         Event::RootKept {
             group: &self.groups[root.group].name,
             signature: &root.signature,
@@ -101,7 +102,8 @@ impl Queue {
         }
     }
 
-    fn window_event<'a>(&'a self, hold: &'a Hold) -> Event<'a> {
+    /// Of a hold whose job is gone.
+    pub(crate) fn window_event<'a>(&'a self, hold: &'a Hold) -> Event<'a> {
         Event::Window {
             group: &self.groups[hold.group].name,
             key: &hold.key,
@@ -128,7 +130,7 @@ impl Queue {
         log.len() as u64
     }
 
-    fn snapshot(&self, ix: u32) -> JobSnapshot<'_> {
+    pub(crate) fn snapshot(&self, ix: u32) -> JobSnapshot<'_> {
         let job = &self.jobs[ix];
         let extras = job.extras.as_deref();
         let hold = (job.hold != NONE).then(|| &self.holds[job.hold]);

@@ -49,7 +49,7 @@ impl Shard {
             left = split.as_ref().map_or(&[][..], |&(_, _, rest)| rest);
             Some(split.map(|(part, whole, _)| match part {
                 Decoded::Queue { queue, .. } => (Some(queue), whole),
-                Decoded::Boot { .. } => (None, whole),
+                Decoded::Boot { .. } | Decoded::Mark => (None, whole),
             }))
         })
     }
@@ -62,6 +62,7 @@ impl Shard {
         let (part, _, _) = split_part(part)?;
         self.begin(lsn);
         match part {
+            Decoded::Mark => {}
             Decoded::Boot { now, grace_ms } => {
                 self.last_now = self.last_now.max(now);
                 let queues: Vec<u32> = self.queues.iter().map(|(ix, _)| ix).collect();
@@ -80,8 +81,17 @@ impl Shard {
 
     fn replay_events(&mut self, name: &[u8], at: At, bytes: &[u8]) -> Result<(), Damaged> {
         let mut known = self.find(name);
+        let mut based = None;
         for event in events(bytes) {
             let event = event?;
+            if let Event::Based { base } = event {
+                if base > at.base {
+                    return Err(Damaged(format!("a snapshot of record {base}, which is yet to come")));
+                }
+                based = Some(base);
+                continue;
+            }
+            let at = At { base: based.take().unwrap_or(at.base), ..at };
             if event == Event::QueueGone {
                 if let Some(ix) = known.take() {
                     self.remove_queue(ix);

@@ -3,6 +3,10 @@
 //! Every durable thing has a base: the log record (its push, or its newest snapshot) from which it can be
 //! rebuilt. Before a segment of the log is freed, all entries based in it are written again; keeping them in
 //! base order makes finding them O(1) each. Bases only grow, so a new or rewritten entry goes to the end.
+//!
+//! A checkpoint goes through the entries in this order while they change; its cursor moves on when its entry
+//! goes. What a recovery puts back from one is older than what the log has brought meanwhile, so it goes to its
+//! place, which is next to the place of the one before.
 
 use std::ops::{Index, IndexMut};
 
@@ -20,6 +24,8 @@ pub(crate) struct Slab<T> {
     len: u32,
     oldest: u32,
     newest: u32,
+    /// Where a checkpoint goes on, or where the last entry from one was put back.
+    cursor: u32,
 }
 
 #[derive(Debug)]
@@ -33,7 +39,7 @@ struct Slot<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Slab { slots: Chunks::default(), free: NONE, len: 0, oldest: NONE, newest: NONE }
+        Slab { slots: Chunks::default(), free: NONE, len: 0, oldest: NONE, newest: NONE, cursor: NONE }
     }
 }
 
@@ -68,7 +74,7 @@ impl<T> Slab<T> {
             ix
         };
         self.len += 1;
-        self.link_newest(ix);
+        self.link(ix);
         ix
     }
 
@@ -95,12 +101,40 @@ impl<T> Slab<T> {
         debug_assert!(self.slots[ix].entry.is_some());
         self.unlink(ix);
         self.slots[ix].base = base.into();
-        self.link_newest(ix);
+        self.link(ix);
     }
 
     /// The entry with the oldest base.
     pub(crate) fn oldest(&self) -> Option<(u32, Lsn)> {
         (self.oldest != NONE).then(|| (self.oldest, self.slots[self.oldest].base.get()))
+    }
+
+    /// Puts the cursor at the oldest entry.
+    pub(crate) fn rewind(&mut self) {
+        self.cursor = self.oldest;
+    }
+
+    /// The entry at the cursor, if its base is below `below`.
+    pub(crate) fn at_cursor(&self, below: Lsn) -> Option<u32> {
+        (self.cursor != NONE && self.base(self.cursor) < below).then_some(self.cursor)
+    }
+
+    /// Moves the cursor to the next newer entry.
+    pub(crate) fn advance(&mut self) {
+        self.cursor = self.slots[self.cursor].newer;
+    }
+
+    /// Whether the entries stand in order of their bases, all of them.
+    pub(crate) fn is_in_order(&self) -> bool {
+        let (mut at, mut before, mut count) = (self.oldest, 0, 0);
+        while at != NONE {
+            let base = self.base(at);
+            if base < before {
+                return false;
+            }
+            (at, before, count) = (self.slots[at].newer, base, count + 1);
+        }
+        count == self.len
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
@@ -113,21 +147,39 @@ impl<T> Slab<T> {
         self.slots.dismantle(count)
     }
 
-    fn link_newest(&mut self, ix: u32) {
-        let last = self.newest;
-        debug_assert!(last == NONE || self.base(last) <= self.base(ix));
-        self.slots[ix].older = last;
-        self.slots[ix].newer = NONE;
-        if last == NONE {
-            self.oldest = ix;
-        } else {
-            self.slots[last].newer = ix;
-        }
-        self.newest = ix;
+    /// Puts an entry at the end, unless its base is older than what is there.
+    fn link(&mut self, ix: u32) {
+        let older = match self.newest {
+            newest if newest == NONE || self.base(newest) <= self.base(ix) => newest,
+            _ => self.find_older(ix),
+        };
+        let newer = if older == NONE { self.oldest } else { self.slots[older].newer };
+        (self.slots[ix].older, self.slots[ix].newer) = (older, newer);
+        self.relink(older, ix);
+        self.relink(ix, newer);
     }
 
-    fn unlink(&mut self, ix: u32) {
-        let Slot { older, newer, .. } = self.slots[ix];
+    /// The entry that one with an older base than the newest belongs behind. It is searched for from the last
+    /// such place on: they come in order, so that is a step or two.
+    #[cold]
+    fn find_older(&mut self, ix: u32) -> u32 {
+        let base = self.base(ix);
+        let mut at = if self.cursor == NONE { self.oldest } else { self.cursor };
+        while at != NONE && self.base(at) > base {
+            at = self.slots[at].older;
+        }
+        loop {
+            let next = if at == NONE { self.oldest } else { self.slots[at].newer };
+            if next == NONE || self.base(next) > base {
+                self.cursor = ix;
+                return at;
+            }
+            at = next;
+        }
+    }
+
+    /// Makes two neighbours know each other; `NONE` is the end.
+    fn relink(&mut self, older: u32, newer: u32) {
         if older == NONE {
             self.oldest = newer;
         } else {
@@ -138,6 +190,14 @@ impl<T> Slab<T> {
         } else {
             self.slots[newer].older = older;
         }
+    }
+
+    fn unlink(&mut self, ix: u32) {
+        let Slot { older, newer, .. } = self.slots[ix];
+        if self.cursor == ix {
+            self.cursor = newer;
+        }
+        self.relink(older, newer);
     }
 }
 

@@ -3,6 +3,7 @@
 //! replayed from its log, before and after reclaiming.
 
 mod canary;
+mod checkpoints;
 mod compare;
 mod model;
 mod ops;

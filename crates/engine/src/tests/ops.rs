@@ -102,6 +102,7 @@ pub(super) enum Op {
     Advance { ms: u64 },
     Sweep { to_the_end: bool },
     Reclaim { bytes: usize, newest: u64 },
+    Checkpoint { bytes: usize },
     Restart { down_ms: u64 },
     Park { queue: Option<&'static [u8]>, group: Option<&'static [u8]> },
     Unpark { index: Index },
@@ -233,6 +234,7 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         4 => any::<bool>().prop_map(|to_the_end| Op::Sweep { to_the_end }),
         4 => (select(&[1usize, 100, 100_000][..]), select(&[0, 0, 1, 5, 20][..]))
             .prop_map(|(bytes, newest)| Op::Reclaim { bytes, newest }),
+        8 => select(&[1usize, 1, 100, 100_000][..]).prop_map(|bytes| Op::Checkpoint { bytes }),
         1 => select(&[0u64, 10, 1_000, 90_000_000][..]).prop_map(|down_ms| Op::Restart { down_ms }),
         3 => (proptest::option::weighted(0.7, queue()), some_group())
             .prop_map(|(queue, group)| Op::Park { queue, group }),
@@ -273,6 +275,11 @@ impl Run {
             Op::Reclaim { bytes, newest } => {
                 if !self.pair.rig.reclaim_a_little(bytes, newest) {
                     self.pair.rig.check_replay()?;
+                }
+            }
+            Op::Checkpoint { bytes } => {
+                if !self.pair.rig.checkpoint_a_little(bytes) {
+                    self.pair.rig.check_merged()?;
                 }
             }
             Op::Restart { down_ms } => self.pair.restart(down_ms)?,

@@ -99,6 +99,7 @@ impl Pair {
     /// Ends the server and starts it again from its log.
     pub(crate) fn restart(&mut self, down_ms: u64) -> Verdict {
         self.rig.check_replay()?;
+        self.rig.check_merged()?;
         self.rig.restart(down_ms);
         let now = self.rig.now;
         self.model.restart(now, LEASE_GRACE_MS, &self.rig.shard);

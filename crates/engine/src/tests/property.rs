@@ -1,6 +1,6 @@
 //! Random runs against the model. After each step answers, jobs, keys, counts, totals and the shard's own
-//! invariants agree; at the end the live state, the replayed one and the one after reclaiming are the same, and
-//! every prefix of the log makes what the shard was then.
+//! invariants agree; at the end the live state, the replayed one, the one after reclaiming and the one from a
+//! checkpoint are the same, and every prefix of the log makes what the shard was then.
 //!
 //! `PROPTEST_CASES=20000 cargo test -p stanchion-engine property` looks longer.
 
@@ -33,8 +33,12 @@ fn run(ops: &[Op]) -> Result<(), String> {
         run.step(op).map_err(|why| format!("step {at}, {op:?}: {why}"))?;
     }
     run.pair.rig.check_prefixes()?;
+    run.pair.rig.check_merged_prefixes()?;
     run.pair.sweep(true)?;
     run.pair.rig.check_replay()?;
+    run.pair.rig.check_merged()?;
+    run.pair.rig.checkpoint();
+    run.pair.rig.check_merged().map_err(|why| format!("at rest: {why}"))?;
     run.pair.rig.reclaim();
     run.pair.rig.check_replay().map_err(|why| format!("after reclaiming: {why}"))?;
     run.pair.rig.check_prefixes()

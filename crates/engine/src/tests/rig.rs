@@ -14,6 +14,7 @@ use crate::{
     Step,
 };
 
+use super::checkpoints::Checkpoints;
 use super::pair::{claim, one};
 use super::watched::Watched;
 
@@ -72,9 +73,12 @@ pub(crate) struct Rig {
     /// What the log holds: the records from the first that was not reclaimed on.
     pub(crate) records: VecDeque<(Lsn, Vec<u8>)>,
     next_lsn: Lsn,
+    /// The base of the newest hold.
+    newest_base: Lsn,
     entropy: u64,
     /// Records below this one are being reclaimed.
     reclaiming: Option<Lsn>,
+    pub(super) checkpoints: Checkpoints,
     /// What the shard was after each record, for a crash after it.
     dumps: BTreeMap<Lsn, String>,
     /// Whether they are kept: not for runs of thousands of jobs.
@@ -95,8 +99,10 @@ impl Rig {
             boot: 1,
             records: VecDeque::new(),
             next_lsn: 1,
+            newest_base: 0,
             entropy: 0x9e37_79b9_7f4a_7c15,
             reclaiming: None,
+            checkpoints: Checkpoints::default(),
             dumps: BTreeMap::new(),
             dumps_wanted: false,
             file,
@@ -116,12 +122,15 @@ impl Rig {
         let mut log = Vec::new();
         let watched = self.dumps_wanted.then(|| Watched::new(&self.shard));
         self.shard.begin(self.next_lsn);
+        self.newest_base = self.next_lsn;
         let answer = work(&mut self.shard, now, &mut log);
         if let Some(watched) = watched {
             watched.compare(&self.shard, &log);
         }
         self.hear();
         if !log.is_empty() {
+            // Other shards of the lane may have staged something since this hold began.
+            self.next_lsn += (self.entropy >> 40) % 3;
             self.append(log);
         }
         answer
@@ -281,6 +290,7 @@ impl Rig {
             Step::Done(_) => {
                 self.reclaiming = None;
                 self.records.retain(|(lsn, _)| *lsn >= below);
+                self.checkpoints.forget_below(below);
                 // What follows in the log before the snapshots' end is no state that ever was.
                 self.dumps.clear();
                 false
@@ -303,9 +313,10 @@ impl Rig {
         shard
     }
 
-    /// Ends the server and starts it again `down_ms` later from the log alone.
+    /// Ends the server and starts it again `down_ms` later, from the newest checkpoint if there is one.
     pub(crate) fn restart(&mut self, down_ms: u64) {
-        self.shard = self.replayed(self.records.len());
+        self.shard = self.merged().unwrap_or_else(|| self.replayed(self.records.len()));
+        self.checkpoints.interrupt();
         self.boot += 1;
         self.now = (self.now + down_ms).max(self.shard.last_now());
         self.reclaiming = None;
@@ -327,6 +338,17 @@ impl Rig {
     /// The number of the next record.
     pub(crate) fn next_lsn(&self) -> Lsn {
         self.next_lsn
+    }
+
+    /// What may have been the next lsn for somebody who asked during the newest hold, or after it.
+    pub(super) fn any_lsn_of_now(&self) -> Lsn {
+        let first = (self.newest_base + 1).min(self.next_lsn);
+        first + (self.entropy >> 32) % (self.next_lsn - first + 1)
+    }
+
+    /// What the shard was after a record.
+    pub(super) fn dump_after(&self, lsn: Lsn) -> Option<&str> {
+        self.dumps.get(&lsn).map(String::as_str)
     }
 
     /// A crash after any record leaves what was then.

@@ -86,7 +86,10 @@ impl Script {
     /// What holds for every script.
     pub(crate) fn end(&mut self) -> Result<(), String> {
         self.pair.rig.check_replay()?;
+        self.pair.rig.check_merged()?;
         self.pair.sweep(true)?;
+        self.pair.rig.checkpoint();
+        self.pair.rig.check_merged()?;
         self.pair.rig.reclaim();
         self.pair.rig.check_replay().map_err(|why| format!("after reclaiming: {why}"))
     }
@@ -113,6 +116,7 @@ impl Script {
     /// What is done to a shard other than by a command.
     ///
     /// `tick` only lets time pass, `sweep` runs background work to its end, `reclaim` reclaims the whole log,
+    /// `checkpoint` makes a whole one, `capture` writes the next entry of one,
     /// `restart` starts again from the log (its instant is when it is up again), `lapse queue receipt ...`
     /// ends BOUND leases, `del queue` is DEL, `exists queue` is EXISTS, `park waiter queue|* [group]` blocks a
     /// claim of one job, `unpark waiter` ends it, `grants` serves those that can be served, `deadline` tells
@@ -125,6 +129,15 @@ impl Script {
             b"reclaim" => {
                 self.pair.rig.reclaim();
                 self.pair.rig.check_replay().map(|()| String::new())?
+            }
+            b"checkpoint" => {
+                self.pair.rig.checkpoint();
+                self.pair.rig.check_merged().map(|()| String::new())?
+            }
+            b"capture" => {
+                let more = self.pair.rig.checkpoint_a_little(1);
+                self.pair.rig.check_merged()?;
+                if more { "more".into() } else { "done".into() }
             }
             b"restart" => self.pair.restart(passed).map(|()| String::new())?,
             b"lapse" => {

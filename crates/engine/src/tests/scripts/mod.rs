@@ -1,5 +1,6 @@
 //! One short script per rule of commands.md, in its order.
 
+mod checkpoints;
 mod claims;
 mod dedupe;
 mod failures;
