@@ -17,10 +17,10 @@ impl Shard {
     }
 
     pub(crate) fn find(&self, queue: &[u8]) -> Option<u32> {
-        let is_it = |&ix: &u32| self.queues.get(ix).is_some_and(|found| *found.name == *queue);
+        let is_it = |ix| self.queues.get(ix).is_some_and(|found| *found.name == *queue);
         let ix = Some(self.found.get())
-            .filter(is_it)
-            .or_else(|| self.names.find(self.hasher.hash_one(queue), is_it).copied())?;
+            .filter(|&ix| is_it(ix))
+            .or_else(|| self.names.find(self.hasher.hash_one(queue), is_it))?;
         self.found.set(ix);
         Some(ix)
     }
@@ -39,7 +39,7 @@ impl Shard {
         let hash = self.hasher.hash_one(&*queue.name);
         let ix = self.queues.insert(self.base, queue);
         let (queues, hasher) = (&self.queues, &self.hasher);
-        self.names.insert_unique(hash, ix, |&ix| hasher.hash_one(&*queues[ix].name));
+        self.names.insert(hash, ix, |ix| hasher.hash_one(&*queues[ix].name));
         ix
     }
 
@@ -57,8 +57,7 @@ impl Shard {
         for &ix in gone {
             self.unbook_footprint(ix);
             let hash = self.hasher.hash_one(&*self.queues[ix].name);
-            let entry = self.names.find_entry(hash, |&other| other == ix);
-            entry.expect("a queue is found by its name").remove();
+            self.names.remove(hash, ix);
             let queue = &mut self.queues[ix];
             attention |= std::mem::take(&mut queue.attention);
             turn |= std::mem::take(&mut queue.in_turn);

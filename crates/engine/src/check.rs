@@ -74,6 +74,9 @@ impl Queue {
         ensure(self.snapshot_bytes == snapshot_bytes, || {
             format!("its snapshot is of {snapshot_bytes} bytes and reckoned as {}", self.snapshot_bytes)
         })?;
+        self.ids.check(|ix| self.hash_id(self.jobs[ix].id))?;
+        self.group_names.check(|ix| self.hash_bytes(0, &self.groups[ix].name))?;
+        self.signatures.check(|ix| self.hash_bytes(self.roots[ix].group, &self.roots[ix].signature))?;
         self.check_groups(&by_group)?;
         self.check_holds()?;
         self.check_roots(&by_root)

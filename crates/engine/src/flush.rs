@@ -58,6 +58,6 @@ impl Shard {
         }
         // Most slots are vacant, since there were many queues once.
         let nth = (bits >> 32) as usize % self.queues.len();
-        self.names.iter().nth(nth).map(|&ix| &*self.queues[ix].name)
+        self.names.iter().nth(nth).map(|ix| &*self.queues[ix].name)
     }
 }

@@ -33,8 +33,8 @@ impl Queue {
     }
 
     fn find_hashed(&self, hash: u64, group: u32, key: &[u8]) -> Option<u32> {
-        let same = |&ix: &u32| self.holds[ix].group == group && *self.holds[ix].key == *key;
-        self.keys.find(hash, same).copied()
+        let same = |ix: u32| self.holds[ix].group == group && *self.holds[ix].key == *key;
+        self.keys.find(hash, same)
     }
 
     /// Whether a push with this key would be a duplicate.
@@ -91,7 +91,7 @@ impl Queue {
         self.snapshot_bytes += self.window_footprint(&hold);
         let ix = self.holds.insert(base, hold);
         let holds = &self.holds;
-        self.keys.insert_unique(hash, ix, |&ix| holds[ix].hash);
+        self.keys.insert(hash, ix, |ix| holds[ix].hash);
         if window_until > 0 {
             let holds = &mut self.holds;
             self.windows.insert((window_until, holder), ix, |ix, place| holds[ix].window = place);
@@ -101,8 +101,7 @@ impl Queue {
 
     /// Frees a key; its owner keeps the bytes.
     pub(crate) fn drop_hold(&mut self, ix: u32) {
-        let entry = self.keys.find_entry(self.holds[ix].hash, |&other| other == ix);
-        entry.expect("a hold is found by its key").remove();
+        self.keys.remove(self.holds[ix].hash, ix);
         if self.holds[ix].window != NONE {
             let (place, holds) = (self.holds[ix].window, &mut self.holds);
             self.windows.remove(place, |ix, place| holds[ix].window = place);

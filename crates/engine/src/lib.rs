@@ -22,6 +22,7 @@ mod group;
 mod heap;
 mod histogram;
 mod hold;
+mod index;
 mod job;
 pub mod limits;
 mod memory;

@@ -34,7 +34,7 @@ impl Queue {
             + self.holds.allocation_bytes()
             + self.roots.allocation_bytes();
         let tables = [&self.ids, &self.group_names, &self.keys, &self.signatures];
-        let tables: usize = tables.iter().map(|table| table.allocation_size()).sum();
+        let tables: usize = tables.iter().map(|table| table.allocation_bytes()).sum();
         let heaps =
             [&self.delayed, &self.leases, &self.dead, &self.expiries, &self.windows, &self.idle_roots];
         let heaps: usize = heaps.iter().map(|heap| heap.allocation_bytes()).sum();

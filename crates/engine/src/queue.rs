@@ -14,7 +14,6 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 
-use hashbrown::HashTable;
 use stanchion_protocol::command::State;
 
 use crate::footprint::{self, Footprint};
@@ -22,6 +21,7 @@ use crate::group::{Group, Ring, Turn};
 use crate::heap::Heap;
 use crate::histogram::Histogram;
 use crate::hold::Hold;
+use crate::index::Index;
 use crate::job::{InRoot, Job, Stand};
 use crate::notes::Notes;
 use crate::root::Root;
@@ -41,16 +41,16 @@ pub(crate) struct Queue {
     pub(crate) name: Box<[u8]>,
     pub(crate) hasher: foldhash::fast::FixedState,
     pub(crate) jobs: Slab<Job>,
-    pub(crate) ids: HashTable<u32>,
+    pub(crate) ids: Index,
     pub(crate) groups: Slab<Group>,
     pub(crate) groups_with_jobs: u64,
-    pub(crate) group_names: HashTable<u32>,
+    pub(crate) group_names: Index,
     /// The group without a name, which most jobs are in: found without hashing.
     plain_group: u32,
     pub(crate) holds: Slab<Hold>,
-    pub(crate) keys: HashTable<u32>,
+    pub(crate) keys: Index,
     pub(crate) roots: Slab<Root>,
-    pub(crate) signatures: HashTable<u32>,
+    pub(crate) signatures: Index,
 
     /// Groups with ready jobs whose turn comes.
     pub(crate) ring: Ring,
@@ -126,15 +126,15 @@ impl Queue {
             name: name.into(),
             hasher: foldhash::fast::FixedState::default(),
             jobs: Slab::default(),
-            ids: HashTable::new(),
+            ids: Index::default(),
             groups: Slab::default(),
             groups_with_jobs: 0,
-            group_names: HashTable::new(),
+            group_names: Index::default(),
             plain_group: NONE,
             holds: Slab::default(),
-            keys: HashTable::new(),
+            keys: Index::default(),
             roots: Slab::default(),
-            signatures: HashTable::new(),
+            signatures: Index::default(),
             ring: Ring::default(),
             capped: Ring::default(),
             delayed: Heap::default(),
@@ -179,14 +179,18 @@ impl Queue {
     // --- finding
 
     pub(crate) fn find(&self, id: u64) -> Option<u32> {
-        self.ids.find(self.hasher.hash_one(id), |&ix| self.jobs[ix].id == id).copied()
+        self.ids.find(self.hash_id(id), |ix| self.jobs[ix].id == id)
     }
 
     pub(crate) fn find_group(&self, name: &[u8]) -> Option<u32> {
         if name.is_empty() {
             return (self.plain_group != NONE).then_some(self.plain_group);
         }
-        self.group_names.find(self.hash_bytes(0, name), |&ix| *self.groups[ix].name == *name).copied()
+        self.group_names.find(self.hash_bytes(0, name), |ix| *self.groups[ix].name == *name)
+    }
+
+    pub(crate) fn hash_id(&self, id: u64) -> u64 {
+        self.hasher.hash_one(id)
     }
 
     /// A hash of bytes within an owner: a group for keys and signatures.
@@ -207,7 +211,7 @@ impl Queue {
         }
         let hash = self.hash_bytes(0, name);
         let (groups, hasher) = (&self.groups, &self.hasher);
-        self.group_names.insert_unique(hash, ix, |&ix| hash_bytes(hasher, 0, &groups[ix].name));
+        self.group_names.insert(hash, ix, |ix| hash_bytes(hasher, 0, &groups[ix].name));
         ix
     }
 
@@ -221,8 +225,7 @@ impl Queue {
             self.plain_group = NONE;
         } else {
             let hash = self.hash_bytes(0, &group.name);
-            let entry = self.group_names.find_entry(hash, |&other| other == ix);
-            entry.expect("a group is found by its name").remove();
+            self.group_names.remove(hash, ix);
         }
         self.groups.remove(ix);
     }
@@ -241,7 +244,7 @@ impl Queue {
         self.snapshot_bytes += self.job_footprint(&job);
         let ix = self.jobs.insert(base, job);
         let (jobs, hasher) = (&self.jobs, &self.hasher);
-        self.ids.insert_unique(hasher.hash_one(id), ix, |&ix| hasher.hash_one(jobs[ix].id));
+        self.ids.insert(hasher.hash_one(id), ix, |ix| hasher.hash_one(jobs[ix].id));
         ix
     }
 
@@ -249,8 +252,7 @@ impl Queue {
     pub(crate) fn dismiss(&mut self, ix: u32) -> Job {
         let job = self.jobs.remove(ix);
         assert_eq!(job.stand, Stand::Nowhere, "a job leaves its state before it leaves");
-        let entry = self.ids.find_entry(self.hasher.hash_one(job.id), |&other| other == ix);
-        entry.expect("a job is found by its id").remove();
+        self.ids.remove(self.hash_id(job.id), ix);
         self.bytes -= job.payload_bytes();
         self.snapshot_bytes -= self.job_footprint(&job);
         self.groups[job.group].jobs -= 1;

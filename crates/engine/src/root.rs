@@ -104,8 +104,8 @@ impl Root {
 impl Queue {
     pub(crate) fn find_root(&self, group: u32, signature: &[u8]) -> Option<u32> {
         let hash = self.hash_bytes(group, signature);
-        let same = |&ix: &u32| self.roots[ix].group == group && *self.roots[ix].signature == *signature;
-        self.signatures.find(hash, same).copied()
+        let same = |ix: u32| self.roots[ix].group == group && *self.roots[ix].signature == *signature;
+        self.signatures.find(hash, same)
     }
 
     /// Registers a timestamp: the root is made, or raised if it is older.
@@ -155,8 +155,7 @@ impl Queue {
         let ix = self.roots.insert(base, root);
         let hash = self.hash_bytes(group, signature);
         let (roots, hasher) = (&self.roots, &self.hasher);
-        self.signatures
-            .insert_unique(hash, ix, |&ix| hash_bytes(hasher, roots[ix].group, &roots[ix].signature));
+        self.signatures.insert(hash, ix, |ix| hash_bytes(hasher, roots[ix].group, &roots[ix].signature));
         self.idle_root(ix);
         ix
     }
@@ -203,8 +202,7 @@ impl Queue {
         let roots = &mut self.roots;
         self.idle_roots.remove(place, |ix, place| roots[ix].idle = place);
         let hash = self.hash_bytes(self.roots[ix].group, &self.roots[ix].signature);
-        let entry = self.signatures.find_entry(hash, |&other| other == ix);
-        entry.expect("a root is found by its signature").remove();
+        self.signatures.remove(hash, ix);
         if self.roots[ix].to_sweep {
             self.stale_roots.retain(|&other| other != ix);
         }

@@ -7,7 +7,6 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
 use stanchion_protocol::command::{Nack, NewJob, RootTag, Take};
 use stanchion_protocol::id::{COUNTER_BITS, JobId, Receipt};
 
@@ -15,6 +14,7 @@ use crate::consumers::Claimer;
 use crate::event::{Event, Part};
 use crate::footprint::Footprint;
 use crate::heap::Heap;
+use crate::index::Index;
 use crate::notes::Notes;
 use crate::queue::{At, Queue};
 use crate::slab::{NONE, Slab};
@@ -65,7 +65,7 @@ pub struct Shard {
     pub(crate) queues: Slab<Queue>,
     /// What lives in all of them.
     pub(crate) live: Footprint,
-    pub(crate) names: HashTable<u32>,
+    pub(crate) names: Index,
     /// The queue that was found last: commands come in runs.
     pub(crate) found: Cell<u32>,
     /// A lower bound of the lsn of this hold's records.
@@ -107,7 +107,7 @@ impl Shard {
             hasher: foldhash::fast::FixedState::default(),
             queues: Slab::default(),
             live: Footprint::default(),
-            names: HashTable::new(),
+            names: Index::default(),
             found: Cell::new(NONE),
             base: 0,
             issued: 0,

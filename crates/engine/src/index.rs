@@ -1,0 +1,389 @@
+//! Finds entries by a hash, like a hash table that names slots of a slab, and grows in small steps.
+//!
+//! A hash table that doubles visits all its entries, which takes tens of milliseconds at a million of them,
+//! under the lock of the shard. So this is many small tables: the first bits of a hash choose one (extendible
+//! hashing), and it grows alone, by half; one that has reached its greatest size is split in two. The longest
+//! step moves some 2,700 entries.
+//!
+//! A table is a row of buckets of 64 bytes, a cache line: twelve entries and a byte of each one's hash. An entry whose
+//! bucket is full goes on to the next one with room, and each bucket counts the entries that passed it, so
+//! that a search knows where to end and a removal leaves nothing behind. As tables grow by half and stay fuller
+//! than those that keep a power of two, an entry takes about 7 bytes in the mean, and 9 at most.
+
+/// Entries of a bucket.
+const WAYS: usize = 12;
+
+/// Bytes of a bucket.
+const BUCKET_BYTES: usize = size_of::<Bucket>();
+
+/// A table of more buckets is split.
+const BUCKETS_MAX: usize = 256;
+
+/// Bits of a hash that may choose a table. What else is taken of a hash lies below them.
+const DIRECTORY_BITS_MAX: u8 = 24;
+
+const ONES: u128 = u128::from_le_bytes([1; 16]);
+const LOW_BITS: u128 = 0x7f * ONES;
+/// The bytes of a bucket's head that are marks of entries.
+const MARKS: u128 = (1 << (8 * WAYS)) - 1;
+/// Where a bucket's head counts the entries that passed it.
+const PASSED: usize = WAYS;
+/// So many or more passed; the count stays like that.
+const PASSED_MANY: u8 = u8::MAX;
+
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    /// The table of each value of a hash's first `depth` bits; a table with fewer bits stands here repeatedly.
+    directory: Vec<u32>,
+    depth: u8,
+    tables: Vec<Table>,
+    len: usize,
+    /// Buckets of all tables.
+    buckets: usize,
+}
+
+#[derive(Debug)]
+struct Table {
+    buckets: Box<[Bucket]>,
+    len: u32,
+    /// How many bits of a hash its entries have in common.
+    depth: u8,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    /// A byte of each entry's hash, 0 where there is none; then the count of those that passed.
+    head: [u8; 16],
+    entries: [u32; WAYS],
+}
+
+const EMPTY: Bucket = Bucket { head: [0; 16], entries: [0; WAYS] };
+
+impl Index {
+    /// What it takes in memory.
+    pub(crate) fn allocation_bytes(&self) -> usize {
+        self.buckets * BUCKET_BYTES
+            + self.tables.capacity() * size_of::<Table>()
+            + self.directory.capacity() * size_of::<u32>()
+    }
+
+    /// The entry with this hash that is the wanted one.
+    pub(crate) fn find(&self, hash: u64, wanted: impl FnMut(u32) -> bool) -> Option<u32> {
+        if self.len == 0 {
+            return None;
+        }
+        let table = &self.tables[self.table_of(hash)];
+        table.find(hash, wanted).map(|(bucket, way)| table.buckets[bucket].entries[way])
+    }
+
+    /// Adds an entry, which must not be there. `hash_of` tells the hash of any entry of before.
+    pub(crate) fn insert(&mut self, hash: u64, entry: u32, hash_of: impl Fn(u32) -> u64) {
+        if self.tables.is_empty() {
+            // Most queues are small, and have one table.
+            self.tables.reserve_exact(1);
+            self.directory.reserve_exact(1);
+            let first = self.add(Table::for_entries(1, 0));
+            self.directory.push(first);
+        }
+        let mut at = self.table_of(hash);
+        if self.tables[at].len as usize == len_max(self.tables[at].buckets.len()) {
+            self.grow(at, &hash_of);
+            at = self.table_of(hash);
+        }
+        self.tables[at].insert(hash, entry);
+        self.len += 1;
+    }
+
+    /// Takes out an entry, which must be there.
+    pub(crate) fn remove(&mut self, hash: u64, entry: u32) {
+        let at = self.table_of(hash);
+        self.tables[at].remove(hash, entry);
+        self.len -= 1;
+    }
+
+    #[cfg(test)]
+    /// Puts another entry with the same hash in the place of one, which must be there.
+    pub(crate) fn replace(&mut self, hash: u64, entry: u32, by: u32) {
+        let at = self.table_of(hash);
+        let table = &mut self.tables[at];
+        let (bucket, way) = table.find(hash, |other| other == entry).expect("an entry to replace");
+        table.buckets[bucket].entries[way] = by;
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
+        self.tables.iter().flat_map(Table::iter)
+    }
+
+    fn table_of(&self, hash: u64) -> usize {
+        self.directory[(hash >> 32 >> (32 - self.depth)) as usize] as usize
+    }
+
+    fn add(&mut self, table: Table) -> u32 {
+        self.buckets += table.buckets.len();
+        self.tables.push(table);
+        self.tables.len() as u32 - 1
+    }
+
+    /// Makes room in a full table.
+    fn grow(&mut self, at: usize, hash_of: &impl Fn(u32) -> u64) {
+        let Table { ref buckets, depth, len } = self.tables[at];
+        // Were hashes alike on purpose, splits would part nothing and only lengthen the directory.
+        let worth = self.directory.len() <= 8 * self.tables.len();
+        if buckets.len() < BUCKETS_MAX || depth == DIRECTORY_BITS_MAX || !worth {
+            let mut larger = Table::for_entries(len as usize + 1, depth);
+            self.tables[at].iter().for_each(|entry| larger.insert(hash_of(entry), entry));
+            self.buckets += larger.buckets.len();
+            let old = std::mem::replace(&mut self.tables[at], larger);
+            self.buckets -= old.buckets.len();
+        } else {
+            self.split(at, hash_of);
+        }
+    }
+
+    /// Parts a table by the next bit of its entries' hashes.
+    fn split(&mut self, at: usize, hash_of: &impl Fn(u32) -> u64) {
+        let depth = self.tables[at].depth;
+        if depth == self.depth {
+            self.directory = self.directory.iter().flat_map(|&table| [table, table]).collect();
+            self.depth += 1;
+        }
+        let bit = 1 << (63 - depth);
+        let hashes: Vec<(u64, u32)> = self.tables[at].iter().map(|entry| (hash_of(entry), entry)).collect();
+        let upper = hashes.iter().filter(|(hash, _)| hash & bit != 0).count();
+        // One more each: the entry that found no room may come to either.
+        let mut halves =
+            [hashes.len() - upper, upper].map(|entries| Table::for_entries(entries + 1, depth + 1));
+        hashes.iter().for_each(|&(hash, entry)| halves[usize::from(hash & bit != 0)].insert(hash, entry));
+        let [lower, upper] = halves;
+        self.buckets = self.buckets + lower.buckets.len() - self.tables[at].buckets.len();
+        self.tables[at] = lower;
+        let upper = self.add(upper);
+        // The table's run of places in the directory; its second half is the new one's.
+        let (first, _) = hashes[0];
+        let run = 1 << (self.depth - depth);
+        let start = (first >> 32 >> (32 - self.depth)) as usize / run * run;
+        self.directory[start + run / 2..start + run].fill(upper);
+    }
+
+    /// Checks that each table is found by what its entries have in common, and each entry by its hash.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub(crate) fn check(&self, hash_of: impl Fn(u32) -> u64) -> Result<(), String> {
+        let fault = |wrong: bool, fault: &str| if wrong { Err(format!("index: {fault}")) } else { Ok(()) };
+        let buckets = self.tables.iter().map(|table| table.buckets.len()).sum::<usize>();
+        fault(buckets != self.buckets, "its buckets are miscounted")?;
+        fault(self.iter().count() != self.len, "its entries are miscounted")?;
+        for (at, table) in self.tables.iter().enumerate() {
+            fault(table.iter().count() != table.len as usize, "a table's entries are miscounted")?;
+            let mut passed = vec![0; table.buckets.len()];
+            for (bucket, entry) in table.placed() {
+                let hash = hash_of(entry);
+                fault(self.table_of(hash) != at, "an entry is in another's table")?;
+                fault(table.find(hash, |other| other == entry).is_none(), "an entry is not found")?;
+                let mut home = table.home(hash);
+                while home != bucket {
+                    passed[home] += 1;
+                    home = table.after(home);
+                }
+            }
+            let counts = table.buckets.iter().map(|bucket| bucket.head[PASSED]);
+            let right =
+                counts.zip(passed).all(|(count, passed)| count == PASSED_MANY || u64::from(count) == passed);
+            fault(!right, "those that passed a bucket are miscounted")?;
+        }
+        Ok(())
+    }
+}
+
+impl Table {
+    /// A table with room for so many entries.
+    fn for_entries(entries: usize, depth: u8) -> Table {
+        let mut buckets = 1usize;
+        while len_max(buckets) < entries {
+            // 1, 2, 3, 4, 6, 8, 12, …: sizes that the allocator has, too.
+            buckets = if buckets.is_power_of_two() { buckets + buckets.div_ceil(2) } else { buckets / 3 * 4 };
+        }
+        Table { buckets: vec![EMPTY; buckets].into(), len: 0, depth }
+    }
+
+    /// Where an entry goes while there is room.
+    fn home(&self, hash: u64) -> usize {
+        ((hash & u64::from(u32::MAX)) * self.buckets.len() as u64 >> 32) as usize
+    }
+
+    fn after(&self, bucket: usize) -> usize {
+        if bucket + 1 == self.buckets.len() { 0 } else { bucket + 1 }
+    }
+
+    fn find(&self, hash: u64, mut wanted: impl FnMut(u32) -> bool) -> Option<(usize, usize)> {
+        let mut at = self.home(hash);
+        for _ in 0..self.buckets.len() {
+            let bucket = &self.buckets[at];
+            let mut found = bucket.marked(mark(hash));
+            while found != 0 {
+                let way = found.trailing_zeros() as usize / 8;
+                if wanted(bucket.entries[way]) {
+                    return Some((at, way));
+                }
+                found &= found - 1;
+            }
+            if bucket.head[PASSED] == 0 {
+                return None;
+            }
+            at = self.after(at);
+        }
+        None
+    }
+
+    /// There must be room.
+    fn insert(&mut self, hash: u64, entry: u32) {
+        let mut at = self.home(hash);
+        loop {
+            let bucket = &mut self.buckets[at];
+            let vacant = bucket.marked(0);
+            if vacant != 0 {
+                let way = vacant.trailing_zeros() as usize / 8;
+                (bucket.head[way], bucket.entries[way]) = (mark(hash), entry);
+                break;
+            }
+            bucket.head[PASSED] = bucket.head[PASSED].saturating_add(1);
+            at = self.after(at);
+        }
+        self.len += 1;
+    }
+
+    fn remove(&mut self, hash: u64, entry: u32) {
+        let (last, way) = self.find(hash, |other| other == entry).expect("an entry to remove");
+        self.buckets[last].head[way] = 0;
+        let mut at = self.home(hash);
+        while at != last {
+            let passed = &mut self.buckets[at].head[PASSED];
+            *passed -= u8::from(*passed != PASSED_MANY);
+            at = self.after(at);
+        }
+        self.len -= 1;
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u32> {
+        self.placed().map(|(_, entry)| entry)
+    }
+
+    /// Entries with their buckets.
+    fn placed(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.buckets.iter().enumerate().flat_map(|(at, bucket)| {
+            let ways = (0..WAYS).filter(|&way| bucket.head[way] != 0);
+            ways.map(move |way| (at, bucket.entries[way]))
+        })
+    }
+}
+
+impl Bucket {
+    /// The high bit of each byte of the head that is this mark.
+    fn marked(&self, mark: u8) -> u128 {
+        let differ = u128::from_le_bytes(self.head) ^ (ONES * u128::from(mark));
+        // A byte's high bit is set if any of its bits is; no carry leaves a byte.
+        let any = ((differ & LOW_BITS) + LOW_BITS) | differ;
+        !any & !LOW_BITS & MARKS
+    }
+}
+
+/// Most entries of a table of so many buckets: nine tenths. Fuller, too many would pass too many buckets.
+fn len_max(buckets: usize) -> usize {
+    buckets * WAYS * 9 / 10
+}
+
+/// An entry's byte in its bucket: bits of the hash that choose neither table nor bucket.
+fn mark(hash: u64) -> u8 {
+    ((hash >> 32) as u8).max(1)
+}
+
+const _: () = assert!(BUCKET_BYTES == 64, "a bucket is a cache line");
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::hash::BuildHasher;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// How much of an entry the hash knows: with few bits many hashes are alike.
+    fn hash(entry: u32, bits: u32) -> u64 {
+        foldhash::fast::FixedState::default().hash_one(entry & ((1u64 << bits) - 1) as u32)
+    }
+
+    fn agrees(bits: u32, steps: &[(u32, bool)]) {
+        let mut index = Index::default();
+        let mut model: HashMap<u32, u32> = HashMap::new();
+        let hash_of = |entry: u32| hash(entry & 0xffff, bits);
+        for &(entry, other) in steps {
+            match model.remove(&entry) {
+                // The model names the entry by its low half; the high half says which of two it is.
+                Some(there) if other => {
+                    let by = there ^ 1 << 16;
+                    index.replace(hash_of(entry), there, by);
+                    model.insert(entry, by);
+                }
+                Some(there) => index.remove(hash_of(entry), there),
+                None => {
+                    index.insert(hash_of(entry), entry, hash_of);
+                    model.insert(entry, entry);
+                }
+            }
+        }
+        index.check(hash_of).expect("an index in order");
+        assert_eq!(index.len, model.len());
+        for entry in 0..u32::from(u16::MAX) {
+            let found = index.find(hash_of(entry), |other| other & 0xffff == entry);
+            assert_eq!(found, model.get(&entry).copied());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn it_finds_what_a_map_finds(
+            bits in 0u32..=16,
+            steps in proptest::collection::vec((0u32..2_000, any::<bool>()), 0..4_000),
+        ) {
+            agrees(bits, &steps);
+        }
+    }
+
+    #[test]
+    fn it_finds_everything_after_many_splits() {
+        let all: Vec<_> = (0..60_000).map(|entry| (entry, false)).collect();
+        let and_half_gone: Vec<_> =
+            all.iter().copied().chain((0..60_000).step_by(2).map(|entry| (entry, false))).collect();
+        agrees(16, &all);
+        agrees(16, &and_half_gone);
+    }
+
+    #[test]
+    fn equal_hashes_do_not_lengthen_the_directory() {
+        let mut index = Index::default();
+        (0..10_000).for_each(|entry| index.insert(7, entry, |_| 7));
+        assert!(index.directory.len() <= 16, "{}", index.directory.len());
+        index.check(|_| 7).expect("an index in order");
+        (0..10_000).for_each(|entry| index.remove(7, entry));
+        assert_eq!((index.len, index.find(7, |_| true)), (0, None));
+    }
+
+    #[test]
+    fn an_entry_takes_few_bytes_at_any_size() {
+        let mut index = Index::default();
+        let (mut sum, mut most) = (0.0, 0.0f64);
+        for entry in 0..400_000 {
+            index.insert(hash(entry, 32), entry, |entry| hash(entry, 32));
+            if entry >= 10_000 {
+                let each = index.allocation_bytes() as f64 / index.len as f64;
+                (sum, most) = (sum + each, most.max(each));
+            }
+        }
+        let mean = sum / 390_000.0;
+        assert!(mean < 7.5 && most < 9.5, "{mean:.2} in the mean, {most:.2} at most");
+    }
+}
