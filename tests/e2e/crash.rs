@@ -4,36 +4,26 @@
 //! it is started again on the same directory, and an oracle outside of it judges what it finds by what the clients
 //! were told. An outcome that no reply told is unknown until the next start shows it, and certain from then on.
 
-mod client;
-mod oracle;
-
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc;
 
-use stanchion_tests::{Options, Random, Server};
-
-use self::client::{Client, Event};
-use self::oracle::{Oracle, Promise};
-
-/// How many clients work at once.
-const CLIENTS: usize = 4;
+use stanchion_tests::crash::{Oracle, Promise, Setup, crash_in, load};
+use stanchion_tests::{Options, Random};
 
 #[test]
 fn fifty_kills_under_load_lose_nothing_and_repeat_nothing() {
-    run(50, Promise::Kept, Options::new());
+    run(Setup::Plain, 50);
 }
 
 #[test]
 fn kills_between_small_segments_lose_nothing() {
-    // Segments that fill in a round, so that crashes meet their creation, their end and their reclaiming.
-    run(15, Promise::Kept, Options::new().configuration(SMALL_SEGMENTS));
+    run(Setup::SmallSegments, 15);
 }
 
 #[test]
 fn without_syncs_a_crash_may_lose_but_never_repeats() {
-    run(10, Promise::Lossy, Options::new().arguments(&["--durability", "never"]));
+    run(Setup::Unsynced, 10);
 }
 
 /// The canary: a disk that forgot what it had synced must not pass.
@@ -71,62 +61,9 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Some dozens of commits each.
-const SMALL_SEGMENTS: &str = "segment-bytes = 16384\n";
-
 #[expect(clippy::print_stdout, reason = "a failed test shows what it can be run again with")]
-fn run(rounds: usize, promise: Promise, options: Options) {
+fn run(setup: Setup, rounds: usize) {
     let seed = Random::seed_from_environment();
     println!("run again with E2E_SEED={seed}");
-    let mut random = Random::new(seed);
-    let mut oracle = Oracle::new(promise);
-    options.start().check("> QCONFIG SET q attempts 0 => +OK\n> WAITAOF 1 0 0");
-    for round in 0..rounds {
-        if random.one_in(10) {
-            // Also while it recovers.
-            options.spawn().kill();
-        }
-        let mut server = options.start();
-        oracle.examine(&mut server.connect());
-        let work = 1 + random.below(300);
-        let events = load(&mut server, &mut random, round, work);
-        oracle.learn(events);
-    }
-    let server = options.start();
-    oracle.examine(&mut server.connect());
-    assert!(
-        oracle.jobs_seen() > rounds * 20,
-        "only {} jobs in {rounds} rounds are no load",
-        oracle.jobs_seen()
-    );
-}
-
-/// Lets the clients work until they have taken so many steps together, and kills the server in the midst of it.
-fn load(server: &mut Server, random: &mut Random, round: usize, steps: usize) -> Vec<Event> {
-    let (took_step, steps_taken) = mpsc::channel();
-    std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|number| {
-                let name = format!("{round}.{number}");
-                let mut client = Client::new(name, server.connect(), Random::new(random.bits()));
-                let took_step = took_step.clone();
-                scope.spawn(move || {
-                    while client.step() {
-                        // The receiver goes when it has counted enough.
-                        let _ = took_step.send(());
-                    }
-                    client.into_events()
-                })
-            })
-            .collect();
-        for _ in 0..steps {
-            steps_taken.recv().expect("the clients work until the server is killed");
-        }
-        server.kill();
-        drop(steps_taken);
-        clients
-            .into_iter()
-            .flat_map(|client| client.join().expect("a client ends with its connection"))
-            .collect()
-    })
+    crash_in(setup, rounds, seed);
 }

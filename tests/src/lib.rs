@@ -8,6 +8,7 @@ mod binary;
 mod compiled;
 mod connection;
 mod conversation;
+pub mod crash;
 mod guide;
 pub mod oracle;
 mod pattern;

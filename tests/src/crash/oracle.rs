@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use stanchion_tests::{Connection, Value};
+use crate::{Connection, Value};
 
 use super::client::{Asked, Event, Held, jobs};
 
 /// What the server's durability promises.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Promise {
+pub enum Promise {
     /// What was acknowledged is kept.
     Kept,
     /// A crash may lose the last of it.
@@ -16,7 +16,7 @@ pub(super) enum Promise {
 }
 
 /// All that was ever told about the jobs.
-pub(super) struct Oracle {
+pub struct Oracle {
     promise: Promise,
     jobs: HashMap<String, Facts>,
     /// The job that each id was issued to, for ever.
@@ -46,7 +46,8 @@ enum Answer {
 }
 
 impl Oracle {
-    pub(super) fn new(promise: Promise) -> Oracle {
+    /// Knows of nothing yet.
+    pub fn new(promise: Promise) -> Oracle {
         Oracle {
             promise,
             jobs: HashMap::new(),
@@ -58,12 +59,12 @@ impl Oracle {
     }
 
     /// How many jobs anybody has tried to push.
-    pub(super) fn jobs_seen(&self) -> usize {
+    pub fn jobs_seen(&self) -> usize {
         self.jobs.len()
     }
 
     /// Takes in what the clients of a round were told.
-    pub(super) fn learn(&mut self, events: Vec<Event>) {
+    pub fn learn(&mut self, events: Vec<Event>) {
         for Event { asked, reply } in events {
             if let Some(Value::Error(error)) = &reply {
                 panic!("a legal command was refused: {}", error.escape_ascii());
@@ -166,7 +167,7 @@ impl Oracle {
     }
 
     /// Judges a server that has just been started again, and makes what it shows certain.
-    pub(super) fn examine(&mut self, connection: &mut Connection) {
+    pub fn examine(&mut self, connection: &mut Connection) {
         let there = self.list(connection);
         self.judge(&there);
         self.settle(&there);

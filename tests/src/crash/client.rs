@@ -1,9 +1,9 @@
 //! A client that works at random and remembers what it was told.
 
-use stanchion_tests::{Connection, Random, Value};
+use crate::{Connection, Random, Value};
 
 /// What was asked, and the reply, if there was one.
-pub(super) struct Event {
+pub struct Event {
     pub(super) asked: Asked,
     pub(super) reply: Option<Value>,
 }
