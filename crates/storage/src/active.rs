@@ -5,6 +5,7 @@ use std::io;
 use crate::Lsn;
 use crate::batch::{Buffer, watermark};
 use crate::disk::{Disk, DiskFile};
+use crate::milestones::Milestones;
 use crate::record::{BATCH_BYTES, Batch, Mark};
 use crate::segment::{Name, SEGMENT_HEADER_BYTES, Segment, SegmentHeader};
 
@@ -22,6 +23,8 @@ pub(crate) struct Active {
     /// Where the next batch goes.
     offset: u64,
     capacity_bytes: u64,
+    /// Where records are that were appended last.
+    fresh_milestones: Milestones,
 }
 
 impl Active {
@@ -29,7 +32,8 @@ impl Active {
     pub(crate) fn begin(file: Box<dyn DiskFile>, bytes: u64, header: SegmentHeader) -> io::Result<Self> {
         file.write_at(&header.to_bytes(bytes), 0)?;
         let offset = SEGMENT_HEADER_BYTES as u64;
-        Ok(Self { file, header, next_lsn: header.first_lsn, offset, capacity_bytes: bytes })
+        let fresh_milestones = Milestones::default();
+        Ok(Self { file, header, next_lsn: header.first_lsn, offset, capacity_bytes: bytes, fresh_milestones })
     }
 
     /// Gives the segment its name. Its bytes are synced before, so a segment always has a whole header, and the
@@ -63,6 +67,11 @@ impl Active {
         }
     }
 
+    /// Where records of the last append are.
+    pub(crate) fn fresh_milestones(&self) -> &Milestones {
+        &self.fresh_milestones
+    }
+
     /// The size of the file.
     pub(crate) fn capacity_bytes(&self) -> u64 {
         self.capacity_bytes
@@ -74,7 +83,10 @@ impl Active {
         // The place of the closing watermark stays free.
         let room = (self.capacity_bytes - self.offset).saturating_sub(BATCH_BYTES as u64);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
-        let Some(part) = records.take(batch, self.header.number, room) else { return Ok(false) };
+        self.fresh_milestones.clear();
+        let Some(part) = records.take(batch, self.header.number, room, &mut self.fresh_milestones) else {
+            return Ok(false);
+        };
         self.file.write_at(part.bytes, self.offset)?;
         self.offset += part.bytes.len() as u64;
         self.next_lsn = part.next_lsn;

@@ -3,6 +3,7 @@
 //! Shards append to one while the writer writes another, so that neither waits for the other.
 
 use crate::Lsn;
+use crate::milestones::{Milestone, Milestones};
 use crate::record::{self, BATCH_BYTES, Batch, Header, Mark, RECORD_HEADER_BYTES};
 use crate::segment::seed;
 
@@ -56,10 +57,18 @@ impl Buffer {
     }
 
     /// Takes as many whole records as fit into `room` bytes with their batch record, numbers them from
-    /// `batch.next_lsn` on and seals all for the segment `number`. `None` if not even one fits.
-    pub(crate) fn take(&mut self, batch: Batch, number: u64, room: usize) -> Option<Part<'_>> {
+    /// `batch.next_lsn` on and seals all for the segment `number`. `None` if not even one fits. Their places
+    /// are noted in `milestones`.
+    pub(crate) fn take(
+        &mut self,
+        batch: Batch,
+        number: u64,
+        room: usize,
+        milestones: &mut Milestones,
+    ) -> Option<Part<'_>> {
         let room = room.checked_sub(BATCH_BYTES)?;
         let seed = seed(number);
+        let records_at = batch.offset + BATCH_BYTES as u64;
         let mut end = self.start;
         let mut lsn = batch.next_lsn;
         while end < self.bytes.len() {
@@ -68,6 +77,7 @@ impl Buffer {
                 break;
             }
             record::seal(&mut self.bytes[end..end + bytes], lsn, seed);
+            milestones.note(Milestone { lsn, offset: records_at + (end - self.start) as u64 });
             end += bytes;
             lsn += 1;
         }

@@ -33,7 +33,7 @@ pub(crate) trait Disk: Send + Sync {
 }
 
 /// An open file of a log.
-pub(crate) trait DiskFile: Send {
+pub(crate) trait DiskFile: Send + Sync {
     fn bytes(&self) -> io::Result<u64>;
     /// Reads up to `buffer.len()` bytes; fewer only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;

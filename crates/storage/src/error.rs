@@ -79,6 +79,35 @@ impl OpenError {
     }
 }
 
+/// Why records of an open log could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The segment that held the record was freed: what still lives of it was written again, further on.
+    #[error("record {lsn} is gone: its segment was freed, and what lives of it was written again")]
+    Gone {
+        /// The record.
+        lsn: Lsn,
+    },
+    /// What is in the file is not what was written.
+    #[error("{} is damaged at byte {offset}, where record {lsn} was written", file.display())]
+    Damaged {
+        /// The segment.
+        file: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// The record that should be there.
+        lsn: Lsn,
+    },
+    /// The operating system refused to read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The segment.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+}
+
 /// Why a log stopped: after a failed write or sync, what is on the disk is unknown. It is never tried again,
 /// for a second sync may succeed although the system has already dropped the pages that the first one lost.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,7 @@
 
 mod active;
 mod batch;
+mod catalog;
 mod config;
 mod disk;
 mod doorbell;
@@ -22,7 +23,9 @@ mod event;
 pub mod limits;
 mod lock;
 mod log;
+mod milestones;
 mod pool;
+mod read;
 mod reader;
 mod record;
 mod records;
@@ -37,7 +40,7 @@ mod verdict;
 mod writer;
 
 pub use config::{Durability, LogConfig};
-pub use error::{OpenError, Poison};
+pub use error::{OpenError, Poison, ReadError};
 pub use event::LogEvent;
 pub use log::{Log, Staged};
 pub use record::{RecordKind, RecordView};

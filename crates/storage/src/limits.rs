@@ -39,6 +39,16 @@ pub(crate) const DISK_FULL_RETRY: Duration = Duration::from_millis(500);
 /// How much unused space of an old segment is worth giving back.
 pub(crate) const TRUNCATE_BYTES_MIN: u64 = 4096;
 
+/// A reader of an open log finds a place to begin within about so many bytes before its record. At 16 bytes a
+/// place, a log of 20 GB has 5 MB of them.
+pub(crate) const MILESTONE_BYTES: u64 = 64 * 1024;
+
+/// How much a reader of an open log reads at first; each next piece is twice as large, up to [`READ_BYTES`].
+pub(crate) const READ_FIRST_BYTES: usize = 64 * 1024;
+
+/// How many segments are kept open for reading.
+pub(crate) const READ_HANDLES_MAX: usize = 16;
+
 /// How much of a segment recovery reads at a time.
 pub(crate) const READ_BYTES: usize = 1024 * 1024;
 
@@ -46,5 +56,6 @@ const _: () = assert!(
     SEGMENT_BYTES_DEFAULT >= 2 * RECORD_BYTES_MAX as u64 + (SEGMENT_HEADER_BYTES + BATCH_BYTES) as u64,
     "a segment holds at least twice the largest record"
 );
+const _: () = assert!(READ_FIRST_BYTES <= READ_BYTES);
 const _: () = assert!(SEGMENT_BYTES_MIN > (SEGMENT_HEADER_BYTES + 2 * BATCH_BYTES) as u64);
 const _: () = assert!(RECORD_BODY_BYTES_MAX <= u32::MAX as usize, "a length is 32 bits wide");

@@ -1,20 +1,25 @@
 //! The handle of an open log.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crossbeam::sync::Parker;
 use parking_lot::Mutex;
 
+use crate::catalog::{Catalog, Indexed};
 use crate::disk::{Directory, Disk};
 use crate::doorbell::Doorbell;
 use crate::limits::SEGMENT_BYTES_MIN;
 use crate::lock::Lock;
 use crate::pool::Pool;
+use crate::read;
 use crate::recovery::{self, Replay};
 use crate::shared::{FreeRequest, OnEvent, Shared};
 use crate::writer::Writer;
-use crate::{LogConfig, LogEvent, Lsn, OpenError, Poison, RecordView, Records, Recovered, Segment};
+use crate::{
+    LogConfig, LogEvent, Lsn, OpenError, Poison, ReadError, RecordView, Records, Recovered, Segment,
+};
 
 /// What staging gave to records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,12 +131,23 @@ impl Log {
 
     /// The sealed segments, oldest first: all but the one that is being written.
     pub fn sealed(&self) -> Vec<Segment> {
-        self.inner.shared.sealed()
+        self.inner.shared.catalog.sealed()
     }
 
     /// The oldest sealed segment, which is the next one to reclaim.
     pub fn oldest_sealed(&self) -> Option<Segment> {
-        self.inner.shared.oldest_sealed()
+        self.inner.shared.catalog.oldest_sealed()
+    }
+
+    /// Shows the records from `from` on, in order, as far as they are written, until `visit` breaks. It blocks on
+    /// the disk; the writer goes on meanwhile, and so does freeing, which may end this with [`ReadError::Gone`].
+    /// The pieces that it reads are the larger the further it goes, from 64 KiB to 1 MiB.
+    pub fn read_from(
+        &self,
+        from: Lsn,
+        visit: &mut dyn FnMut(RecordView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        read::read_from(&self.inner.shared.catalog, from, visit)
     }
 
     /// How many bytes of the log's segments are in use.
@@ -175,8 +191,11 @@ pub(crate) fn recover(
     let opened = recovery::recover(&*disk, &config, replay)?;
     let last_lsn = opened.recovered.last_lsn;
     let doorbell = Doorbell::new(wake);
-    let shared = Arc::new(Shared::new(last_lsn, opened.sealed, config.staged_bytes_max, doorbell, on_event));
-    let sealed_bytes: u64 = shared.sealed().iter().map(|segment| segment.bytes).sum();
+    let active =
+        Indexed { segment: opened.active.segment(), milestones: opened.active.fresh_milestones().clone() };
+    let catalog = Catalog::new(Arc::clone(&disk), opened.sealed, active);
+    let shared = Arc::new(Shared::new(last_lsn, catalog, config.staged_bytes_max, doorbell, on_event));
+    let sealed_bytes: u64 = shared.catalog.sealed().iter().map(|segment| segment.bytes).sum();
     shared.set_log_bytes(sealed_bytes + opened.active.segment().bytes);
     let writer = Writer {
         shared,

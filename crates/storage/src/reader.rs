@@ -44,13 +44,35 @@ pub(crate) struct Reader<'a> {
     position: usize,
     /// Where the last one is.
     last: Range<usize>,
+    /// How much to read at a time; it grows to [`READ_BYTES`].
+    piece_bytes: usize,
 }
 
 impl<'a> Reader<'a> {
     /// A reader behind the segment's header.
     pub(crate) fn new(file: &'a dyn DiskFile, file_bytes: u64, seed: u32) -> Self {
-        let buffer_offset = SEGMENT_HEADER_BYTES as u64;
-        Self { file, file_bytes, seed, buffer: Vec::new(), filled: 0, buffer_offset, position: 0, last: 0..0 }
+        Self::at(file, file_bytes, seed, SEGMENT_HEADER_BYTES as u64, READ_BYTES)
+    }
+
+    /// A reader at a place where a frame begins. It reads `piece_bytes` at first, for it may not go far.
+    pub(crate) fn at(
+        file: &'a dyn DiskFile,
+        file_bytes: u64,
+        seed: u32,
+        offset: u64,
+        piece_bytes: usize,
+    ) -> Self {
+        Self {
+            file,
+            file_bytes,
+            seed,
+            buffer: Vec::new(),
+            filled: 0,
+            buffer_offset: offset,
+            position: 0,
+            last: 0..0,
+            piece_bytes,
+        }
     }
 
     /// Where in the file the next frame begins.
@@ -138,7 +160,8 @@ impl<'a> Reader<'a> {
         self.buffer_offset += self.position as u64;
         self.filled -= self.position;
         self.position = 0;
-        let wanted = count.max(READ_BYTES);
+        let wanted = count.max(self.piece_bytes);
+        self.piece_bytes = (2 * self.piece_bytes).min(READ_BYTES);
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }

@@ -3,13 +3,14 @@
 //! Nothing is changed before everything was read and found good. What is written then goes to a new file,
 //! which gets its name when it is whole; so a crash in here leaves a log that can be opened as before.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use crate::active::{Active, segment_bytes_for};
 use crate::batch::Buffer;
+use crate::catalog::Indexed;
 use crate::disk::{Disk, DiskFile};
 use crate::limits::TRUNCATE_BYTES_MIN;
+use crate::milestones::{Milestone, Milestones};
 use crate::reader::{Frame, Reader};
 use crate::record::Mark;
 use crate::segment::{FORMAT_VERSION, HeaderFault, Name, SEGMENT_HEADER_BYTES, Segment, SegmentHeader};
@@ -22,7 +23,7 @@ pub(crate) type Replay<'a> = dyn FnMut(RecordView<'_>) -> Result<(), String> + '
 /// A recovered log, ready to be written.
 pub(crate) struct Opened {
     pub(crate) active: Active,
-    pub(crate) sealed: VecDeque<Segment>,
+    pub(crate) sealed: Vec<Indexed>,
     pub(crate) recovered: Recovered,
 }
 
@@ -58,7 +59,7 @@ pub(crate) fn recover(
         first_lsn: survey.durable + 1,
     };
     let active = begin_segment(disk, config.segment_bytes, header, tail.records, survey.durable)?;
-    let sealed = seal(&segments, &survey.ends, header.first_lsn)?;
+    let sealed = seal(&segments, &survey.ends, survey.milestones, header.first_lsn)?;
     let recovered = Recovered {
         boot: header.boot,
         last_lsn: survey.expected - 1,
@@ -161,6 +162,8 @@ struct Survey {
     bytes: u64,
     /// Where each segment's records end.
     ends: Vec<u64>,
+    /// Where in each segment records are.
+    milestones: Vec<Milestones>,
     is_clean: bool,
     torn: Option<TornTail>,
 }
@@ -173,6 +176,7 @@ impl Survey {
             records: 0,
             bytes: 0,
             ends: Vec::new(),
+            milestones: Vec::new(),
             is_clean: true,
             torn: None,
         }
@@ -189,6 +193,7 @@ impl Survey {
         // A segment was begun when all below its first lsn was durable.
         self.durable = next_first_lsn.unwrap_or(segment.header.first_lsn) - 1;
         let mut reader = segment.reader();
+        let mut milestones = Milestones::default();
         loop {
             let offset = reader.offset();
             let frame = reader.next(self.expected).map_err(OpenError::io("read", &segment.path))?;
@@ -205,6 +210,7 @@ impl Survey {
                     }
                     _ => {
                         let lsn = self.expected;
+                        milestones.note(Milestone { lsn, offset });
                         replay(reader.record()).map_err(|reason| OpenError::Replay {
                             file: segment.path.clone(),
                             offset,
@@ -228,6 +234,7 @@ impl Survey {
                         self.is_clean = false;
                     }
                     self.ends.push(offset);
+                    self.milestones.push(milestones);
                     self.bytes += offset;
                     return Ok(());
                 }
@@ -303,15 +310,23 @@ fn begin_segment(
 
 /// What the older segments have become. Space that they reserved and did not use is given back; it does not
 /// matter whether that survives a crash, as it is done again.
-fn seal(segments: &[Found], ends: &[u64], active_first_lsn: Lsn) -> Result<VecDeque<Segment>, OpenError> {
-    let mut sealed = VecDeque::with_capacity(segments.len());
-    for (index, (segment, &end)) in segments.iter().zip(ends).enumerate() {
+fn seal(
+    segments: &[Found],
+    ends: &[u64],
+    milestones: Vec<Milestones>,
+    active_first_lsn: Lsn,
+) -> Result<Vec<Indexed>, OpenError> {
+    let mut sealed = Vec::with_capacity(segments.len());
+    for (index, ((segment, &end), mut milestones)) in segments.iter().zip(ends).zip(milestones).enumerate() {
         if segment.file_bytes - end >= TRUNCATE_BYTES_MIN {
             segment.file.truncate(end).map_err(OpenError::io("truncate", &segment.path))?;
         }
         let next_first_lsn = segments.get(index + 1).map_or(active_first_lsn, |next| next.header.first_lsn);
         let SegmentHeader { number, first_lsn, .. } = segment.header;
-        sealed.push_back(Segment { number, first_lsn, last_lsn: next_first_lsn - 1, bytes: end });
+        milestones.cut(end);
+        milestones.shrink();
+        let segment = Segment { number, first_lsn, last_lsn: next_first_lsn - 1, bytes: end };
+        sealed.push(Indexed { segment, milestones });
     }
     Ok(sealed)
 }

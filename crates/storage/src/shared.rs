@@ -8,9 +8,10 @@ use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
 
 use crate::batch::Buffer;
+use crate::catalog::Catalog;
 use crate::doorbell::Doorbell;
 use crate::staging::Staging;
-use crate::{LogEvent, Lsn, Poison, Records, Segment, Staged};
+use crate::{LogEvent, Lsn, Poison, Records, Staged};
 
 /// The callback for events.
 pub(crate) type OnEvent = Arc<dyn Fn(LogEvent) + Send + Sync>;
@@ -36,7 +37,7 @@ pub(crate) struct Shared {
     is_closing: AtomicBool,
     is_disk_full: AtomicBool,
     free_requests: Mutex<VecDeque<FreeRequest>>,
-    sealed: Mutex<VecDeque<Segment>>,
+    pub(crate) catalog: Catalog,
     poison: OnceLock<Arc<Poison>>,
     pub(crate) doorbell: Doorbell,
     on_event: OnEvent,
@@ -45,7 +46,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         last_lsn: Lsn,
-        sealed: VecDeque<Segment>,
+        catalog: Catalog,
         staged_bytes_max: usize,
         doorbell: Doorbell,
         on_event: OnEvent,
@@ -62,7 +63,7 @@ impl Shared {
             is_closing: AtomicBool::new(false),
             is_disk_full: AtomicBool::new(false),
             free_requests: Mutex::new(VecDeque::new()),
-            sealed: Mutex::new(sealed),
+            catalog,
             poison: OnceLock::new(),
             doorbell,
             on_event,
@@ -135,14 +136,6 @@ impl Shared {
         self.poison.get().cloned()
     }
 
-    pub(crate) fn sealed(&self) -> Vec<Segment> {
-        self.sealed.lock().iter().copied().collect()
-    }
-
-    pub(crate) fn oldest_sealed(&self) -> Option<Segment> {
-        self.sealed.lock().front().copied()
-    }
-
     // For the writer.
 
     pub(crate) fn staged_bytes(&self) -> usize {
@@ -188,14 +181,6 @@ impl Shared {
     pub(crate) fn take_free_request(&self) -> Option<FreeRequest> {
         let durable = self.durable();
         self.free_requests.lock().pop_front_if(|request| request.rewritten_through <= durable)
-    }
-
-    pub(crate) fn push_sealed(&self, segment: Segment) {
-        self.sealed.lock().push_back(segment);
-    }
-
-    pub(crate) fn pop_sealed(&self) {
-        self.sealed.lock().pop_front();
     }
 
     pub(crate) fn set_log_bytes(&self, bytes: u64) {

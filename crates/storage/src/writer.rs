@@ -99,7 +99,7 @@ impl Writer {
 
     /// The state before the first turn.
     pub(crate) fn first_turn(&self) -> Turn {
-        let sealed_bytes = self.shared.sealed().iter().map(|segment| segment.bytes).sum();
+        let sealed_bytes = self.shared.catalog.sealed().iter().map(|segment| segment.bytes).sum();
         Turn {
             batch: Buffer::new(),
             unsynced_since: None,
@@ -182,6 +182,8 @@ impl Writer {
             if appended {
                 turn.unsynced_since.get_or_insert(now);
                 self.publish_bytes(turn);
+                // Before anyone is told, who may want to read it.
+                self.shared.catalog.grew(self.active.segment(), self.active.fresh_milestones());
                 self.shared.set_written(self.active.next_lsn() - 1);
             } else if !self.rotate(turn, now)? {
                 return Ok(());
@@ -227,7 +229,7 @@ impl Writer {
         let sealed = std::mem::replace(&mut self.active, next).segment();
         tracing::debug!(segment = sealed.number, last_lsn = sealed.last_lsn, bytes = sealed.bytes, "sealed");
         turn.sealed_bytes += sealed.bytes;
-        self.shared.push_sealed(sealed);
+        self.shared.catalog.begin(self.active.segment());
         Ok(true)
     }
 
@@ -251,12 +253,13 @@ impl Writer {
 
     fn free_segments(&mut self, turn: &mut Turn) -> Result<(), Poison> {
         while let Some(request) = self.shared.take_free_request() {
-            while let Some(oldest) = self.shared.oldest_sealed()
+            while let Some(oldest) = self.shared.catalog.oldest_sealed()
                 && oldest.number <= request.through_segment
             {
                 let name = Name::Segment(oldest.number);
+                // Before its file changes, so that a reader who sees that knows why.
+                self.shared.catalog.forget_oldest();
                 self.pool.recycle(name).map_err(|error| self.poison("free", name, error))?;
-                self.shared.pop_sealed();
                 turn.sealed_bytes -= oldest.bytes;
                 tracing::debug!(segment = oldest.number, bytes = oldest.bytes, "freed");
             }

@@ -8,6 +8,7 @@ mod disk_full;
 mod fixture;
 mod harness;
 mod poison;
+mod read;
 mod reclaim;
 mod records;
 mod recovery;

@@ -1,11 +1,12 @@
 //! Rotation, freeing in order and recycling.
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::harness::{copy_of, open, open_configured, open_on, segment_files, small, with};
+use crate::catalog::{Catalog, Indexed};
 use crate::doorbell::Doorbell;
+use crate::milestones::Milestones;
 use crate::segment::Name;
 use crate::shared::{FreeRequest, Shared};
 use crate::simulation::{Random, SimulatedDisk};
@@ -73,7 +74,10 @@ fn segments_go_oldest_first_once_the_rewrites_are_synced() {
 #[test]
 fn a_wish_to_free_waits_for_its_rewrites_and_those_behind_wait_for_it() {
     let doorbell = Doorbell::new(Box::new(|| ()));
-    let shared = Shared::new(10, VecDeque::new(), 1000, doorbell, Arc::new(|_| {}));
+    let segment = Segment { number: 1, first_lsn: 1, last_lsn: 10, bytes: 1000 };
+    let active = Indexed { segment, milestones: Milestones::default() };
+    let catalog = Catalog::new(Arc::new(SimulatedDisk::new()), [], active);
+    let shared = Shared::new(10, catalog, 1000, doorbell, Arc::new(|_| {}));
     let ask = |through_segment, rewritten_through| {
         shared.want_free(FreeRequest { through_segment, rewritten_through });
     };
