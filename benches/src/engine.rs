@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
-use stanchion_engine::{Claimed, Now, Pushed, Shard, ShardConfig};
+use stanchion_engine::{Claimed, Now, Payload, Pushed, Shard, ShardConfig};
 use stanchion_protocol::command::{Dedupe, NewJob, Take, Until, When};
 use stanchion_protocol::id::Receipt;
 
@@ -229,7 +229,8 @@ impl Bench {
         self.shard.claim(self.now, QUEUE, &TAKE, &mut self.log, &mut self.claimed);
         ensure!(self.claimed.len() == 1, "a claim found no job, though some were ready");
         let view = self.shard.view(self.claimed.jobs()[0]);
-        let number = job::number(view.payload)?;
+        let Payload::Here(payload) = view.payload else { bail!("a payload is not in memory") };
+        let number = job::number(payload)?;
         ensure!(number == self.claims, "job {number} came out of turn: it was job {}'s", self.claims);
         self.receipts.push(view.receipt);
         self.claims += 1;

@@ -11,6 +11,7 @@ use crate::event::{Event, Gone};
 use crate::heap::Moment;
 use crate::job::{Job, Stand};
 use crate::notes::JobEvent;
+use crate::payload::Keep;
 use crate::queue::{At, Queue, rate_us};
 use crate::slab::NONE;
 use crate::terms::{JobSnapshot, KeyTerms, Spot, Terms};
@@ -46,7 +47,10 @@ impl Queue {
             Event::Unset { name } => self.unset(at.now, name)?,
             Event::Windowless => self.drop_windows(),
             Event::KeyFreed { group, key } => self.free_key(group, key),
-            Event::Job(ref job) => self.restore_job(at, job),
+            Event::Job(ref job) => self.restore_job(at, job, self.keep(at, job.terms.payload)),
+            Event::JobBeside { ref job, logged } => {
+                self.restore_job(at, job, logged.map_or(Keep::Pinned, |bytes| Keep::Log { bytes }));
+            }
             Event::Window { group, key, holder, window_until } => {
                 let group = self.group(group);
                 self.add_hold(at.base, group, key, holder, window_until);
@@ -85,6 +89,7 @@ impl Queue {
             Event::Lapse { attempts_max, .. } if claimed => self.lapse(at, ix, attempts_max),
             Event::Gone { why, .. } => self.gone(at, ix, why),
             Event::Requeue { takes_key, .. } => self.requeue(at, ix, takes_key),
+            Event::Lost { reason, .. } => self.lose(at, ix, reason),
             _ => {}
         }
     }
@@ -94,7 +99,7 @@ impl Queue {
     pub(crate) fn push(&mut self, at: At, id: u64, terms: &Terms<'_>) -> u32 {
         self.totals.pushed += 1;
         let group = self.group(terms.group);
-        let ix = self.admit(at.base, Job::new(id, group, at.now, terms));
+        let ix = self.admit(at.base, Job::new(id, group, at.now, terms, self.keep(at, terms.payload)));
         self.take_terms(at, ix, terms);
         self.enter_waiting(ix, terms.delayed);
         self.note(ix, JobEvent::Pushed);
@@ -107,8 +112,9 @@ impl Queue {
         // A job that is replaced over and over must not send its group to the end of the turn each time.
         self.lift(ix);
         self.untag(ix);
+        let keep = if self.jobs.base(ix) == at.base { Keep::Pinned } else { self.keep(at, terms.payload) };
         self.jobs.rebase(ix, at.base);
-        self.set_payload(ix, terms.payload);
+        self.set_payload(ix, terms.payload, keep);
         let job = &mut self.jobs[ix];
         job.priority = terms.priority;
         (job.attempts, job.failures) = (0, 0);
@@ -126,7 +132,7 @@ impl Queue {
     /// A job whose older records were reclaimed after its replacement.
     fn revive(&mut self, at: At, id: u64, pushed_at: u64, epoch: u64, terms: &Terms<'_>) {
         let group = self.group(terms.group);
-        let ix = self.admit(at.base, Job::new(id, group, pushed_at, terms));
+        let ix = self.admit(at.base, Job::new(id, group, pushed_at, terms, self.keep(at, terms.payload)));
         self.jobs[ix].epoch = epoch;
         self.take_terms(at, ix, terms);
         self.enter_waiting(ix, terms.delayed);
@@ -280,6 +286,23 @@ impl Queue {
         self.note(ix, JobEvent::Died);
         self.end_hold(ix, at.now);
         self.enter_dead(ix, at.now);
+    }
+
+    /// Its payload can't be read any more.
+    pub(crate) fn lose(&mut self, at: At, ix: u32, reason: &[u8]) {
+        let stand = self.jobs[ix].stand;
+        if stand == Stand::Dead {
+            self.bytes_dead -= self.jobs[ix].payload_bytes();
+        }
+        self.set_payload(ix, b"", Keep::Here);
+        self.change_extras(ix, |extras| extras.last_error = Some(reason.into()));
+        match stand {
+            Stand::Dead => return,
+            Stand::Claimed => self.end_run(at, ix),
+            _ => self.leave(ix),
+        }
+        self.forget_worker(ix);
+        self.dead(at, ix);
     }
 
     // --- leaving
@@ -447,7 +470,7 @@ impl Queue {
 
     // --- snapshots
 
-    fn restore_job(&mut self, at: At, snapshot: &JobSnapshot<'_>) {
+    fn restore_job(&mut self, at: At, snapshot: &JobSnapshot<'_>, keep: Keep) {
         if let Some(old) = self.find(snapshot.id) {
             self.leave(old);
             self.leave_hold(old, at.now, true);
@@ -456,7 +479,7 @@ impl Queue {
         }
         let terms = &snapshot.terms;
         let group = self.group(terms.group);
-        let ix = self.admit(at.base, Job::new(snapshot.id, group, snapshot.pushed_at, terms));
+        let ix = self.admit(at.base, Job::new(snapshot.id, group, snapshot.pushed_at, terms, keep));
         let job = &mut self.jobs[ix];
         (job.attempts, job.failures, job.epoch) = (snapshot.attempts, snapshot.failures, snapshot.epoch);
         if terms.attempts_max.is_some()
@@ -503,9 +526,12 @@ impl Queue {
         }
     }
 
-    fn set_payload(&mut self, ix: u32, payload: &[u8]) {
-        let (old, new) = (self.jobs[ix].payload_bytes(), payload.len() as u64);
-        self.jobs[ix].set_payload(payload);
+    fn set_payload(&mut self, ix: u32, payload: &[u8], keep: Keep) {
+        let job = &mut self.jobs[ix];
+        let (old, new) = (job.payload_bytes(), payload.len() as u64);
+        self.bytes_here -= job.payload_bytes_here();
+        job.set_payload(payload, keep);
+        self.bytes_here += job.payload_bytes_here();
         self.bytes = self.bytes + new - old;
         self.snapshot_bytes = self.snapshot_bytes + new - old;
     }
@@ -533,7 +559,8 @@ fn job_of(event: &Event<'_>) -> Option<u64> {
         | Event::Extend { id, .. }
         | Event::Lapse { id, .. }
         | Event::Gone { id, .. }
-        | Event::Requeue { id, .. } => Some(id),
+        | Event::Requeue { id, .. }
+        | Event::Lost { id, .. } => Some(id),
         _ => None,
     }
 }

@@ -13,7 +13,7 @@ use crate::{Now, Shard};
 impl Shard {
     pub(crate) fn at(&mut self, now: Now) -> At {
         self.last_now = self.last_now.max(now.ms);
-        At { base: self.base, now: self.last_now }
+        At { base: self.base, now: self.last_now, spill_above: self.spill_above() }
     }
 
     pub(crate) fn find(&self, queue: &[u8]) -> Option<u32> {

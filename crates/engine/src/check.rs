@@ -4,13 +4,13 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
-use crate::Shard;
 use crate::footprint::Footprint;
 use crate::group::Turn;
 use crate::heap::Heap;
 use crate::job::{InRoot, Stand};
 use crate::queue::Queue;
 use crate::slab::NONE;
+use crate::{LoggedPayload, Payload, PayloadBytes, Shard};
 
 impl Shard {
     /// Checks every invariant; costs a walk over everything.
@@ -28,9 +28,11 @@ impl Shard {
             let due = queue.next_deadline(self.last_now(), false).into_iter().chain(queue.end_at()).min();
             let booked = queue.deadline != NONE;
             ensure(due.is_none() || booked, || fault("its deadline is not booked".into()))?;
-            let footprint = Footprint { bytes: queue.snapshot_bytes, jobs: queue.jobs.len() as u64 };
+            let payloads = PayloadBytes { here: queue.bytes_here, logged: queue.bytes - queue.bytes_here };
+            let footprint =
+                Footprint { bytes: queue.snapshot_bytes, jobs: queue.jobs.len() as u64, payloads };
             ensure(queue.booked == footprint, || fault("its footprint is not booked".into()))?;
-            (live.bytes, live.jobs) = (live.bytes + footprint.bytes, live.jobs + footprint.jobs);
+            live.add(footprint);
         }
         ensure(self.live == live, || format!("{:?} is booked, but {live:?} lives", self.live))?;
         Ok(())
@@ -38,8 +40,10 @@ impl Shard {
 
     /// Everything durable, in an order that does not depend on how it came about. What a crash may lose is
     /// left out: latencies, counts of dropped pushes and stale receipts, and the turn between groups.
-    pub fn dump(&self) -> String {
-        let mut queues: Vec<String> = self.queues.iter().map(|(_, queue)| queue.dump()).collect();
+    ///
+    /// `read` reads what is only in the log: where a payload is kept is no difference.
+    pub fn dump(&self, read: &dyn Fn(LoggedPayload) -> Vec<u8>) -> String {
+        let mut queues: Vec<String> = self.queues.iter().map(|(_, queue)| queue.dump(read)).collect();
         queues.sort();
         queues.concat()
     }
@@ -48,7 +52,7 @@ impl Shard {
 impl Queue {
     fn check(&self) -> Result<(), String> {
         let mut counts = [0u64; 4];
-        let (mut bytes, mut bytes_dead) = (0, 0);
+        let (mut bytes, mut bytes_dead, mut bytes_here) = (0, 0, 0);
         let mut by_group: HashMap<u32, (u32, [u32; 4])> = HashMap::new();
         let mut by_root: HashMap<u32, u32> = HashMap::new();
         for (ix, job) in self.jobs.iter() {
@@ -56,6 +60,7 @@ impl Queue {
             let column = crate::queue::column(job.state());
             counts[column] += 1;
             bytes += job.payload_bytes();
+            bytes_here += job.payload_bytes_here();
             bytes_dead += if job.stand == Stand::Dead { job.payload_bytes() } else { 0 };
             let group = by_group.entry(job.group).or_default();
             group.0 += 1;
@@ -67,6 +72,7 @@ impl Queue {
         ensure(in_order, || "entries are not in the order of their bases".into())?;
         ensure(counts == self.counts, || format!("counts {:?}, but jobs are {counts:?}", self.counts))?;
         ensure((bytes, bytes_dead) == (self.bytes, self.bytes_dead), || "bytes are wrong".into())?;
+        ensure(bytes_here == self.bytes_here, || format!("{bytes_here} bytes are here"))?;
         ensure(self.delayed.len() as u64 == counts[1], || "the delayed heap has other jobs".into())?;
         ensure(self.leases.len() as u64 == counts[2], || "the lease heap has other jobs".into())?;
         ensure(self.dead.len() as u64 == counts[3], || "the heap of the dead has other jobs".into())?;
@@ -179,8 +185,8 @@ impl Queue {
         Ok(())
     }
 
-    pub(crate) fn dump(&self) -> String {
-        let mut lines: Vec<String> = self.jobs.iter().map(|(ix, _)| self.dump_job(ix)).collect();
+    pub(crate) fn dump(&self, read: &dyn Fn(LoggedPayload) -> Vec<u8>) -> String {
+        let mut lines: Vec<String> = self.jobs.iter().map(|(ix, _)| self.dump_job(ix, read)).collect();
         for (_, hold) in self.holds.iter() {
             let group = self.groups[hold.group].name.escape_ascii();
             let (key, holder, until) = (hold.key.escape_ascii(), hold.holder, hold.window_until);
@@ -200,8 +206,13 @@ impl Queue {
         dump + &lines.concat()
     }
 
-    fn dump_job(&self, ix: u32) -> String {
-        let (job, view) = (&self.jobs[ix], self.view(ix));
+    fn dump_job(&self, ix: u32, read: &dyn Fn(LoggedPayload) -> Vec<u8>) -> String {
+        let (job, mut view) = (&self.jobs[ix], self.view(ix));
+        let payload;
+        if let Payload::Logged(logged) = view.payload {
+            payload = read(logged);
+            view.payload = Payload::Here(&payload);
+        }
         let claimed_at = if job.stand == Stand::Claimed { job.claimed_at } else { 0 };
         let died_at = if job.stand == Stand::Dead { self.dead.at(job.link_a).0 } else { 0 };
         let until = view.dedupe.map(|_| job.until);

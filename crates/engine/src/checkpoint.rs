@@ -105,7 +105,7 @@ impl Queue {
             if !allowance.take(part.bytes()) {
                 return false;
             }
-            self.add_based(part, self.jobs.base(ix), &Event::Job(self.snapshot(ix)));
+            self.add_based(part, self.jobs.base(ix), &self.snapshot_beside(ix));
             self.jobs.advance();
         }
         while let Some(ix) = self.holds.at_cursor(below) {

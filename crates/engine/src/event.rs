@@ -13,13 +13,18 @@
 //!
 //! A new kind of event gets a new number; a number is never used again.
 
-use crate::codec::{Reader, put_head, put_optional, put_short, put_through, put_totals, put_u32, put_u64};
+use crate::codec::{
+    Reader, put_head, put_long, put_optional, put_short, put_through, put_totals, put_u32, put_u64,
+};
 use crate::heap::Moment;
 use crate::terms::{JobSnapshot, Terms};
 use crate::{Damaged, Lsn, Totals};
 
 const PART_QUEUE: u8 = 1;
 const PART_BOOT: u8 = 2;
+
+/// In place of the length of a payload that is in the log.
+const PAYLOAD_FOLLOWS: u32 = u32::MAX;
 const PART_MARK: u8 = 3;
 
 /// Bytes of the nonce in a mark.
@@ -102,6 +107,11 @@ pub(crate) enum Event<'a> {
         id: u64,
         takes_key: bool,
     },
+    /// Its payload can't be read any more: it is dead for this reason, with an empty one.
+    Lost {
+        id: u64,
+        reason: &'a [u8],
+    },
     /// Everything up to a moment, in the order of the timers.
     Due {
         through: Moment,
@@ -144,6 +154,12 @@ pub(crate) enum Event<'a> {
     },
     QueueGone,
     Job(JobSnapshot<'a>),
+    /// A job in a checkpoint, of which the log still has the payload: only the length of that, or, when the log has
+    /// an older one of the same base as well, the payload.
+    JobBeside {
+        job: JobSnapshot<'a>,
+        logged: Option<u32>,
+    },
     /// A dedupe window whose job is gone.
     Window {
         group: &'a [u8],
@@ -270,6 +286,7 @@ impl<'a> Event<'a> {
                 | Event::Pause { .. }
                 | Event::Set { .. }
                 | Event::Job(_)
+                | Event::JobBeside { .. }
                 | Event::Window { .. }
                 | Event::RootKept { .. }
                 | Event::Queue { .. }
@@ -371,6 +388,16 @@ impl<'a> Event<'a> {
                 put_short(log, key);
             }
             Event::QueueGone => log.push(24),
+            Event::JobBeside { ref job, logged } => {
+                log.push(32);
+                put_u32(log, logged.unwrap_or(PAYLOAD_FOLLOWS));
+                put_u64(log, job.id);
+                job.encode(log);
+            }
+            Event::Lost { id, reason } => {
+                put_head(log, 31, id);
+                put_long(log, reason);
+            }
             Event::Job(ref job) => {
                 put_head(log, 25, job.id);
                 job.encode(log);
@@ -473,6 +500,14 @@ impl<'a> Event<'a> {
             },
             29 => Event::KeyFreed { group: reader.short()?, key: reader.short()? },
             30 => Event::Based { base: reader.u64()? },
+            32 => {
+                let logged = reader.u32()?;
+                Event::JobBeside {
+                    logged: (logged != PAYLOAD_FOLLOWS).then_some(logged),
+                    job: JobSnapshot::decode(reader)?,
+                }
+            }
+            31 => Event::Lost { id: reader.u64()?, reason: reader.long()? },
             kind => return Err(Damaged(format!("an event of unknown kind {kind}"))),
         })
     }

@@ -3,10 +3,10 @@
 //! It is kept up to date by each change and is exact, events' frames aside. One that is too low would have the
 //! server look for garbage that isn't there, for ever; one that is too high would let it keep too much.
 
-use crate::Shard;
 use crate::hold::Hold;
 use crate::job::{Extras, Job};
 use crate::queue::Queue;
+use crate::{PayloadBytes, Shard};
 
 /// What a job's snapshot has whatever the job: the event's head, place, counts, epoch, times, and lengths.
 const JOB_BYTES: u64 = 67;
@@ -38,6 +38,23 @@ const ERROR_BYTES: u64 = 4;
 pub(crate) struct Footprint {
     pub(crate) bytes: u64,
     pub(crate) jobs: u64,
+    pub(crate) payloads: PayloadBytes,
+}
+
+impl Footprint {
+    pub(crate) fn add(&mut self, other: Footprint) {
+        self.bytes += other.bytes;
+        self.jobs += other.jobs;
+        self.payloads.here += other.payloads.here;
+        self.payloads.logged += other.payloads.logged;
+    }
+
+    fn take_away(&mut self, other: Footprint) {
+        self.bytes -= other.bytes;
+        self.jobs -= other.jobs;
+        self.payloads.here -= other.payloads.here;
+        self.payloads.logged -= other.payloads.logged;
+    }
 }
 
 impl Shard {
@@ -51,20 +68,25 @@ impl Shard {
         self.live.jobs
     }
 
+    /// How much of the payloads is where.
+    pub fn payload_bytes(&self) -> PayloadBytes {
+        self.live.payloads
+    }
+
     /// The sums follow what became of a queue.
     pub(crate) fn book_footprint(&mut self, ix: u32) {
         let queue = &mut self.queues[ix];
-        let now = Footprint { bytes: queue.snapshot_bytes, jobs: queue.jobs.len() as u64 };
+        let payloads = PayloadBytes { here: queue.bytes_here, logged: queue.bytes - queue.bytes_here };
+        let now = Footprint { bytes: queue.snapshot_bytes, jobs: queue.jobs.len() as u64, payloads };
         let before = std::mem::replace(&mut queue.booked, now);
-        self.live.bytes = self.live.bytes - before.bytes + now.bytes;
-        self.live.jobs = self.live.jobs - before.jobs + now.jobs;
+        self.live.take_away(before);
+        self.live.add(now);
     }
 
     /// A queue is gone.
     pub(crate) fn unbook_footprint(&mut self, ix: u32) {
         let before = std::mem::take(&mut self.queues[ix].booked);
-        self.live.bytes -= before.bytes;
-        self.live.jobs -= before.jobs;
+        self.live.take_away(before);
     }
 }
 

@@ -1,10 +1,13 @@
 //! A job as the engine keeps it: a slot of fixed size, its payload, and a box for what most jobs lack.
 
 use stanchion_protocol::command::{State, Until};
+use stanchion_protocol::id::JobId;
 
 use crate::memory::allocated;
+use crate::payload::Keep;
 use crate::slab::NONE;
 use crate::terms::Terms;
+use crate::{LoggedPayload, Lsn, Payload, limits};
 
 /// Which structure of its queue a job stands in; a job stands in exactly one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,7 +29,7 @@ pub(crate) enum Stand {
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) id: u64,
-    payload: Box<[u8]>,
+    payload: Stored,
     pub(crate) pushed_at: u64,
     /// When it became or becomes ready; with priority and id this is its place in its group.
     pub(crate) ready_at: u64,
@@ -40,12 +43,21 @@ pub(crate) struct Job {
     pub(crate) failures: u32,
     pub(crate) stand: Stand,
     pub(crate) priority: u8,
+    /// The payload stays in memory, as an earlier one of the same base is in the log, too.
+    pinned: bool,
     /// The dedupe key while no hold carries it for this job.
     pub(crate) key: Option<Box<[u8]>>,
     /// The hold of its dedupe key, while this job owns it.
     pub(crate) hold: u32,
     pub(crate) until: Until,
     pub(crate) extras: Option<Box<Extras>>,
+}
+
+/// Its bytes, or how many of them are in the log.
+#[derive(Debug)]
+enum Stored {
+    Here(Box<[u8]>),
+    Logged(u32),
 }
 
 /// What a plain job does without.
@@ -95,12 +107,21 @@ impl Default for Extras {
     }
 }
 
+impl Stored {
+    fn new(payload: &[u8], keep: Keep) -> Stored {
+        match keep {
+            Keep::Here | Keep::Pinned => Stored::Here(payload.into()),
+            Keep::Log { bytes } => Stored::Logged(bytes),
+        }
+    }
+}
+
 impl Job {
     /// A job that waits in no place yet, with the terms that a push and a snapshot have in common.
-    pub(crate) fn new(id: u64, group: u32, pushed_at: u64, terms: &Terms<'_>) -> Job {
+    pub(crate) fn new(id: u64, group: u32, pushed_at: u64, terms: &Terms<'_>, keep: Keep) -> Job {
         Job {
             id,
-            payload: terms.payload.into(),
+            payload: Stored::new(terms.payload, keep),
             pushed_at,
             ready_at: terms.ready_at,
             claimed_at: 0,
@@ -112,6 +133,7 @@ impl Job {
             failures: 0,
             stand: Stand::Nowhere,
             priority: terms.priority,
+            pinned: keep == Keep::Pinned,
             key: None,
             hold: NONE,
             until: Until::Claim,
@@ -119,19 +141,58 @@ impl Job {
         }
     }
 
-    /// Its bytes.
-    pub(crate) fn payload(&self) -> &[u8] {
-        &self.payload
+    /// Its bytes, or where in the log they are, given its base.
+    #[inline]
+    pub(crate) fn payload(&self, base: Lsn) -> Payload<'_> {
+        match &self.payload {
+            Stored::Here(payload) => Payload::Here(payload),
+            &Stored::Logged(bytes) => Payload::Logged(LoggedPayload { base, id: JobId(self.id), bytes }),
+        }
     }
 
     /// How many they are.
+    #[inline]
     pub(crate) fn payload_bytes(&self) -> u64 {
-        self.payload.len() as u64
+        match &self.payload {
+            Stored::Here(payload) => payload.len() as u64,
+            Stored::Logged(bytes) => u64::from(*bytes),
+        }
+    }
+
+    /// How many of them are in memory.
+    #[inline]
+    pub(crate) fn payload_bytes_here(&self) -> u64 {
+        match &self.payload {
+            Stored::Here(payload) => payload.len() as u64,
+            Stored::Logged(_) => 0,
+        }
     }
 
     /// A replacement has another one.
-    pub(crate) fn set_payload(&mut self, payload: &[u8]) {
-        self.payload = payload.into();
+    pub(crate) fn set_payload(&mut self, payload: &[u8], keep: Keep) {
+        (self.payload, self.pinned) = (Stored::new(payload, keep), keep == Keep::Pinned);
+    }
+
+    /// Whether it must stay in memory for now.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned
+    }
+
+    /// Its newest record is the only one of its hold that carries its payload.
+    pub(crate) fn unpin(&mut self) {
+        self.pinned = false;
+    }
+
+    /// Gives up the bytes in memory, if that frees any; how many. They are in the log.
+    pub(crate) fn spill(&mut self) -> u64 {
+        match &self.payload {
+            Stored::Here(payload) if payload.len() > limits::PAYLOAD_KEPT_BYTES && !self.pinned => {
+                let bytes = payload.len();
+                self.payload = Stored::Logged(bytes as u32);
+                bytes as u64
+            }
+            _ => 0,
+        }
     }
 
     pub(crate) fn state(&self) -> State {
@@ -150,7 +211,7 @@ impl Job {
         let extras = self.extras.as_deref().map_or(0, |extras| {
             allocated(size_of::<Extras>()) + word(&extras.worker) + word(&extras.last_error)
         });
-        allocated(self.payload.len()) + word(&self.key) + extras
+        allocated(self.payload_bytes_here() as usize) + word(&self.key) + extras
     }
 
     pub(crate) fn extras(&mut self) -> &mut Extras {

@@ -1,6 +1,6 @@
 //! What queues take in memory, for MEMORY USAGE.
 //!
-//! Everything that is kept by the queue is known exactly: slots, tables, heaps and the bytes of payloads. What
+//! Everything that is kept by the queue is known exactly: slots, tables, heaps and the bytes of payloads in memory. What
 //! hangs on single jobs, groups, keys and roots (the words of some, the box of what most jobs lack, and what
 //! the allocator rounds up) is measured on a sample of them, as Redis does, so that the question costs the
 //! same whatever the queue holds.
@@ -44,8 +44,8 @@ impl Queue {
         let words = self.own.iter().chain(self.file.iter()).map(|(_, words)| allocated(words.len()));
         let whole = own + slots + tables + heaps + latencies + stale_roots + notes + words.sum::<usize>();
         whole as u64
-            + self.bytes
-            + sampled(&self.jobs, samples, |job| job.memory_bytes() - job.payload_bytes() as usize)
+            + self.bytes_here
+            + sampled(&self.jobs, samples, |job| job.memory_bytes() - job.payload_bytes_here() as usize)
             + sampled(&self.groups, samples, |group| group.memory_bytes())
             + sampled(&self.holds, samples, |hold| allocated(hold.key.len()))
             + sampled(&self.roots, samples, |root| allocated(root.signature.len()))

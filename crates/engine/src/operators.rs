@@ -226,7 +226,7 @@ impl Shard {
     }
 
     /// Changes a queue, if it is there.
-    fn change(
+    pub(crate) fn change(
         &mut self,
         now: Now,
         queue: &[u8],

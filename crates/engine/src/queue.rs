@@ -34,6 +34,8 @@ pub(crate) struct At {
     /// A lower bound of the record's lsn.
     pub(crate) base: Lsn,
     pub(crate) now: u64,
+    /// A queue with so many bytes in memory keeps no more payloads there.
+    pub(crate) spill_above: u64,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,8 @@ pub(crate) struct Queue {
     /// Payload bytes of all jobs, and of the dead ones.
     pub(crate) bytes: u64,
     pub(crate) bytes_dead: u64,
+    /// Those in memory; the rest is only in the log.
+    pub(crate) bytes_here: u64,
     /// What snapshots of everything here would take in the log.
     pub(crate) snapshot_bytes: u64,
     /// What of it, and of the jobs, is in the shard's sums.
@@ -147,6 +151,7 @@ impl Queue {
             counts: [0; 4],
             bytes: 0,
             bytes_dead: 0,
+            bytes_here: 0,
             snapshot_bytes: footprint::of_queue(name),
             booked: Footprint::default(),
             totals: Totals::default(),
@@ -242,6 +247,7 @@ impl Queue {
         self.groups[group].jobs += 1;
         self.bytes += job.payload_bytes();
         self.snapshot_bytes += self.job_footprint(&job);
+        self.bytes_here += job.payload_bytes_here();
         let ix = self.jobs.insert(base, job);
         let (jobs, hasher) = (&self.jobs, &self.hasher);
         self.ids.insert(hasher.hash_one(id), ix, |ix| hasher.hash_one(jobs[ix].id));
@@ -255,6 +261,7 @@ impl Queue {
         self.ids.remove(self.hash_id(job.id), ix);
         self.bytes -= job.payload_bytes();
         self.snapshot_bytes -= self.job_footprint(&job);
+        self.bytes_here -= job.payload_bytes_here();
         self.groups[job.group].jobs -= 1;
         if self.groups[job.group].jobs == 0 {
             self.groups_with_jobs -= 1;

@@ -4,7 +4,6 @@
 //! events of jobs that it did not know, the totals are right from there on. That is why a queue is written
 //! again whenever anything happened to it since the last time: its older records may be of such jobs.
 
-use crate::Lsn;
 use crate::event::{Event, Part};
 use crate::hold::Hold;
 use crate::job::Stand;
@@ -12,10 +11,12 @@ use crate::queue::{At, Queue};
 use crate::root::Root;
 use crate::slab::{NONE, Slab};
 use crate::terms::{JobSnapshot, KeyTerms, Spot, Terms};
+use crate::{Lsn, Payload, ReadPayloads};
 
 impl Queue {
     /// Writes snapshots of what is based below `below` until the record holds `bytes_max`; true when nothing
-    /// older is left. The queue's own base is `base`; the caller moves it when the queue is written again.
+    /// older is left. The queue's own base is `base`; the caller moves it when the queue is written again. It stops
+    /// at a payload that is only in the log and not among those that were `read`.
     pub(crate) fn reclaim(
         &mut self,
         at: At,
@@ -23,6 +24,7 @@ impl Queue {
         below: Lsn,
         base: Lsn,
         bytes_max: usize,
+        read: &ReadPayloads,
     ) -> bool {
         loop {
             if part.bytes() >= bytes_max {
@@ -31,12 +33,17 @@ impl Queue {
             if let Some(root) = oldest(&self.roots, below) {
                 self.keep_root(at, part, root);
             } else if let Some(hold) = oldest(&self.holds, below) {
-                match self.holds[hold].owner {
+                let kept = match self.holds[hold].owner {
                     NONE => self.keep_window(at, part, hold),
-                    owner => self.keep_job(at, part, owner),
+                    owner => self.keep_job(at, part, owner, read),
+                };
+                if !kept {
+                    return false;
                 }
             } else if let Some(job) = oldest(&self.jobs, below) {
-                self.keep_job(at, part, job);
+                if !self.keep_job(at, part, job, read) {
+                    return false;
+                }
             } else if self.changed || base < below {
                 self.keep_queue(part);
                 return true;
@@ -52,25 +59,41 @@ impl Queue {
         self.changed = true;
     }
 
-    fn keep_window(&mut self, at: At, part: &mut Part<'_>, ix: u32) {
+    fn keep_window(&mut self, at: At, part: &mut Part<'_>, ix: u32) -> bool {
         part.add(&self.name, &self.window_event(&self.holds[ix]));
         self.holds.rebase(ix, at.base);
         self.changed = true;
+        true
     }
 
-    fn keep_job(&mut self, at: At, part: &mut Part<'_>, ix: u32) {
+    /// False when its payload has yet to be read; then nothing has changed.
+    fn keep_job(&mut self, at: At, part: &mut Part<'_>, ix: u32, read: &ReadPayloads) -> bool {
+        // The key has the base, too: what was read before the job got another one is not its payload any more.
+        let unread = match self.jobs[ix].payload(self.jobs.base(ix)) {
+            Payload::Logged(payload) => !read.contains_key(&payload),
+            Payload::Here(_) => false,
+        };
+        if unread {
+            return false;
+        }
         // Whether a lapse drops the job depends on its root, so replay must know that no later than the job.
         let root = self.jobs[ix].extras.as_deref().map_or(NONE, |extras| extras.root);
         if root != NONE && self.roots.base(root) < at.base {
             self.keep_root(at, part, root);
         }
-        part.add(&self.name, &Event::Job(self.snapshot(ix)));
+        let payload = match self.jobs[ix].payload(self.jobs.base(ix)) {
+            Payload::Here(payload) => payload,
+            Payload::Logged(payload) => &read[&payload],
+        };
+        part.add(&self.name, &Event::Job(self.snapshot(ix, payload)));
         self.jobs.rebase(ix, at.base);
+        self.jobs[ix].unpin();
         let hold = self.jobs[ix].hold;
         if hold != NONE {
             self.holds.rebase(hold, at.base);
         }
         self.changed = true;
+        true
     }
 
     fn keep_queue(&mut self, part: &mut Part<'_>) {
@@ -116,8 +139,9 @@ impl Queue {
     pub(crate) fn measure_snapshot(&self) -> u64 {
         let mut log = Vec::new();
         let mut part = Part::new(&mut log, 0);
-        for (ix, _) in self.jobs.iter() {
-            part.add(&self.name, &Event::Job(self.snapshot(ix)));
+        for (ix, job) in self.jobs.iter() {
+            let payload = vec![0; job.payload_bytes() as usize];
+            part.add(&self.name, &Event::Job(self.snapshot(ix, &payload)));
         }
         for (_, hold) in self.holds.iter().filter(|(_, hold)| hold.owner == NONE) {
             part.add(&self.name, &self.window_event(hold));
@@ -130,7 +154,7 @@ impl Queue {
         log.len() as u64
     }
 
-    pub(crate) fn snapshot(&self, ix: u32) -> JobSnapshot<'_> {
+    pub(crate) fn snapshot<'a>(&'a self, ix: u32, payload: &'a [u8]) -> JobSnapshot<'a> {
         let job = &self.jobs[ix];
         let extras = job.extras.as_deref();
         let hold = (job.hold != NONE).then(|| &self.holds[job.hold]);
@@ -139,7 +163,7 @@ impl Queue {
         JobSnapshot {
             id: job.id,
             terms: Terms {
-                payload: job.payload(),
+                payload,
                 group: &self.groups[job.group].name,
                 priority: job.priority,
                 delayed: job.stand == Stand::Delayed,

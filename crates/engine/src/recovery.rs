@@ -3,11 +3,19 @@
 use crate::event::{Decoded, Event, Part, events, put_boot, split_part};
 use crate::queue::At;
 use crate::terms::JobSnapshot;
-use crate::{Damaged, Lsn, Now, Shard, Step, limits};
+use crate::{Damaged, Lsn, Now, ReadPayloads, Shard, Step, limits};
 
 impl Shard {
-    /// Writes again what is based below `below`, about `bytes` of it in one record.
-    pub fn reclaim(&mut self, now: Now, below: Lsn, bytes: usize, log: &mut Vec<u8>) -> Step<usize> {
+    /// Writes again what is based below `below`, about `bytes` of it in one record. Of payloads that are only in the
+    /// log it needs those of [`Shard::reclaim_reads`]; at one that was not read it stops.
+    pub fn reclaim(
+        &mut self,
+        now: Now,
+        below: Lsn,
+        bytes: usize,
+        read: &ReadPayloads,
+        log: &mut Vec<u8>,
+    ) -> Step<usize> {
         let at = self.at(now);
         let start = log.len();
         // Even looking at so many queues that there is nothing to write takes its time.
@@ -21,7 +29,7 @@ impl Shard {
                 let base = self.queues.base(ix);
                 let queue = &mut self.queues[ix];
                 let mut part = Part::new(log, at.now);
-                let done = queue.reclaim(at, &mut part, below, base, start + bytes);
+                let done = queue.reclaim(at, &mut part, below, base, start + bytes, read);
                 let wrote = !part.is_empty();
                 drop(part);
                 if !done {
@@ -73,7 +81,7 @@ impl Shard {
             }
             Decoded::Queue { queue, now, events: bytes } => {
                 self.last_now = self.last_now.max(now);
-                self.replay_events(queue, At { base: lsn, now }, bytes)?;
+                self.replay_events(queue, At { base: lsn, now, spill_above: self.spill_above() }, bytes)?;
             }
         }
         Ok(())
@@ -104,8 +112,10 @@ impl Shard {
                 None => continue,
             };
             known = Some(ix);
-            if let Event::Push { id, .. } | Event::Replace { id, .. } | Event::Job(JobSnapshot { id, .. }) =
-                event
+            if let Event::Push { id, .. }
+            | Event::Replace { id, .. }
+            | Event::Job(JobSnapshot { id, .. })
+            | Event::JobBeside { job: JobSnapshot { id, .. }, .. } = event
             {
                 self.last_id = self.last_id.max(id);
             }

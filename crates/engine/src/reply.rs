@@ -3,7 +3,7 @@
 use stanchion_protocol::command::State;
 use stanchion_protocol::id::{JobId, Receipt};
 
-use crate::Lsn;
+use crate::{Lsn, Payload};
 
 /// What became of one pushed job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,7 +120,7 @@ pub struct HandedOut<'a> {
     /// The proof of this claim.
     pub receipt: Receipt,
     /// Its bytes.
-    pub payload: &'a [u8],
+    pub payload: Payload<'a>,
     /// Which attempt this is, from 1.
     pub attempt: u32,
 }
@@ -141,7 +141,7 @@ pub struct JobView<'a> {
     /// 0 to 9.
     pub priority: u8,
     /// Its bytes.
-    pub payload: &'a [u8],
+    pub payload: Payload<'a>,
     /// Claims that were not released.
     pub attempts: u32,
     /// Nacks and lapses.

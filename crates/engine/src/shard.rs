@@ -16,10 +16,14 @@ use crate::footprint::Footprint;
 use crate::heap::Heap;
 use crate::index::Index;
 use crate::notes::Notes;
+use crate::payload::SpillAt;
 use crate::queue::{At, Queue};
 use crate::slab::{NONE, Slab};
 use crate::waiters::{Waiters, wanted};
-use crate::{Claimed, Grant, JobRef, Lsn, Nacked, Pushed, Refusal, SettingsPatch, WaitFor, WaiterId, limits};
+use crate::{
+    Claimed, Grant, JobRef, Lsn, Nacked, PayloadRoom, Pushed, Refusal, SettingsPatch, WaitFor, WaiterId,
+    limits,
+};
 
 /// The instant of a command.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +97,10 @@ pub struct Shard {
     pub(crate) doomed: Vec<Queue>,
     /// Where reclaiming goes on.
     pub(crate) reclaim_at: u32,
+    /// How much of payloads may be in memory.
+    pub(crate) room: PayloadRoom,
+    /// Where payloads are given up next.
+    pub(crate) spill_at: SpillAt,
 }
 
 impl Shard {
@@ -123,6 +131,8 @@ impl Shard {
             stale: VecDeque::new(),
             doomed: Vec::new(),
             reclaim_at: 0,
+            room: PayloadRoom::UNLIMITED,
+            spill_at: SpillAt::START,
         }
     }
 

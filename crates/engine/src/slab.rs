@@ -137,6 +137,13 @@ impl<T> Slab<T> {
         count == self.len
     }
 
+    /// Those with a base below `below`, the oldest first.
+    pub(crate) fn oldest_first(&self, below: Lsn) -> impl Iterator<Item = u32> {
+        let is_below = move |&ix: &u32| ix != NONE && self.base(ix) < below;
+        let next = move |&ix: &u32| Some(self.slots[ix].newer).filter(is_below);
+        std::iter::successors(Some(self.oldest).filter(is_below), next)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.slots.iter().enumerate().filter_map(|(ix, slot)| Some((ix as u32, slot.entry.as_ref()?)))
     }

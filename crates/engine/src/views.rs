@@ -19,11 +19,11 @@ impl Shard {
     /// What a claim hands to a worker: a small part of [`Shard::view`].
     pub fn handed_out(&self, job: JobRef) -> HandedOut<'_> {
         let queue = &self.queues[job.queue];
-        let job = &queue.jobs[job.job];
+        let (base, job) = (queue.jobs.base(job.job), &queue.jobs[job.job]);
         HandedOut {
             queue: &queue.name,
             receipt: Receipt { id: JobId(job.id), epoch: Epoch(job.epoch) },
-            payload: job.payload(),
+            payload: job.payload(base),
             attempt: job.attempts,
         }
     }
@@ -201,7 +201,7 @@ impl Queue {
             group: &self.groups[job.group].name,
             state: job.state(),
             priority: job.priority,
-            payload: job.payload(),
+            payload: job.payload(self.jobs.base(ix)),
             attempts: job.attempts,
             failures: job.failures,
             attempts_max: job.attempts_max(self.settings.attempts),

@@ -1,7 +1,7 @@
 //! Jobs that are handed out: how they are written, and how they are given back.
 
 use smallvec::SmallVec;
-use stanchion_engine::{Claimed, JobRef, JobView, Shard};
+use stanchion_engine::{Claimed, JobRef, JobView, Payload, Shard};
 use stanchion_protocol::Reply;
 use stanchion_protocol::command::Receipts;
 
@@ -22,14 +22,22 @@ pub(crate) fn write_array(engine: &Shard, claimed: &Claimed, meta: bool, reply: 
 pub(crate) fn write_job(engine: &Shard, job: JobRef, meta: bool, reply: &mut Reply<'_>) {
     let handed = engine.handed_out(job);
     if !meta {
-        return reply.claimed_job(handed.queue, handed.receipt, handed.payload, handed.attempt);
+        return reply.claimed_job(handed.queue, handed.receipt, here(handed.payload), handed.attempt);
     }
     reply.array(5);
     reply.bulk(handed.queue);
     reply.bulk_receipt(handed.receipt);
-    reply.bulk(handed.payload);
+    reply.bulk(here(handed.payload));
     reply.integer(handed.attempt);
     write_meta(&engine.view(job), reply);
+}
+
+/// Its bytes: no shard of this server gives them up.
+pub(crate) fn here(payload: Payload<'_>) -> &[u8] {
+    match payload {
+        Payload::Here(bytes) => bytes,
+        Payload::Logged(payload) => unreachable!("{payload:?} of a shard without a limit"),
+    }
 }
 
 /// The map that META asks for.

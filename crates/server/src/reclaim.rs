@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stanchion_engine::Step;
+use stanchion_engine::{ReadPayloads, Step};
 use stanchion_storage::{Lsn, Segment};
 
 use crate::hold::Hold;
@@ -89,8 +89,9 @@ async fn rewrite(lane: &Lane, segment: &Segment, budget: &mut i64) -> Lsn {
             wait_for_room(lane).await;
             let step = {
                 let mut hold = Hold::begin(lane, index);
-                let step =
-                    hold.record(|engine, now, log| engine.reclaim(now, below, RECLAIM_STEP_BYTES, log));
+                let step = hold.record(|engine, now, log| {
+                    engine.reclaim(now, below, RECLAIM_STEP_BYTES, &ReadPayloads::new(), log)
+                });
                 last = hold.end_fairly();
                 step
             };

@@ -92,7 +92,7 @@ impl Rig {
         let Some(merged) = self.merged() else { return Ok(()) };
         let fault = |why| format!("from a checkpoint: {why}");
         merged.check().map_err(fault)?;
-        same(&self.shard.dump(), &merged.dump()).map_err(fault)
+        same(&self.dump(&self.shard), &self.dump(&merged)).map_err(fault)
     }
 
     /// So it is after a crash behind any record since it was whole.
@@ -108,7 +108,7 @@ impl Rig {
             if let Some(dump) = self.dump_after(*lsn).filter(|_| *lsn >= saved.through) {
                 let crash = |why| format!("from a checkpoint, after a crash behind record {lsn}: {why}");
                 shard.check().map_err(crash)?;
-                same(dump, &shard.dump()).map_err(crash)?;
+                same(dump, &self.dump(&shard)).map_err(crash)?;
             }
         }
         Ok(())

@@ -7,11 +7,13 @@ use stanchion_protocol::id::{Epoch, JobId, Receipt};
 use crate::{Now, Shard, Totals};
 
 use super::model::{Job, Model, Queue, Verdict, must, seen};
+use super::rig::Rig;
 
 const STATES: [State; 4] = [State::Delayed, State::Ready, State::Claimed, State::Dead];
 
 /// Everything that can be read agrees.
-pub(crate) fn compare(now: u64, shard: &Shard, model: &Model) -> Verdict {
+pub(crate) fn compare(rig: &Rig, model: &Model) -> Verdict {
+    let (shard, now) = (&rig.shard, rig.now);
     shard.check()?;
     must!(
         shard.queues() == model.queues.len() as u64,
@@ -20,13 +22,14 @@ pub(crate) fn compare(now: u64, shard: &Shard, model: &Model) -> Verdict {
         model.queues.len()
     );
     for queue in &model.queues {
-        compare_queue(now, shard, queue)
+        compare_queue(now, rig, queue)
             .map_err(|why| format!("queue {}: {why}", queue.name.escape_ascii()))?;
     }
     Ok(())
 }
 
-fn compare_queue(now: u64, shard: &Shard, queue: &Queue) -> Verdict {
+fn compare_queue(now: u64, rig: &Rig, queue: &Queue) -> Verdict {
+    let shard = &rig.shard;
     let name = &queue.name[..];
     must!(shard.exists(name), "it does not exist");
     let mut ids = scan(shard, name, None, None);
@@ -35,7 +38,7 @@ fn compare_queue(now: u64, shard: &Shard, queue: &Queue) -> Verdict {
     own.sort();
     must!(ids == own, "QSCAN has {ids:?}, not {own:?}");
     for job in &queue.jobs {
-        compare_job(shard, queue, job).map_err(|why| format!("job {}: {why}; {job:?}", job.id))?;
+        compare_job(rig, queue, job).map_err(|why| format!("job {}: {why}; {job:?}", job.id))?;
     }
     for state in STATES {
         compare_state(shard, queue, state)?;
@@ -62,12 +65,12 @@ fn compare_queue(now: u64, shard: &Shard, queue: &Queue) -> Verdict {
     compare_totals(&stats.totals, queue)
 }
 
-fn compare_job(shard: &Shard, queue: &Queue, job: &Job) -> Verdict {
-    let view = seen(shard, &queue.name, job.id).ok_or("QJOB does not know it")?;
+fn compare_job(rig: &Rig, queue: &Queue, job: &Job) -> Verdict {
+    let view = seen(&rig.shard, &queue.name, job.id).ok_or("QJOB does not know it")?;
     must!(view.queue == queue.name && view.id == job.id && view.group == job.group, "another job: {view:?}");
     must!(view.state == job.state, "state {:?}", view.state);
     must!(view.priority == job.priority, "priority {}", view.priority);
-    must!(view.payload == job.payload, "payload {:?}", view.payload);
+    must!(rig.bytes(view.payload) == job.payload, "payload {:?}", view.payload);
     must!(view.receipt == Receipt { id: job.id, epoch: Epoch(job.epoch) }, "receipt {:?}", view.receipt);
     must!(view.attempts == job.attempts, "attempts {}", view.attempts);
     must!(view.failures == job.failures, "failures {}", view.failures);

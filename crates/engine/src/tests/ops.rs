@@ -9,7 +9,7 @@ use stanchion_protocol::command::{
 };
 use stanchion_protocol::id::{Epoch, JobId, Receipt};
 
-use crate::WaiterId;
+use crate::{PayloadRoom, WaiterId};
 
 use super::model::Verdict;
 use super::pair::{Pair, one};
@@ -19,10 +19,18 @@ const QUEUES: [&[u8]; 2] = [b"q", b"r"];
 const GROUPS: [&[u8]; 3] = [b"", b"a", b"b"];
 const KEYS: [&[u8]; 2] = [b"k", b"l"];
 const SIGNATURES: [&[u8]; 2] = [b"s", b"t"];
-const PAYLOADS: [&[u8]; 4] = [b"", b"x", b"yy", b"a longer payload"];
+/// The last two are long enough to be in the log only.
+const PAYLOADS: [&[u8]; 5] = [
+    b"",
+    b"x",
+    b"a longer payload",
+    b"a payload that is worth its place in memory",
+    b"another payload that has just as many bytes",
+];
 const DURATIONS_MS: [u64; 6] = [0, 1, 50, 1_000, 60_000, 5_400_000];
 const WORKER: &[u8] = b"w1";
 const ERRORS: [&[u8]; 2] = [b"boom", b"bang"];
+const LOST: &[u8] = b"its payload can't be read";
 
 /// Settings and values that random runs change at any time.
 const SETTINGS: [(&[u8], &[u8]); 28] = [
@@ -106,6 +114,9 @@ pub(super) enum Op {
     Restart { down_ms: u64 },
     Park { queue: Option<&'static [u8]>, group: Option<&'static [u8]> },
     Unpark { index: Index },
+    Keep { room: PayloadRoom },
+    Spill { bytes: u64 },
+    Lose { queue: &'static [u8], pick: Pick },
 }
 
 fn queue() -> impl Strategy<Value = &'static [u8]> {
@@ -184,6 +195,12 @@ fn take() -> impl Strategy<Value = Take<'static>> {
     })
 }
 
+fn room() -> impl Strategy<Value = PayloadRoom> {
+    let some = |bytes: &'static [u64]| select(bytes);
+    (some(&[0, 0, 50, u64::MAX]), some(&[0, 0, 50]))
+        .prop_map(|(bytes_max, queue_bytes)| PayloadRoom { bytes_max, queue_bytes })
+}
+
 fn state() -> impl Strategy<Value = State> {
     select(&[State::Delayed, State::Ready, State::Claimed, State::Dead][..])
 }
@@ -239,6 +256,9 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         3 => (proptest::option::weighted(0.7, queue()), some_group())
             .prop_map(|(queue, group)| Op::Park { queue, group }),
         1 => any::<Index>().prop_map(|index| Op::Unpark { index }),
+        3 => room().prop_map(|room| Op::Keep { room }),
+        2 => select(&[1u64, 60, u64::MAX][..]).prop_map(|bytes| Op::Spill { bytes }),
+        1 => (queue(), pick()).prop_map(|(queue, pick)| Op::Lose { queue, pick }),
     ]
 }
 
@@ -294,6 +314,11 @@ impl Run {
             Op::DeleteQueue { queue } => {
                 self.pair.delete_queue(queue)?;
             }
+            Op::Keep { room } => self.pair.rig.limit_payloads(room),
+            Op::Spill { bytes } => {
+                self.pair.rig.spill(bytes);
+            }
+            Op::Lose { queue, pick } => self.pair.lose(queue, self.jobs(queue, &[pick])[0], LOST)?,
             ref op => self.step_command(op)?,
         }
         for served in self.pair.serve()? {

@@ -1,10 +1,10 @@
 //! A shard and its model side by side: whatever is done to the one is explained by the other, and both are
 //! compared after each step.
 
-use stanchion_protocol::command::{QueueCommand, Take};
-use stanchion_protocol::id::Receipt;
+use stanchion_protocol::command::{QueueCommand, Take, Which};
+use stanchion_protocol::id::{JobId, Receipt};
 
-use crate::{Now, SettingsPatch, WaitFor, WaiterId};
+use crate::{LoggedPayload, Now, Payload, SettingsPatch, WaitFor, WaiterId};
 
 use super::compare::compare;
 use super::model::{Model, Verdict, Waiter, must};
@@ -75,6 +75,19 @@ impl Pair {
         self.model.lapse(self.rig.now, queue, receipts, count)?;
         self.settle()?;
         Ok(count)
+    }
+
+    /// The payload of a job can't be read.
+    pub(crate) fn lose(&mut self, queue: &[u8], id: JobId, reason: &[u8]) -> Verdict {
+        let found = self.rig.shard.job(queue, Which::Id(id)).map(|job| self.rig.shard.payload(job));
+        let Some(Payload::Logged(payload)) = found else { return Ok(()) };
+        let elsewhere = LoggedPayload { base: payload.base + 1, ..payload };
+        let lost = self.rig.hold(|shard, now, log| shard.lose(now, queue, elsewhere, reason, log));
+        must!(!lost, "a payload with another base is lost");
+        let lost = self.rig.hold(|shard, now, log| shard.lose(now, queue, payload, reason, log));
+        must!(lost, "{payload:?} is not lost");
+        self.model.lose(self.rig.now, queue, id, reason)?;
+        self.settle()
     }
 
     /// DEL.
@@ -157,7 +170,7 @@ impl Pair {
         let noted = std::mem::take(&mut self.rig.notes);
         self.heard.extend(noted.iter().cloned());
         self.model.compare_notes(noted)?;
-        compare(self.rig.now, &self.rig.shard, &self.model)
+        compare(&self.rig, &self.model)
     }
 }
 

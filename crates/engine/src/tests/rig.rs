@@ -10,8 +10,8 @@ use stanchion_protocol::command::{
 use stanchion_protocol::id::{JobId, Receipt};
 
 use crate::{
-    Claimed, JobEvent, Lsn, Nacked, Notes, Now, Purge, Pushed, Refusal, SettingsPatch, Shard, ShardConfig,
-    Step,
+    Claimed, JobEvent, LoggedPayload, Lsn, Nacked, Notes, Now, Payload, PayloadRoom, Purge, Pushed,
+    ReadPayloads, Refusal, SettingsPatch, Shard, ShardConfig, Step, payloads,
 };
 
 use super::checkpoints::Checkpoints;
@@ -43,7 +43,9 @@ pub(crate) enum Answer {
 pub(crate) struct Handed {
     pub(crate) queue: Vec<u8>,
     pub(crate) receipt: Receipt,
+    /// Read after the hold, as a server does.
     pub(crate) payload: Vec<u8>,
+    logged: Option<LoggedPayload>,
     pub(crate) attempt: u32,
     pub(crate) group: Vec<u8>,
 }
@@ -85,6 +87,8 @@ pub(crate) struct Rig {
     pub(crate) dumps_wanted: bool,
     /// The file's settings of every queue.
     file: SettingsPatch,
+    /// How much of payloads the shard, and those made from its log, may keep.
+    room: PayloadRoom,
     /// What was noted since somebody looked.
     pub(crate) notes: Vec<Noted>,
 }
@@ -106,6 +110,7 @@ impl Rig {
             dumps: BTreeMap::new(),
             dumps_wanted: false,
             file,
+            room: PayloadRoom::UNLIMITED,
             notes: Vec::new(),
         };
         rig.announce_boot();
@@ -120,18 +125,20 @@ impl Rig {
         self.entropy ^= self.entropy << 17;
         let now = Now { ms: self.now, entropy: self.entropy };
         let mut log = Vec::new();
-        let watched = self.dumps_wanted.then(|| Watched::new(&self.shard));
+        let watched = self.dumps_wanted.then(|| Watched::new(&self.shard, &|payload| self.read(payload)));
         self.shard.begin(self.next_lsn);
         self.newest_base = self.next_lsn;
         let answer = work(&mut self.shard, now, &mut log);
-        if let Some(watched) = watched {
-            watched.compare(&self.shard, &log);
-        }
         self.hear();
-        if !log.is_empty() {
+        let is_recorded = !log.is_empty();
+        if is_recorded {
             // Other shards of the lane may have staged something since this hold began.
             self.next_lsn += (self.entropy >> 40) % 3;
             self.append(log);
+        }
+        if let Some(watched) = watched {
+            let now = Watched::new(&self.shard, &|payload| self.read(payload));
+            watched.compare(&self.shard, &now, is_recorded);
         }
         answer
     }
@@ -159,13 +166,24 @@ impl Rig {
     fn append(&mut self, body: Vec<u8>) {
         self.records.push_back((self.next_lsn, body));
         if self.dumps_wanted {
-            self.dumps.insert(self.next_lsn, self.shard.dump());
+            self.dumps.insert(self.next_lsn, self.dump(&self.shard));
         }
         self.next_lsn += 1;
     }
 
     /// Runs a command that may change something; panics on one that only reads.
     pub(crate) fn run(&mut self, command: &QueueCommand<'_>) -> Answer {
+        let mut answer = self.run_in_hold(command);
+        if let Answer::Jobs(jobs) = &mut answer {
+            for job in jobs {
+                job.payload =
+                    job.logged.take().map_or_else(|| job.payload.clone(), |logged| self.read(logged));
+            }
+        }
+        answer
+    }
+
+    fn run_in_hold(&mut self, command: &QueueCommand<'_>) -> Answer {
         match command {
             QueueCommand::Push(push) => self.hold(|shard, now, log| {
                 let mut out = Vec::new();
@@ -285,7 +303,8 @@ impl Rig {
     /// One step of reclaiming all records but the `newest` ones; whether there is more. Then they are gone.
     pub(crate) fn reclaim_a_little(&mut self, bytes: usize, newest: u64) -> bool {
         let below = *self.reclaiming.get_or_insert(self.next_lsn.saturating_sub(newest));
-        match self.hold(|shard, now, log| shard.reclaim(now, below, bytes, log)) {
+        let read = self.read_for_reclaiming(below, bytes);
+        match self.hold(|shard, now, log| shard.reclaim(now, below, bytes, &read, log)) {
             Step::More(_) => true,
             Step::Done(_) => {
                 self.reclaiming = None;
@@ -298,6 +317,53 @@ impl Rig {
         }
     }
 
+    /// What the next step needs; now and then it comes late, as when a job got another base meanwhile.
+    fn read_for_reclaiming(&self, below: Lsn, bytes: usize) -> ReadPayloads {
+        let mut read = ReadPayloads::new();
+        if self.entropy & 6 != 0 {
+            self.shard.reclaim_reads(below, bytes, &mut |_, payload| {
+                read.insert(payload, self.read(payload).into());
+            });
+        }
+        read
+    }
+
+    /// A payload that is only in the log.
+    pub(crate) fn read(&self, payload: LoggedPayload) -> Vec<u8> {
+        let first = self.records.partition_point(|(lsn, _)| *lsn < payload.base);
+        let found = self.records.range(first..).find_map(|(_, body)| {
+            let payloads = payloads(body).expect("the record was written a moment ago");
+            payloads.into_iter().find(|(id, _)| *id == payload.id).map(|(_, bytes)| bytes)
+        });
+        let bytes = found.unwrap_or_else(|| panic!("{payload:?} is not in the log"));
+        assert_eq!(bytes.len(), payload.bytes as usize, "{payload:?} is another's");
+        bytes.to_vec()
+    }
+
+    /// A payload, wherever it is.
+    pub(crate) fn bytes(&self, payload: Payload<'_>) -> Vec<u8> {
+        match payload {
+            Payload::Here(bytes) => bytes.to_vec(),
+            Payload::Logged(logged) => self.read(logged),
+        }
+    }
+
+    /// Everything durable of a shard that was made from this log.
+    pub(crate) fn dump(&self, shard: &Shard) -> String {
+        shard.dump(&|payload| self.read(payload))
+    }
+
+    /// From here on so much of payloads is kept in memory.
+    pub(crate) fn limit_payloads(&mut self, room: PayloadRoom) {
+        self.room = room;
+        self.shard.limit_payloads(room);
+    }
+
+    /// Gives up the memory of payloads; whether there is more to look at.
+    pub(crate) fn spill(&mut self, bytes: u64) -> bool {
+        matches!(self.hold(|shard, _, _| shard.spill(bytes)), Step::More(_))
+    }
+
     /// Reclaims everything, in small steps.
     pub(crate) fn reclaim(&mut self) {
         while self.reclaim_a_little(200, 0) {}
@@ -307,6 +373,7 @@ impl Rig {
     /// A shard of the next boot, fed with the first `count` records.
     pub(crate) fn replayed(&self, count: usize) -> Shard {
         let mut shard = empty_shard(self.boot + 1, &self.file);
+        shard.limit_payloads(self.room);
         for (lsn, body) in self.records.iter().take(count) {
             replay(&mut shard, *lsn, body);
         }
@@ -359,7 +426,7 @@ impl Rig {
             replay(&mut shard, *lsn, body);
             shard.check().map_err(crash)?;
             if let Some(dump) = self.dumps.get(lsn) {
-                same(dump, &shard.dump()).map_err(crash)?;
+                same(dump, &self.dump(&shard)).map_err(crash)?;
             }
         }
         Ok(())
@@ -369,7 +436,7 @@ impl Rig {
     pub(crate) fn check_replay(&self) -> Result<(), String> {
         let replayed = self.replayed(self.records.len());
         replayed.check().map_err(|why| format!("after replay: {why}"))?;
-        same(&self.shard.dump(), &replayed.dump())
+        same(&self.dump(&self.shard), &self.dump(&replayed))
     }
 }
 
@@ -467,10 +534,16 @@ pub(crate) fn replay(shard: &mut Shard, lsn: Lsn, body: &[u8]) {
 fn handed(shard: &Shard, claimed: &Claimed) -> Vec<Handed> {
     let view = |job| {
         let view = shard.view(job);
+        assert_eq!(shard.payload(job), view.payload);
+        let (payload, logged) = match view.payload {
+            Payload::Here(payload) => (payload.to_vec(), None),
+            Payload::Logged(logged) => (Vec::new(), Some(logged)),
+        };
         Handed {
             queue: view.queue.to_vec(),
             receipt: view.receipt,
-            payload: view.payload.to_vec(),
+            payload,
+            logged,
             attempt: view.attempts,
             group: view.group.to_vec(),
         }

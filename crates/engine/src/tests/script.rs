@@ -21,7 +21,7 @@ use stanchion_protocol::command::QueueCommand;
 use stanchion_protocol::id::{JobId, Receipt};
 use stanchion_protocol::{Limits, OwnedArgs, parse, table};
 
-use crate::{Pushed, WaiterId};
+use crate::{PayloadBytes, PayloadRoom, Pushed, WaiterId};
 
 use super::pair::Pair;
 use super::rig::{Answer, Handed};
@@ -120,7 +120,8 @@ impl Script {
     /// `restart` starts again from the log (its instant is when it is up again), `lapse queue receipt ...`
     /// ends BOUND leases, `del queue` is DEL, `exists queue` is EXISTS, `park waiter queue|* [group]` blocks a
     /// claim of one job, `unpark waiter` ends it, `grants` serves those that can be served, `deadline` tells
-    /// when the shard wants to be woken, `notes` what was noted since the last time: events, each with its job.
+    /// when the shard wants to be woken, `keep bytes` limits the payloads in memory, `spill` gives them up, `lose queue
+    /// id reason` is when one can't be read, `payloads` tells how much of them is where, `notes` what was noted since the last time: events, each with its job.
     fn verb(&mut self, words: &[Vec<u8>], passed: u64) -> Result<String, String> {
         let word = |at: usize| words.get(at).map(Vec::as_slice).ok_or("a word is missing");
         Ok(match &words[0][..] {
@@ -146,6 +147,24 @@ impl Script {
                 self.pair.lapse(word(1)?, &receipts.ok_or("not a receipt")?)?.to_string()
             }
             b"del" => u8::from(self.pair.delete_queue(word(1)?)?).to_string(),
+            b"keep" => {
+                let bytes = std::str::from_utf8(word(1)?).ok().and_then(|text| text.parse().ok());
+                let bytes_max = bytes.ok_or("keep needs a number")?;
+                self.pair.rig.limit_payloads(PayloadRoom { bytes_max, queue_bytes: bytes_max });
+                String::new()
+            }
+            b"spill" => {
+                while self.pair.rig.spill(u64::MAX) {}
+                String::new()
+            }
+            b"lose" => {
+                let id = JobId::parse(word(2)?).ok_or("not an id")?;
+                self.pair.lose(word(1)?, id, word(3)?).map(|()| String::new())?
+            }
+            b"payloads" => {
+                let PayloadBytes { here, logged } = self.pair.rig.shard.payload_bytes();
+                format!("here={here} logged={logged}")
+            }
             b"exists" => u8::from(self.pair.rig.shard.exists(word(1)?)).to_string(),
             b"park" => {
                 let queue = Some(word(2)?).filter(|queue| *queue != b"*");
@@ -181,7 +200,7 @@ impl Script {
             Ok(command) => command,
             Err(error) => return Ok(error.to_string()),
         };
-        if let Some(answer) = show::read(self.pair.rig.shard_and_now(), &command, &|id| self.id(id)) {
+        if let Some(answer) = show::read(&self.pair.rig, &command, &|id| self.id(id)) {
             return Ok(answer);
         }
         let many = matches!(command, QueueCommand::ClaimMany(_));

@@ -6,21 +6,19 @@ use stanchion_protocol::id::JobId;
 use crate::{JobView, Now, Refusal, Shard, Stats};
 
 use super::compare::scan;
+use super::rig::Rig;
 use super::script::START_MS;
 
 /// How a script names an id.
 pub(crate) type Names<'a> = &'a dyn Fn(JobId) -> String;
 
 /// The answer of a command that only reads; none for one that may change something.
-pub(crate) fn read(
-    (shard, now): (&Shard, Now),
-    command: &QueueCommand<'_>,
-    names: Names<'_>,
-) -> Option<String> {
+pub(crate) fn read(rig: &Rig, command: &QueueCommand<'_>, names: Names<'_>) -> Option<String> {
+    let (shard, now) = rig.shard_and_now();
     Some(match command {
         QueueCommand::Len { queue, count, group } => shard.len(queue, *count, *group).to_string(),
         QueueCommand::Job { queue, which } => {
-            shard.job(queue, *which).map_or("nil".into(), |job| show_job(&shard.view(job), names))
+            shard.job(queue, *which).map_or("nil".into(), |job| show_job(rig, &shard.view(job), names))
         }
         QueueCommand::Stats { queue } => {
             shard.stats(now, queue).map_or("nil".into(), |stats| show_stats(&stats))
@@ -46,14 +44,14 @@ pub(crate) fn read(
     })
 }
 
-fn show_job(view: &JobView<'_>, names: Names<'_>) -> String {
+fn show_job(rig: &Rig, view: &JobView<'_>, names: Names<'_>) -> String {
     let text = |bytes: &[u8]| bytes.escape_ascii().to_string().replace(' ', "_");
     let mut fields = vec![
         format!("id={}", names(view.id)),
         format!("state={}", format!("{:?}", view.state).to_lowercase()),
         format!("group={}", text(view.group)),
         format!("priority={}", view.priority),
-        format!("payload={}", text(view.payload)),
+        format!("payload={}", text(&rig.bytes(view.payload))),
         format!("attempts={}", view.attempts),
         format!("failures={}", view.failures),
         format!("attempts-max={}", view.attempts_max),

@@ -5,6 +5,7 @@ use stanchion_protocol::Reply;
 use stanchion_protocol::command::{State, Which};
 
 use super::Done;
+use crate::claims::here;
 use crate::fields::Fields;
 use crate::turn::Turn;
 
@@ -75,7 +76,7 @@ fn write_job(job: &JobView<'_>, reply: &mut Reply<'_>) {
     fields.text("group", job.group);
     fields.text("state", state_word(job.state).as_bytes());
     fields.number("priority", job.priority.into());
-    fields.text("payload", job.payload);
+    fields.text("payload", here(job.payload));
     fields.number("attempts", job.attempts.into());
     fields.number("failures", job.failures.into());
     fields.number("attempts-max", job.attempts_max.into());

@@ -243,6 +243,19 @@ impl Model {
         Ok(())
     }
 
+    /// A job's payload can't be read: it is dead for that reason, and has none.
+    pub(crate) fn lose(&mut self, now: u64, name: &[u8], id: JobId, reason: &[u8]) -> Verdict {
+        let queue = self.existing(name).ok_or("a lost job has a queue")?;
+        let job = queue.job_mut(id).ok_or("a lost job is there")?;
+        job.payload.clear();
+        job.last_error = Some(reason.to_vec());
+        if job.state != State::Dead {
+            queue.die(now, id);
+            queue.refresh_turns();
+        }
+        Ok(())
+    }
+
     /// The connection of BOUND claims is gone: as if their leases lapsed.
     pub(crate) fn lapse(&mut self, now: u64, name: &[u8], receipts: &[Receipt], answer: u64) -> Verdict {
         let mut lapsed = 0;

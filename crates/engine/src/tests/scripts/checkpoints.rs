@@ -184,15 +184,15 @@ fn a_snapshot_cannot_be_newer_than_its_frame() {
     assert!(matches!(shard.replay(0, &part(&frame)), Err(Damaged(_))));
     let mut shard = rig.replayed(0);
     shard.replay(lsn, &part(&frame)).unwrap();
-    same(&rig.shard.dump(), &shard.dump()).unwrap();
+    same(&rig.dump(&rig.shard), &rig.dump(&shard)).unwrap();
 }
 
 #[test]
 fn a_mark_changes_nothing() {
     let mut rig = Rig::new(START_MS, SettingsPatch::default());
     rig.push(b"q", b"", b"a");
-    let before = rig.shard.dump();
+    let before = rig.dump(&rig.shard);
     rig.hold(|_, _, log| Checkpoint::mark([7; 16], log));
     rig.check_replay().unwrap();
-    assert_eq!(rig.replayed(rig.records.len()).dump(), before);
+    assert_eq!(rig.dump(&rig.replayed(rig.records.len())), before);
 }

@@ -9,6 +9,7 @@ mod limits;
 mod memory;
 mod notes;
 mod operators;
+mod payloads;
 mod place;
 mod pushes;
 mod restarts;
