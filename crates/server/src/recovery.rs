@@ -75,6 +75,12 @@ pub(crate) fn open_lane_with(
             "cut an unfinished write off the end of the log; nothing in it was ever acknowledged as durable"
         );
     }
+    if recovered.lost > 0 {
+        tracing::warn!(
+            records = recovered.lost,
+            "a repair has written off records of this log; `stanchion check` tells which"
+        );
+    }
     tracing::info!(
         dir = %config.dir.display(), boot = recovered.boot, records = recovered.records, bytes = recovered.bytes,
         clean = recovered.clean, elapsed_ms = begun.elapsed().as_millis() as u64, "log recovered"

@@ -24,6 +24,12 @@ pub enum OpenError {
         /// An entry that does not belong to a log.
         name: PathBuf,
     },
+    /// There is no log to look at.
+    #[error("{} holds no log: there is no segment in it; name the data directory of a server", dir.display())]
+    Empty {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// A newer version of the program wrote the log.
     #[error("{} has format version {found}, and this program reads up to {supported}; start the newer program that wrote it", file.display())]
     NewerFormat {
@@ -35,7 +41,7 @@ pub enum OpenError {
         supported: u32,
     },
     /// Something that was on the disk for certain is damaged or missing.
-    #[error("{} is damaged at byte {offset}: {reason}; nothing was changed, restore the file from a copy", file.display())]
+    #[error("{} is damaged at byte {offset}: {reason}; nothing was changed; restore the file from a copy, or see `stanchion check` and `stanchion repair`", file.display())]
     Corrupt {
         /// The segment.
         file: PathBuf,

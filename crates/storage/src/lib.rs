@@ -24,6 +24,7 @@ pub mod limits;
 mod lock;
 mod log;
 mod milestones;
+pub mod offline;
 mod pool;
 mod read;
 mod reader;

@@ -11,7 +11,7 @@ use crate::limits::READ_FIRST_BYTES;
 use crate::milestones::{Milestone, Milestones};
 use crate::reader::{Frame, Reader};
 use crate::segment::seed;
-use crate::{Lsn, ReadError, RecordView};
+use crate::{Lsn, ReadError, RecordKind, RecordView};
 
 /// Takes records, and says when it has enough.
 pub(crate) type Visit<'a> = dyn FnMut(RecordView<'_>) -> ControlFlow<()> + 'a;
@@ -59,7 +59,8 @@ impl Pass<'_> {
                 Frame::Batch(_) => {}
                 Frame::Record => {
                     self.milestones.note(Milestone { lsn, offset });
-                    if lsn >= from && visit(reader.record()).is_break() {
+                    let record = reader.record();
+                    if lsn >= from && record.kind != RecordKind::LOST && visit(record).is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                     lsn += 1;

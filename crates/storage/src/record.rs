@@ -5,6 +5,9 @@ use crate::Lsn;
 /// The size of a record's header.
 pub(crate) const RECORD_HEADER_BYTES: usize = 20;
 
+/// The size of the smallest record: a body has at least one byte.
+pub(crate) const RECORD_BYTES_MIN: usize = RECORD_HEADER_BYTES + 1;
+
 /// The size of the body of a batch record.
 pub(crate) const BATCH_BODY_BYTES: usize = 16;
 
@@ -14,20 +17,26 @@ pub(crate) const BATCH_BYTES: usize = RECORD_HEADER_BYTES + BATCH_BODY_BYTES;
 /// A byte that each batch record has at a fixed place (the low byte of its length), by which one is searched for.
 pub(crate) const BATCH_TELLTALE: (usize, u8) = (at::LENGTH, BATCH_BODY_BYTES as u8);
 
-/// The kind of a batch record, which is the log's own.
+/// The kind of a batch record, which no caller writes.
 const KIND_BATCH: u8 = 0;
+
+/// The kind of a record that stands for one that is lost.
+const KIND_LOST: u8 = 254;
 
 /// What a record is, as its writer names it. The log keeps it and does not look at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RecordKind(u8);
 
 impl RecordKind {
+    /// A record that a repair has written off. The body says why, in words; no caller gets to see it.
+    pub(crate) const LOST: Self = Self(KIND_LOST);
+
     /// A kind from 1 to 255.
     ///
     /// # Panics
-    /// If `kind` is 0, which is the log's own.
+    /// If `kind` is 0 or 254, which are the log's own.
     pub const fn new(kind: u8) -> Self {
-        assert!(kind != KIND_BATCH, "kind 0 is the log's own");
+        assert!(kind != KIND_BATCH && kind != KIND_LOST, "kinds 0 and 254 are the log's own");
         Self(kind)
     }
 
@@ -102,7 +111,7 @@ impl Header {
 
     /// The record that this header and `body` are.
     pub(crate) fn view(self, body: &[u8]) -> RecordView<'_> {
-        RecordView { lsn: self.lsn, shard: self.shard, kind: RecordKind::new(self.kind), body }
+        RecordView { lsn: self.lsn, shard: self.shard, kind: RecordKind(self.kind), body }
     }
 
     /// Writes the length of the body into a framed record.

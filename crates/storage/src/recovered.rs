@@ -11,8 +11,10 @@ pub struct Recovered {
     pub boot: u32,
     /// The newest record, or 0 if there is none.
     pub last_lsn: Lsn,
-    /// How many records were replayed.
+    /// How many records there are.
     pub records: u64,
+    /// How many of them a repair has written off; they were not replayed.
+    pub lost: u64,
     /// How many bytes of the log were read for it.
     pub bytes: u64,
     /// Whether the run before closed the log; otherwise it crashed or was killed.

@@ -3,6 +3,7 @@
 //! Nothing is changed before everything was read and found good. What is written then goes to a new file,
 //! which gets its name when it is whole; so a crash in here leaves a log that can be opened as before.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::active::{Active, segment_bytes_for};
@@ -15,7 +16,7 @@ use crate::reader::{Frame, Reader};
 use crate::record::Mark;
 use crate::segment::{FORMAT_VERSION, HeaderFault, Name, SEGMENT_HEADER_BYTES, Segment, SegmentHeader};
 use crate::verdict::{Claim, Finding, Place, Verdict, verdict};
-use crate::{LogConfig, Lsn, OpenError, RecordView, Records, Recovered, TornTail};
+use crate::{LogConfig, Lsn, OpenError, RecordKind, RecordView, Records, Recovered, TornTail};
 
 /// The caller's side of recovery: takes a record, or says why it cannot.
 pub(crate) type Replay<'a> = dyn FnMut(RecordView<'_>) -> Result<(), String> + 'a;
@@ -64,6 +65,7 @@ pub(crate) fn recover(
         boot: header.boot,
         last_lsn: survey.expected - 1,
         records: survey.records,
+        lost: survey.lost,
         bytes: survey.bytes,
         clean: survey.is_clean,
         torn: survey.torn,
@@ -73,7 +75,11 @@ pub(crate) fn recover(
 
 /// Lists the directory, and refuses one that holds anything which no log writes.
 pub(crate) fn check_names(disk: &dyn Disk, dir: &Path) -> Result<Vec<Name>, OpenError> {
-    let entries = disk.list().map_err(OpenError::io("list", dir))?;
+    parse_names(disk.list().map_err(OpenError::io("list", dir))?, dir)
+}
+
+/// What the entries of a log's directory are, in order.
+pub(crate) fn parse_names(entries: Vec<OsString>, dir: &Path) -> Result<Vec<Name>, OpenError> {
     let mut names = Vec::with_capacity(entries.len());
     for entry in entries {
         match Name::parse(&entry) {
@@ -159,6 +165,7 @@ struct Survey {
     /// The highest lsn that was durable for certain.
     durable: Lsn,
     records: u64,
+    lost: u64,
     bytes: u64,
     /// Where each segment's records end.
     ends: Vec<u64>,
@@ -174,6 +181,7 @@ impl Survey {
             expected: first_lsn,
             durable: first_lsn - 1,
             records: 0,
+            lost: 0,
             bytes: 0,
             ends: Vec::new(),
             milestones: Vec::new(),
@@ -211,12 +219,16 @@ impl Survey {
                     _ => {
                         let lsn = self.expected;
                         milestones.note(Milestone { lsn, offset });
-                        replay(reader.record()).map_err(|reason| OpenError::Replay {
-                            file: segment.path.clone(),
-                            offset,
-                            lsn,
-                            reason,
-                        })?;
+                        if reader.record().kind == RecordKind::LOST {
+                            self.lost += 1;
+                        } else {
+                            replay(reader.record()).map_err(|reason| OpenError::Replay {
+                                file: segment.path.clone(),
+                                offset,
+                                lsn,
+                                reason,
+                            })?;
+                        }
                         self.expected += 1;
                         self.records += 1;
                         self.is_clean = false;

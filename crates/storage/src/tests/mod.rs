@@ -7,6 +7,7 @@ mod directory;
 mod disk_full;
 mod fixture;
 mod harness;
+mod offline;
 mod poison;
 mod read;
 mod reclaim;

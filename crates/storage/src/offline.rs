@@ -1,0 +1,160 @@
+//! A log that no process has open: looked at, damaged or not, and mended on request.
+//!
+//! Recovery stops at the first thing that is wrong, because it must not guess. Here somebody wants to know what
+//! else is wrong and what is left, so reading goes on behind it. [`OfflineLog::open`] changes nothing, not even
+//! the lock file; [`OfflineLog::open_for_repair`] is for those who then apply a [`Plan`].
+
+mod fill;
+mod inspect;
+mod plan;
+mod repair;
+mod report;
+mod resync;
+mod row;
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use crate::disk::DiskFile;
+use crate::lock::Lock;
+use crate::recovery::parse_names;
+use crate::segment::Name;
+use crate::{OpenError, RecordView};
+
+pub use plan::{Cut, Place, Plan, RepairError};
+pub use repair::BACKUP_NOTE;
+pub use report::{Damage, End, Inspection, Loss, SegmentReport, SegmentState};
+
+/// A record, and where it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Located<'a> {
+    /// The record.
+    pub record: RecordView<'a>,
+    /// The number of its segment.
+    pub segment: u64,
+    /// Where in the segment it begins.
+    pub offset: u64,
+}
+
+/// Takes a record, or says why it can't be used.
+pub type Visit<'a> = dyn FnMut(Located<'_>) -> Result<(), String> + 'a;
+
+/// The files of a log that nobody writes.
+pub struct OfflineLog {
+    dir: PathBuf,
+    segments: Vec<SegmentFile>,
+    spares: Vec<PathBuf>,
+    _lock: Option<Held>,
+}
+
+/// What keeps a server out meanwhile.
+#[expect(dead_code, reason = "held for what its drop does")]
+enum Held {
+    Shared(File),
+    Exclusive(Lock),
+}
+
+/// A file with a segment's name, whatever is in it.
+struct SegmentFile {
+    number: u64,
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    bytes: u64,
+}
+
+impl OfflineLog {
+    /// Opens a log for reading. Nothing in the directory is changed. While this is open, no server starts on it.
+    ///
+    /// # Errors
+    /// There is no log, it is not readable, or a process has it open.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        check_directory(dir)?;
+        let lock = share_lock(dir)?;
+        Self::read_directory(dir, lock.map(Held::Shared))
+    }
+
+    /// Opens a log that is to be repaired, as its only user.
+    ///
+    /// # Errors
+    /// As [`OfflineLog::open`]; or the directory can't be written.
+    pub fn open_for_repair(dir: &Path) -> Result<Self, OpenError> {
+        check_directory(dir)?;
+        // Before the lock file is made, so that a directory of something else stays as it is.
+        Self::read_directory(dir, None)?;
+        let lock = Lock::take(dir)?;
+        Self::read_directory(dir, Some(Held::Exclusive(lock)))
+    }
+
+    fn read_directory(dir: &Path, lock: Option<Held>) -> Result<Self, OpenError> {
+        let entries = std::fs::read_dir(dir)
+            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.file_name())).collect())
+            .map_err(OpenError::io("list", dir))?;
+        let names = parse_names(entries, dir)?;
+        let mut log = Self { dir: dir.to_owned(), segments: Vec::new(), spares: Vec::new(), _lock: lock };
+        for name in names {
+            let path = dir.join(name.to_string());
+            match name {
+                Name::Segment(number) => {
+                    let file = File::open(&path).map_err(OpenError::io("open", &path))?;
+                    let bytes = DiskFile::bytes(&file).map_err(OpenError::io("read", &path))?;
+                    log.segments.push(SegmentFile { number, path, file: Box::new(file), bytes });
+                }
+                Name::Spare(_) => log.spares.push(path),
+                Name::Lock | Name::LostAndFound => {}
+            }
+        }
+        if log.segments.is_empty() {
+            return Err(OpenError::Empty { dir: dir.to_owned() });
+        }
+        Ok(log)
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Files that are reserved for later segments; nothing in them counts.
+    pub fn spares(&self) -> usize {
+        self.spares.len()
+    }
+}
+
+fn check_directory(dir: &Path) -> Result<(), OpenError> {
+    let metadata = std::fs::metadata(dir).map_err(OpenError::io("open the directory", dir))?;
+    if !metadata.is_dir() {
+        return Err(OpenError::io("open the directory", dir)(std::io::ErrorKind::NotADirectory.into()));
+    }
+    Ok(())
+}
+
+/// Shares the lock file, if there is one: a server has it for itself alone. The file is only read.
+fn share_lock(dir: &Path) -> Result<Option<File>, OpenError> {
+    let path = dir.join(Name::Lock.to_string());
+    let mut file = match OpenOptions::new().read(true).open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(OpenError::io("open", &path)(error)),
+    };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::WOULDBLOCK) => {
+            let mut pid = String::new();
+            // Whoever holds it may not have written its pid yet.
+            let _ = file.read_to_string(&mut pid);
+            let pid = Some(pid.trim()).filter(|pid| !pid.is_empty()).unwrap_or("unknown").to_owned();
+            Err(OpenError::Locked { dir: dir.to_owned(), pid })
+        }
+        Err(error) => Err(OpenError::io("lock", &path)(error.into())),
+    }
+}
+
+impl std::fmt::Debug for OfflineLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OfflineLog").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
