@@ -2,11 +2,14 @@
 
 mod fuzz;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use stanchion_engine::{Now, Shard};
 use stanchion_protocol::id::BOOT_MAX;
-use stanchion_storage::{Log, LogConfig, LogEvent, OpenError, RecordView, Records, Recovered};
+use stanchion_storage::{
+    Log, LogConfig, LogEvent, OpenError, RecordView, Records, Recovered, RefusedCheckpoint,
+};
 
 use crate::clock::Source;
 use crate::hub::Hub;
@@ -49,23 +52,41 @@ pub(crate) fn open_lane_with(
     hub: Arc<Hub>,
     seed: u64,
     time: Source,
-    open: impl FnOnce(LogConfig, &mut Replay<'_>, OnEvent) -> Result<OpenedLog, OpenError>,
+    mut open: impl FnMut(LogConfig, &mut Replay<'_>, OnEvent) -> Result<OpenedLog, OpenError>,
 ) -> Result<Lane, ServerError> {
     let begun = std::time::Instant::now();
-    let mut shards: Vec<_> =
-        (0..config.shards).map(|index| Shard::new(shard_config(config, index, 0))).collect();
-    let log_config = LogConfig {
-        dir: config.dir.clone(),
-        segment_bytes: config.segment_bytes,
-        durability: config.durability,
-        staged_bytes_max: config.staged_bytes_max,
+    let mut attempt = |uses_checkpoint: bool| {
+        let mut shards: Vec<_> =
+            (0..config.shards).map(|index| Shard::new(shard_config(config, index, 0))).collect();
+        let log_config = LogConfig {
+            dir: config.dir.clone(),
+            segment_bytes: config.segment_bytes,
+            durability: config.durability,
+            staged_bytes_max: config.staged_bytes_max,
+            uses_checkpoint,
+        };
+        let events = Arc::clone(&tidings);
+        let on_event = Arc::new(move |event| events.take(event));
+        let opened = open(log_config, &mut |record| replay(&mut shards, record), on_event)?;
+        Ok::<_, OpenError>((opened, shards))
     };
-    let events = Arc::clone(&tidings);
-    let OpenedLog { log, recovered } = open(
-        log_config,
-        &mut |record| replay(&mut shards, record),
-        Arc::new(move |event| events.take(event)),
-    )?;
+    // A checkpoint saves time and is never needed: whatever is wrong with one, the log has everything.
+    let (OpenedLog { log, recovered }, mut shards) = match attempt(true) {
+        Err(OpenError::Checkpoint { file, reason }) => {
+            warn_of_checkpoint(&file, &reason);
+            attempt(false)?
+        }
+        opened => opened?,
+    };
+    for RefusedCheckpoint { file, reason } in &recovered.refused_checkpoints {
+        warn_of_checkpoint(file, reason);
+    }
+    if let Some(used) = &recovered.checkpoint {
+        tracing::info!(
+            file = %used.file.display(), bytes = used.bytes, skipped_bytes = used.skipped_bytes,
+            "began from a checkpoint; older segments of the log were not read"
+        );
+    }
     if recovered.boot > BOOT_MAX {
         return Err(ServerError::Boots { dir: config.dir.clone() });
     }
@@ -100,6 +121,11 @@ pub(crate) fn open_lane_with(
     let lane = Lane::new(parts, seed);
     boot(&lane, config)?;
     Ok(lane)
+}
+
+/// A checkpoint is of no use.
+fn warn_of_checkpoint(file: &Path, reason: &str) {
+    tracing::warn!(file = %file.display(), reason, "a checkpoint cannot be used; the log is read as a whole");
 }
 
 /// Replays a record of the log.

@@ -66,6 +66,11 @@ impl Catalog {
         Self { disk, state: Mutex::new(State { segments, handles: Vec::new() }) }
     }
 
+    /// The disk that it is on.
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        Arc::clone(&self.disk)
+    }
+
     // For the writer.
 
     /// More was written to the newest segment.

@@ -16,6 +16,8 @@ pub struct LogConfig {
     pub durability: Durability,
     /// How much may be staged before [`crate::Log::has_room`] says no.
     pub staged_bytes_max: usize,
+    /// Whether recovery may begin from a checkpoint. Without it, those that are there are deleted.
+    pub uses_checkpoint: bool,
 }
 
 impl LogConfig {
@@ -26,6 +28,7 @@ impl LogConfig {
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             durability: Durability::Always,
             staged_bytes_max: STAGED_BYTES_MAX_DEFAULT,
+            uses_checkpoint: true,
         }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) trait DiskFile: Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     fn truncate(&self, bytes: u64) -> io::Result<()>;
+    /// Reserves space behind the end, up to `bytes` in all. If that fails, the file may be longer or not.
+    fn grow(&self, bytes: u64) -> io::Result<()>;
     /// Makes what was written durable, and the file's length.
     fn sync(&self) -> io::Result<()>;
 }
@@ -88,7 +90,7 @@ impl Disk for Directory {
     fn create(&self, name: Name, bytes: u64) -> io::Result<Box<dyn DiskFile>> {
         let path = self.path(name);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        match reserve(&file, bytes) {
+        match reserve(&file, 0, bytes) {
             Ok(()) => Ok(Box::new(file)),
             Err(error) => {
                 std::fs::remove_file(&path)?;
@@ -136,29 +138,33 @@ impl DiskFile for File {
         self.set_len(bytes)
     }
 
+    fn grow(&self, bytes: u64) -> io::Result<()> {
+        reserve(self, self.metadata()?.len(), bytes)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }
 }
 
 /// Reserves space, so that a write into it cannot find the disk full.
-fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
     loop {
-        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), from, to.saturating_sub(from)) {
             Ok(()) => return Ok(()),
             Err(Errno::INTR) => {}
             // Not every file system can; zeros take the space on those that do not compress them.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return write_zeros(file, bytes),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return write_zeros(file, from, to),
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
+fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
     let zeros = vec![0; 1 << 20];
-    let mut offset = 0;
-    while offset < bytes {
-        let count = zeros.len().min(usize::try_from(bytes - offset).unwrap_or(usize::MAX));
+    let mut offset = from;
+    while offset < to {
+        let count = zeros.len().min(usize::try_from(to - offset).unwrap_or(usize::MAX));
         file.write_all_at(&zeros[..count], offset)?;
         offset += count as u64;
     }

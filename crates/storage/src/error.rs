@@ -62,6 +62,15 @@ pub enum OpenError {
         /// What the caller said.
         reason: String,
     },
+    /// A checkpoint turned out to be of no use after some of it was handed over. What was is to be thrown away; with
+    /// [`crate::LogConfig::uses_checkpoint`] off the log is read as a whole.
+    #[error("the checkpoint {} cannot be used: {reason}", file.display())]
+    Checkpoint {
+        /// Its file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The configuration asks for what cannot be.
     #[error("{0}")]
     Config(String),

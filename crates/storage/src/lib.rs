@@ -15,6 +15,7 @@
 mod active;
 mod batch;
 mod catalog;
+mod checkpoint;
 mod config;
 mod disk;
 mod doorbell;
@@ -40,6 +41,9 @@ mod staging;
 mod verdict;
 mod writer;
 
+pub use checkpoint::{
+    CheckpointStart, CheckpointWriter, NONCE_BYTES, RefusedCheckpoint, UsedCheckpoint, WrittenCheckpoint,
+};
 pub use config::{Durability, LogConfig};
 pub use error::{OpenError, Poison, ReadError};
 pub use event::LogEvent;

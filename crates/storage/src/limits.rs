@@ -49,6 +49,15 @@ pub(crate) const READ_FIRST_BYTES: usize = 64 * 1024;
 /// How many segments are kept open for reading.
 pub(crate) const READ_HANDLES_MAX: usize = 16;
 
+/// How much of a checkpoint is gathered before it is written.
+pub(crate) const CHECKPOINT_WRITE_BYTES: usize = 1024 * 1024;
+
+/// How much of a checkpoint may be written and not synced, so that no sync of it takes long.
+pub(crate) const CHECKPOINT_UNSYNCED_BYTES: u64 = 8 * 1024 * 1024;
+
+/// By how much a checkpoint's file grows at a time.
+pub(crate) const CHECKPOINT_GROW_BYTES: u64 = 16 * 1024 * 1024;
+
 /// How much of a segment recovery reads at a time.
 pub(crate) const READ_BYTES: usize = 1024 * 1024;
 

@@ -1,5 +1,6 @@
 //! The handle of an open log.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -18,7 +19,8 @@ use crate::recovery::{self, Replay};
 use crate::shared::{FreeRequest, OnEvent, Shared};
 use crate::writer::Writer;
 use crate::{
-    LogConfig, LogEvent, Lsn, OpenError, Poison, ReadError, RecordView, Records, Recovered, Segment,
+    CheckpointStart, CheckpointWriter, LogConfig, LogEvent, Lsn, OpenError, Poison, ReadError, RecordView,
+    Records, Recovered, Segment,
 };
 
 /// What staging gave to records.
@@ -148,6 +150,19 @@ impl Log {
         visit: &mut dyn FnMut(RecordView<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
         read::read_from(&self.inner.shared.catalog, from, visit)
+    }
+
+    /// Begins a checkpoint, for which the log is needed from the record `start.from` on.
+    pub fn begin_checkpoint(&self, start: CheckpointStart) -> io::Result<CheckpointWriter> {
+        let shared = Arc::clone(&self.inner.shared);
+        CheckpointWriter::begin(shared.catalog.disk(), shared, start)
+    }
+
+    /// How many bytes of segments a recovery reads for what follows `from`.
+    pub fn bytes_from(&self, from: Lsn) -> u64 {
+        let sealed = self.sealed();
+        let skipped = sealed.iter().take_while(|segment| segment.last_lsn < from);
+        self.bytes().saturating_sub(skipped.map(|segment| segment.bytes).sum())
     }
 
     /// How many bytes of the log's segments are in use.

@@ -105,6 +105,8 @@ impl OfflineLog {
                 }
                 Name::Spare(_) => log.spares.push(path),
                 Name::Lock | Name::LostAndFound => {}
+                // The log has all that is in them.
+                Name::Checkpoint(_) | Name::CheckpointDraft(_) => {}
             }
         }
         if log.segments.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::Lsn;
+use crate::{Lsn, RefusedCheckpoint, UsedCheckpoint};
 
 /// The result of opening a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Recovered {
     pub boot: u32,
     /// The newest record, or 0 if there is none.
     pub last_lsn: Lsn,
-    /// How many records there are.
+    /// How many records there are, those aside that a checkpoint made it pass over.
     pub records: u64,
     /// How many of them a repair has written off; they were not replayed.
     pub lost: u64,
@@ -21,6 +21,10 @@ pub struct Recovered {
     pub clean: bool,
     /// The unfinished write that was cut off the end, if there was one.
     pub torn: Option<TornTail>,
+    /// The checkpoint that it began from, if there was one.
+    pub checkpoint: Option<UsedCheckpoint>,
+    /// Checkpoints that were of no use.
+    pub refused_checkpoints: Vec<RefusedCheckpoint>,
 }
 
 /// An unfinished write at the end of the log. Nothing in it was ever acknowledged as durable.

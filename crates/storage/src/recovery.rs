@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::active::{Active, segment_bytes_for};
 use crate::batch::Buffer;
 use crate::catalog::Indexed;
+use crate::checkpoint::Merge;
 use crate::disk::{Disk, DiskFile};
 use crate::limits::TRUNCATE_BYTES_MIN;
 use crate::milestones::{Milestone, Milestones};
@@ -36,19 +37,27 @@ pub(crate) fn recover(
 ) -> Result<Opened, OpenError> {
     let names = check_names(disk, &config.dir)?;
     let segments = open_segments(disk, &names)?;
-    let mut survey = Survey::new(segments.first().map_or(1, |oldest| oldest.header.first_lsn));
-    for (index, segment) in segments.iter().enumerate() {
+    let first_lsn = segments.first().map_or(1, |oldest| oldest.header.first_lsn);
+    let (mut merge, refused_checkpoints) = match config.uses_checkpoint {
+        true => Merge::choose(disk, &names, first_lsn),
+        false => (Merge::none(), Vec::new()),
+    };
+    let skipped = wholly_below(&segments, merge.from().unwrap_or(first_lsn));
+    let first_lsn = segments.get(skipped).map_or(1, |first| first.header.first_lsn);
+    let mut survey = Survey::new(first_lsn, &segments[..skipped]);
+    for (index, segment) in segments.iter().enumerate().skip(skipped) {
         let next_first_lsn = segments.get(index + 1).map(|next| next.header.first_lsn);
-        survey.read(segment, next_first_lsn, replay)?;
+        survey.read(segment, next_first_lsn, &mut merge, replay)?;
     }
+    let doomed: Vec<Name> = names.iter().copied().filter(|&name| is_doomed(name, &merge)).collect();
+    let skipped_bytes = segments[..skipped].iter().map(|segment| segment.file_bytes).sum();
+    let checkpoint = merge.end(survey.expected - 1, skipped_bytes)?;
     // From here on the disk changes.
     let tail = match segments.last() {
         Some(newest) => Tail::read(newest, &survey)?,
         None => Tail { records: Buffer::new(), begins_at: 0 },
     };
-    // A spare file may hold records of a try to recover that crashed, which would pass for ours: they had the
-    // same segment number. So none is used again.
-    for &name in names.iter().filter(|name| matches!(name, Name::Spare(_))) {
+    for name in doomed {
         disk.remove(name).map_err(OpenError::io("remove", disk.path(name)))?;
     }
     if let Some(end) = survey.ends.last_mut() {
@@ -69,8 +78,26 @@ pub(crate) fn recover(
         bytes: survey.bytes,
         clean: survey.is_clean,
         torn: survey.torn,
+        checkpoint,
+        refused_checkpoints,
     };
     Ok(Opened { active, sealed, recovered })
+}
+
+/// Whether a file goes before the log goes on. A spare file may hold records of a try to recover that crashed,
+/// which would pass for ours: they had the same segment number. A checkpoint that does not fit now might seem to
+/// later, when the log has other records at its place.
+fn is_doomed(name: Name, merge: &Merge) -> bool {
+    match name {
+        Name::Spare(_) | Name::CheckpointDraft(_) => true,
+        Name::Checkpoint(_) => !merge.keeps(name),
+        Name::Lock | Name::Segment(_) | Name::LostAndFound => false,
+    }
+}
+
+/// How many of the oldest segments have no record from `from` on.
+fn wholly_below(segments: &[Found], from: Lsn) -> usize {
+    segments.iter().skip(1).take_while(|next| next.header.first_lsn <= from).count()
 }
 
 /// Lists the directory, and refuses one that holds anything which no log writes.
@@ -176,15 +203,18 @@ struct Survey {
 }
 
 impl Survey {
-    fn new(first_lsn: Lsn) -> Self {
+    /// Reading begins with the record `first_lsn`, behind segments that are not read.
+    fn new(first_lsn: Lsn, skipped: &[Found]) -> Self {
         Self {
             expected: first_lsn,
             durable: first_lsn - 1,
             records: 0,
             lost: 0,
             bytes: 0,
-            ends: Vec::new(),
-            milestones: Vec::new(),
+            // What they do not use at their ends is not worth reading them: it was given back by an earlier
+            // recovery, or is less than a record.
+            ends: skipped.iter().map(|segment| segment.file_bytes).collect(),
+            milestones: skipped.iter().map(|_| Milestones::default()).collect(),
             is_clean: true,
             torn: None,
         }
@@ -195,6 +225,7 @@ impl Survey {
         &mut self,
         segment: &Found,
         next_first_lsn: Option<Lsn>,
+        merge: &mut Merge,
         replay: &mut Replay<'_>,
     ) -> Result<(), OpenError> {
         let place = if next_first_lsn.is_some() { Place::Older } else { Place::Newest };
@@ -219,9 +250,10 @@ impl Survey {
                     _ => {
                         let lsn = self.expected;
                         milestones.note(Milestone { lsn, offset });
+                        let is_due = merge.before(reader.record(), replay)?;
                         if reader.record().kind == RecordKind::LOST {
                             self.lost += 1;
-                        } else {
+                        } else if is_due {
                             replay(reader.record()).map_err(|reason| OpenError::Replay {
                                 file: segment.path.clone(),
                                 offset,
@@ -229,8 +261,8 @@ impl Survey {
                                 reason,
                             })?;
                         }
+                        self.records += u64::from(is_due);
                         self.expected += 1;
-                        self.records += 1;
                         self.is_clean = false;
                     }
                 },

@@ -105,6 +105,10 @@ pub(crate) enum Name {
     Segment(u64),
     /// A file to become a segment; its content means nothing.
     Spare(u64),
+    /// A checkpoint that the log is needed for from this record on.
+    Checkpoint(u64),
+    /// One that is not whole.
+    CheckpointDraft(u64),
     /// What a file system puts into its root, so that a log can have a disk of its own.
     LostAndFound,
 }
@@ -129,6 +133,8 @@ impl Name {
         match kind {
             "seg" => Some(Self::Segment(number)),
             "spare" => Some(Self::Spare(number)),
+            "checkpoint" => Some(Self::Checkpoint(number)),
+            "checkpoint-draft" => Some(Self::CheckpointDraft(number)),
             _ => None,
         }
     }
@@ -141,6 +147,8 @@ impl std::fmt::Display for Name {
             Self::LostAndFound => f.write_str("lost+found"),
             Self::Segment(number) => write!(f, "{number:0DIGITS$}.seg"),
             Self::Spare(number) => write!(f, "{number:0DIGITS$}.spare"),
+            Self::Checkpoint(number) => write!(f, "{number:0DIGITS$}.checkpoint"),
+            Self::CheckpointDraft(number) => write!(f, "{number:0DIGITS$}.checkpoint-draft"),
         }
     }
 }

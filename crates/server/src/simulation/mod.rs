@@ -114,7 +114,7 @@ impl SimulatedServer {
                 let wake = Box::new(move || rung.notify_one());
                 let skips = planted == Some(Planted::SkippedRecords);
                 let (log, mut recovered, turns) = Log::open_simulated(
-                    disk,
+                    disk.clone(),
                     log_config,
                     &mut |record| match skips && record.lsn.is_multiple_of(SKIPPED_ONE_IN) {
                         true => Ok(()),

@@ -359,6 +359,21 @@ impl DiskFile for SimulatedFile {
         })
     }
 
+    fn grow(&self, bytes: u64) -> io::Result<()> {
+        self.disk.with(|state| {
+            state.begin()?;
+            let more = (bytes as usize).saturating_sub(state.inodes[self.inode].cached.len());
+            if !state.has_room_for(more as u64) {
+                return Err(io::Error::from(io::ErrorKind::StorageFull));
+            }
+            let inode = &mut state.inodes[self.inode];
+            let length = inode.cached.len() + more;
+            inode.cached.resize(length, 0);
+            inode.synced.resize(length, 0);
+            Ok(())
+        })
+    }
+
     fn sync(&self) -> io::Result<()> {
         let (state, changed) = &*self.disk.shared;
         let mut state = state.lock();

@@ -1,5 +1,6 @@
 //! The log's tests: on real files where the file system matters, on a simulated disk where it has to fail.
 
+mod checkpoint;
 mod commit;
 mod corruption;
 mod crash;

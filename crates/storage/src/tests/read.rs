@@ -280,6 +280,10 @@ impl DiskFile for CountingFile {
         self.file.truncate(bytes)
     }
 
+    fn grow(&self, bytes: u64) -> io::Result<()> {
+        self.file.grow(bytes)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.file.sync()
     }
