@@ -42,7 +42,7 @@ pub(crate) fn recover(
         true => Merge::choose(disk, &names, first_lsn),
         false => (Merge::none(), Vec::new()),
     };
-    let skipped = wholly_below(&segments, merge.from().unwrap_or(first_lsn));
+    let skipped = merge.from().map_or(0, |from| wholly_below(&segments, from));
     let first_lsn = segments.get(skipped).map_or(1, |first| first.header.first_lsn);
     let mut survey = Survey::new(first_lsn, &segments[..skipped]);
     for (index, segment) in segments.iter().enumerate().skip(skipped) {
