@@ -9,13 +9,15 @@ use stanchion_protocol::command::Until;
 
 use crate::event::{Event, Gone};
 use crate::heap::Moment;
-use crate::job::{Job, Stand};
+use crate::hold::Holder;
+use crate::job::{Job, KeyState, Stand};
 use crate::notes::JobEvent;
+use crate::packed::Packed48;
 use crate::payload::Keep;
 use crate::queue::{At, Queue, rate_us};
 use crate::slab::NONE;
-use crate::terms::{JobSnapshot, KeyTerms, Spot, Terms};
-use crate::{Damaged, Settings, SettingsError, SettingsPatch, footprint};
+use crate::terms::{JobSnapshot, Spot, Terms};
+use crate::{Damaged, Settings, SettingsError, SettingsPatch};
 
 impl Queue {
     /// Applies an event of the log.
@@ -53,7 +55,7 @@ impl Queue {
             }
             Event::Window { group, key, holder, window_until } => {
                 let group = self.group(group);
-                self.add_hold(at.base, group, key, holder, window_until);
+                self.add_window(at.base, group, key, holder, window_until);
             }
             Event::RootKept { group, signature, timestamp, registered_at } => {
                 let group = self.group(group);
@@ -99,7 +101,8 @@ impl Queue {
     pub(crate) fn push(&mut self, at: At, id: u64, terms: &Terms<'_>) -> u32 {
         self.totals.pushed += 1;
         let group = self.group(terms.group);
-        let ix = self.admit(at.base, Job::new(id, group, at.now, terms, self.keep(at, terms.payload)));
+        let keep = self.keep(at, terms.payload);
+        let ix = self.admit(at.base, Job::new(id, group, at.now, terms), terms, keep);
         self.take_terms(at, ix, terms);
         self.enter_waiting(ix, terms.delayed);
         self.note(ix, JobEvent::Pushed);
@@ -116,13 +119,13 @@ impl Queue {
         self.jobs.rebase(ix, at.base);
         self.set_payload(ix, terms.payload, keep);
         let job = &mut self.jobs[ix];
-        job.priority = terms.priority;
-        (job.attempts, job.failures) = (0, 0);
-        job.ready_at = terms.ready_at;
-        self.change_extras(ix, |extras| {
-            (extras.attempts_max, extras.expires_at) = (None, 0);
-            extras.last_error = None;
-        });
+        (job.priority, job.ready_at) = (terms.priority, terms.ready_at.into());
+        if job.extras != NONE {
+            self.change_extras(ix, |extras| {
+                (extras.attempts, extras.failures, extras.last_error) = (0, 0, None);
+                (extras.attempts_max, extras.expires_at) = (None, Packed48::ZERO);
+            });
+        }
         self.take_terms(at, ix, terms);
         self.enter_waiting(ix, terms.delayed);
         self.leave_idle_turn(self.jobs[ix].group);
@@ -132,8 +135,11 @@ impl Queue {
     /// A job whose older records were reclaimed after its replacement.
     fn revive(&mut self, at: At, id: u64, pushed_at: u64, epoch: u64, terms: &Terms<'_>) {
         let group = self.group(terms.group);
-        let ix = self.admit(at.base, Job::new(id, group, pushed_at, terms, self.keep(at, terms.payload)));
-        self.jobs[ix].epoch = epoch;
+        let keep = self.keep(at, terms.payload);
+        let ix = self.admit(at.base, Job::new(id, group, pushed_at, terms), terms, keep);
+        if epoch > 0 {
+            self.extras_mut(ix).epoch = epoch;
+        }
         self.take_terms(at, ix, terms);
         self.enter_waiting(ix, terms.delayed);
     }
@@ -152,11 +158,12 @@ impl Queue {
     fn take_terms(&mut self, at: At, ix: u32, terms: &Terms<'_>) {
         if terms.attempts_max.is_some() || terms.expires_at > 0 {
             self.change_extras(ix, |extras| {
-                (extras.attempts_max, extras.expires_at) = (terms.attempts_max, terms.expires_at);
+                (extras.attempts_max, extras.expires_at) = (terms.attempts_max, terms.expires_at.into());
             });
         }
         if let Some(key) = &terms.key {
-            self.take_key(at.base, ix, key, true);
+            self.jobs[ix].until = key.until;
+            self.take_key(at.base, ix, key.window_until, true);
         }
         if let Some((signature, timestamp)) = terms.root {
             let group = self.jobs[ix].group;
@@ -175,10 +182,10 @@ impl Queue {
         self.totals.claims += 1;
         self.rate_at = claiming.rate_at;
         self.leave(ix);
-        let job = &mut self.jobs[ix];
-        let waited = at.now.saturating_sub(job.ready_at);
-        job.attempts = job.attempts.saturating_add(1);
-        (job.epoch, job.claimed_at) = (claiming.epoch, at.now);
+        let waited = at.now.saturating_sub(self.jobs[ix].ready_at.get());
+        let extras = self.extras_mut(ix);
+        extras.attempts = extras.attempts.saturating_add(1);
+        (extras.epoch, extras.claimed_at) = (claiming.epoch, at.now.into());
         if !claiming.worker.is_empty() {
             self.change_extras(ix, |extras| extras.worker = Some(claiming.worker.into()));
         }
@@ -196,7 +203,7 @@ impl Queue {
         self.note(ix, JobEvent::Acked);
         self.end_run(at, ix);
         self.leave_hold(ix, at.now, false);
-        self.untag_any(ix);
+        self.untag(ix);
         self.dismiss(ix);
     }
 
@@ -204,7 +211,7 @@ impl Queue {
         self.totals.nacked += 1;
         self.end_run(at, ix);
         self.fail(ix, error);
-        self.jobs[ix].ready_at = ready_at;
+        self.jobs[ix].ready_at = ready_at.into();
         self.enter_waiting(ix, ready_at > at.now);
     }
 
@@ -219,10 +226,10 @@ impl Queue {
         self.totals.released += 1;
         self.note(ix, JobEvent::Released);
         self.leave(ix);
-        let job = &mut self.jobs[ix];
-        job.attempts = job.attempts.saturating_sub(1);
+        let extras = self.extras_mut(ix);
+        extras.attempts = extras.attempts.saturating_sub(1);
         if let Some(until) = delayed_until {
-            job.ready_at = until;
+            self.jobs[ix].ready_at = until.into();
         }
         self.forget_worker(ix);
         self.enter_waiting(ix, delayed_until.is_some());
@@ -241,7 +248,7 @@ impl Queue {
         if self.superseded(ix) {
             return self.gone(at, ix, Gone::Superseded);
         }
-        let extras = self.jobs[ix].extras();
+        let extras = self.extras(ix);
         if extras.last_error.is_none() {
             let worker = extras.worker.as_deref();
             let reason = match worker {
@@ -252,7 +259,7 @@ impl Queue {
         }
         self.end_run(at, ix);
         self.fail(ix, None);
-        if self.jobs[ix].may_retry(attempts_max) {
+        if self.may_retry(ix, attempts_max) {
             self.enter_ready(ix);
         } else {
             self.dead(at, ix);
@@ -261,14 +268,14 @@ impl Queue {
 
     /// An attempt is over, however it ended.
     fn end_run(&mut self, at: At, ix: u32) {
-        let ran = at.now.saturating_sub(self.jobs[ix].claimed_at);
+        let ran = at.now.saturating_sub(self.extras(ix).claimed_at.get());
         self.leave(ix);
         self.latencies.get_or_insert_default().run.record(ran);
     }
 
     fn fail(&mut self, ix: u32, error: Option<&[u8]>) {
-        let job = &mut self.jobs[ix];
-        job.failures = job.failures.saturating_add(1);
+        let extras = self.extras_mut(ix);
+        extras.failures = extras.failures.saturating_add(1);
         self.forget_worker(ix);
         if let Some(error) = error {
             self.change_extras(ix, |extras| extras.last_error = Some(error.into()));
@@ -276,7 +283,7 @@ impl Queue {
     }
 
     fn forget_worker(&mut self, ix: u32) {
-        if self.jobs[ix].extras.is_some() {
+        if self.extras(ix).worker.is_some() {
             self.change_extras(ix, |extras| extras.worker = None);
         }
     }
@@ -292,7 +299,7 @@ impl Queue {
     pub(crate) fn lose(&mut self, at: At, ix: u32, reason: &[u8]) {
         let stand = self.jobs[ix].stand;
         if stand == Stand::Dead {
-            self.bytes_dead -= self.jobs[ix].payload_bytes();
+            self.bytes_dead -= self.payload_bytes(ix);
         }
         self.set_payload(ix, b"", Keep::Here);
         self.change_extras(ix, |extras| extras.last_error = Some(reason.into()));
@@ -322,26 +329,23 @@ impl Queue {
         self.note(ix, event);
         self.leave(ix);
         self.leave_hold(ix, at.now, why != Gone::Expired);
-        self.untag_any(ix);
+        self.untag(ix);
         self.dismiss(ix);
     }
 
     pub(crate) fn requeue(&mut self, at: At, ix: u32, takes_key: bool) {
         let was_dead = self.jobs[ix].stand == Stand::Dead;
         self.leave(ix);
-        let job = &mut self.jobs[ix];
-        job.ready_at = at.now;
+        self.jobs[ix].ready_at = at.now.into();
         if was_dead {
-            (job.attempts, job.failures) = (0, 0);
+            let extras = self.extras_mut(ix);
+            (extras.attempts, extras.failures) = (0, 0);
         }
         if takes_key {
-            let (until, hold) = (job.until, job.hold);
-            if let Some(key) = job.key.take() {
-                self.snapshot_bytes -= footprint::of_key(&key);
-                let terms = KeyTerms { key: &key, until, window_until: 0 };
-                self.take_key(at.base, ix, &terms, true);
-            } else if hold != NONE {
-                self.holds[hold].held = true;
+            match self.jobs[ix].key {
+                KeyState::Lost => self.take_key(at.base, ix, 0, true),
+                KeyState::Window => self.renew_hold(ix),
+                KeyState::None | KeyState::Held => {}
             }
         }
         self.enter_ready(ix);
@@ -374,20 +378,14 @@ impl Queue {
             self.note(ix, JobEvent::Forgotten);
             self.leave(ix);
             self.leave_hold(ix, at.now, false);
-            self.untag_any(ix);
+            self.untag(ix);
             self.dismiss(ix);
         }
     }
 
     pub(crate) fn windows_over(&mut self, through: Moment) {
         while let Some((_, ix)) = self.windows.first().filter(|&(moment, _)| moment <= through) {
-            if self.holds[ix].held {
-                let (place, holds) = (self.holds[ix].window, &mut self.holds);
-                self.windows.remove(place, |ix, place| holds[ix].window = place);
-                (self.holds[ix].window, self.holds[ix].window_until) = (NONE, 0);
-            } else {
-                self.drop_hold(ix);
-            }
+            self.end_window(ix);
         }
     }
 
@@ -449,8 +447,8 @@ impl Queue {
     }
 
     fn free_key(&mut self, group: &[u8], key: &[u8]) {
-        if let Some(hold) = self.find_group(group).and_then(|group| self.find_hold(group, key)) {
-            self.drop_hold(hold);
+        if let Some(holder) = self.find_group(group).and_then(|group| self.find_holder(group, key)) {
+            self.free(holder);
         }
     }
 
@@ -458,7 +456,7 @@ impl Queue {
     pub(crate) fn drop_windows(&mut self) {
         let ownerless: Vec<u32> =
             self.holds.iter().filter(|(_, hold)| hold.owner == NONE).map(|(ix, _)| ix).collect();
-        ownerless.into_iter().for_each(|ix| self.drop_hold(ix));
+        ownerless.into_iter().for_each(|ix| self.free(Holder::Hold(ix)));
     }
 
     /// After a restart: a lease ends no sooner than this.
@@ -474,33 +472,30 @@ impl Queue {
         if let Some(old) = self.find(snapshot.id) {
             self.leave(old);
             self.leave_hold(old, at.now, true);
-            self.untag_any(old);
+            self.untag(old);
             self.dismiss(old);
         }
         let terms = &snapshot.terms;
         let group = self.group(terms.group);
-        let ix = self.admit(at.base, Job::new(snapshot.id, group, snapshot.pushed_at, terms, keep));
-        let job = &mut self.jobs[ix];
-        (job.attempts, job.failures, job.epoch) = (snapshot.attempts, snapshot.failures, snapshot.epoch);
+        let ix = self.admit(at.base, Job::new(snapshot.id, group, snapshot.pushed_at, terms), terms, keep);
         if terms.attempts_max.is_some()
             || terms.expires_at > 0
+            || snapshot.epoch > 0
+            || snapshot.attempts > 0
+            || snapshot.failures > 0
             || snapshot.worker.is_some()
             || snapshot.last_error.is_some()
         {
             self.change_extras(ix, |extras| {
-                (extras.attempts_max, extras.expires_at) = (terms.attempts_max, terms.expires_at);
+                (extras.attempts_max, extras.expires_at) = (terms.attempts_max, terms.expires_at.into());
+                (extras.attempts, extras.failures) = (snapshot.attempts, snapshot.failures);
+                extras.epoch = snapshot.epoch;
                 extras.worker = snapshot.worker.map(Into::into);
                 extras.last_error = snapshot.last_error.map(Into::into);
             });
         }
-        if let Some(key) = &terms.key {
-            if snapshot.owns_key {
-                self.take_key(at.base, ix, key, snapshot.held);
-            } else {
-                let job = &mut self.jobs[ix];
-                (job.key, job.until) = (Some(key.key.into()), key.until);
-                self.snapshot_bytes += footprint::of_key(key.key);
-            }
+        if let Some(key) = terms.key.filter(|_| snapshot.owns_key) {
+            self.take_key(at.base, ix, key.window_until, snapshot.held);
         }
         if let Some((signature, timestamp)) = terms.root {
             let root = match self.find_root(group, signature) {
@@ -513,27 +508,11 @@ impl Queue {
             Spot::Ready => self.enter_ready(ix),
             Spot::Delayed => self.enter_delayed(ix),
             Spot::Claimed { lease_until, claimed_at } => {
-                self.jobs[ix].claimed_at = claimed_at;
+                self.extras_mut(ix).claimed_at = claimed_at.into();
                 self.enter_claimed(ix, lease_until);
             }
             Spot::Dead { died_at } => self.enter_dead(ix, died_at),
         }
-    }
-
-    fn untag_any(&mut self, ix: u32) {
-        if self.jobs[ix].extras.is_some() {
-            self.untag(ix);
-        }
-    }
-
-    fn set_payload(&mut self, ix: u32, payload: &[u8], keep: Keep) {
-        let job = &mut self.jobs[ix];
-        let (old, new) = (job.payload_bytes(), payload.len() as u64);
-        self.bytes_here -= job.payload_bytes_here();
-        job.set_payload(payload, keep);
-        self.bytes_here += job.payload_bytes_here();
-        self.bytes = self.bytes + new - old;
-        self.snapshot_bytes = self.snapshot_bytes + new - old;
     }
 }
 

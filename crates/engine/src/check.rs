@@ -7,7 +7,8 @@ use std::fmt::Write;
 use crate::footprint::Footprint;
 use crate::group::Turn;
 use crate::heap::Heap;
-use crate::job::{InRoot, Stand};
+use crate::hold::Holder;
+use crate::job::{InRoot, KeyState, Stand};
 use crate::queue::Queue;
 use crate::slab::NONE;
 use crate::{LoggedPayload, Payload, PayloadBytes, Shard};
@@ -59,9 +60,9 @@ impl Queue {
             ensure(job.stand != Stand::Nowhere, || format!("job {:016x} stands nowhere", job.id))?;
             let column = crate::queue::column(job.state());
             counts[column] += 1;
-            bytes += job.payload_bytes();
-            bytes_here += job.payload_bytes_here();
-            bytes_dead += if job.stand == Stand::Dead { job.payload_bytes() } else { 0 };
+            bytes += self.payload_bytes(ix);
+            bytes_here += self.payload_bytes_here(ix);
+            bytes_dead += if job.stand == Stand::Dead { self.payload_bytes(ix) } else { 0 };
             let group = by_group.entry(job.group).or_default();
             group.0 += 1;
             group.1[column] += 1;
@@ -83,8 +84,12 @@ impl Queue {
         self.ids.check(|ix| self.hash_id(self.jobs[ix].id))?;
         self.group_names.check(|ix| self.hash_bytes(0, &self.groups[ix].name))?;
         self.signatures.check(|ix| self.hash_bytes(self.roots[ix].group, &self.roots[ix].signature))?;
+        self.keys.check(|entry| self.hash_of_key(entry))?;
+        self.store.check(|owner| self.jobs.get(owner).map(|job| job.place))?;
+        self.check_extras()?;
         self.check_groups(&by_group)?;
         self.check_holds()?;
+        self.check_tags()?;
         self.check_roots(&by_root)
     }
 
@@ -94,30 +99,35 @@ impl Queue {
             heap.in_order().any(|(moment, owner)| owner == ix && moment == heap.at(place))
         };
         let placed = match job.stand {
-            Stand::Delayed => self.delayed.at(job.link_a) == (job.ready_at, job.id),
+            Stand::Delayed => self.delayed.at(job.link_a) == (job.ready_at.get(), job.id),
             Stand::Claimed => heap(&self.leases, job.link_a),
             Stand::Dead => heap(&self.dead, job.link_a),
             _ => true,
         };
         ensure(placed, || "its heap has it elsewhere".into())?;
-        if job.hold != NONE {
-            ensure(self.holds[job.hold].owner == ix, || "its hold is another's".into())?;
-            ensure(job.key.is_none(), || "its key is kept twice".into())?;
-        }
-        let Some(extras) = job.extras.as_deref() else { return Ok(()) };
+        let holder = self.key(ix).and_then(|key| self.find_holder(job.group, key));
+        let key_is_right = match (job.key, holder) {
+            (KeyState::None, _) => job.key_bytes == 0,
+            (KeyState::Lost, holder) => holder != Some(Holder::Job(ix)),
+            (KeyState::Held, holder) => holder == Some(Holder::Job(ix)),
+            (KeyState::Window, Some(Holder::Hold(hold))) => self.holds[hold].owner == ix,
+            (KeyState::Window, _) => false,
+        };
+        ensure(key_is_right, || format!("its key is {:?}, and the table has {holder:?}", job.key))?;
+        let (extras, expires) = (self.extras(ix), self.expires_at(ix));
         let waits = self.is_waiting(ix);
-        ensure((extras.expiry != NONE) == (waits && extras.expires_at > 0), || "its expiry is wrong".into())?;
+        ensure((extras.expiry != NONE) == (waits && expires.is_some()), || "its expiry is wrong".into())?;
         if extras.expiry != NONE {
             let at = self.expiries.at(extras.expiry);
-            ensure(at == (extras.expires_at, job.id), || "the heap of expiries has it elsewhere".into())?;
+            ensure(Some(at) == expires.map(|at| (at, job.id)), || {
+                "the heap of expiries has it elsewhere".into()
+            })?;
         }
-        ensure((extras.in_root != InRoot::No) == (waits && extras.root != NONE), || {
-            "its root is wrong".into()
-        })?;
-        if extras.root != NONE {
-            *by_root.entry(extras.root).or_default() += 1;
-            let root = &self.roots[extras.root];
-            ensure(extras.root_timestamp <= root.newest, || "it is newer than its root".into())?;
+        ensure((job.in_root != InRoot::No) == (waits && job.tag != NONE), || "its root is wrong".into())?;
+        if let Some(tag) = self.tag_of(ix) {
+            *by_root.entry(tag.root).or_default() += 1;
+            let root = &self.roots[tag.root];
+            ensure(tag.timestamp <= root.newest, || "it is newer than its root".into())?;
             ensure(root.group == job.group, || "its root is of another group".into())?;
         }
         Ok(())
@@ -146,7 +156,8 @@ impl Queue {
             ensure(group.has_ready() == (turn != Turn::Out), || fault("its turn does not fit its jobs"))?;
             let order: Vec<u32> = group.in_order(&self.jobs, crate::settings::Order::Fifo).collect();
             ensure(order.len() as u32 == counts[0], || fault("its ready jobs are not all in order"))?;
-            let place = |ix: u32| (9 - self.jobs[ix].priority, self.jobs[ix].ready_at, self.jobs[ix].id);
+            let place =
+                |ix: u32| (9 - self.jobs[ix].priority, self.jobs[ix].ready_at.get(), self.jobs[ix].id);
             ensure(order.is_sorted_by_key(|&ix| place(ix)), || fault("its ready jobs are out of order"))?;
         }
         ensure(self.groups_with_jobs == by_group.len() as u64, || "groups are miscounted".into())
@@ -154,16 +165,46 @@ impl Queue {
 
     fn check_holds(&self) -> Result<(), String> {
         for (ix, hold) in self.holds.iter() {
-            let fault = |fault: &str| format!("key '{}': {fault}", hold.key.escape_ascii());
-            ensure(self.find_hold(hold.group, &hold.key) == Some(ix), || fault("not found"))?;
-            ensure(hold.held || hold.window_until > 0, || fault("nobody holds it"))?;
-            ensure((hold.window != NONE) == (hold.window_until > 0), || fault("its window is wrong"))?;
+            let key = self.key_of_hold(hold);
+            let fault = |fault: &str| format!("key '{}': {fault}", key.escape_ascii());
+            ensure(self.find_holder(hold.group, key) == Some(Holder::Hold(ix)), || fault("not found"))?;
+            let window = self.windows.at(hold.window);
+            ensure(window == (hold.window_until, hold.holder), || fault("its window is wrong"))?;
             if hold.owner != NONE {
-                ensure(self.jobs[hold.owner].hold == ix, || fault("its owner has another"))?;
+                ensure(self.hold_of(hold.owner) == Some(ix), || fault("its owner has another"))?;
                 ensure(self.jobs[hold.owner].id == hold.holder, || fault("its holder is not its owner"))?;
             } else {
                 ensure(!hold.held, || fault("it is held by nobody"))?;
             }
+        }
+        let jobs = self.jobs.iter().filter(|(_, job)| job.key == KeyState::Held).count();
+        let in_table = jobs + self.holds.len();
+        ensure(self.keys.iter().count() == in_table, || "the table of keys has more than there are".into())?;
+        ensure(self.windows.len() == self.holds.len(), || "the heap of windows has others".into())
+    }
+
+    /// Those of no job are none, and no two jobs share them.
+    fn check_extras(&self) -> Result<(), String> {
+        let owned = self.jobs.iter().map(|(_, job)| job.extras).filter(|&extras| extras != NONE);
+        let owned: Vec<u32> = owned.collect();
+        let distinct: HashSet<u32> = owned.iter().copied().collect();
+        ensure(owned.len() == distinct.len(), || "jobs share their extras".into())?;
+        ensure(owned.len() == self.extras.len(), || "extras of no job are kept".into())
+    }
+
+    fn check_tags(&self) -> Result<(), String> {
+        let mut jobs: HashMap<u32, u32> = HashMap::new();
+        let tagged = self.jobs.iter().map(|(_, job)| job.tag).filter(|&tag| tag != NONE);
+        tagged.for_each(|tag| *jobs.entry(tag).or_default() += 1);
+        ensure(jobs.len() == self.tags.len(), || "tags of no job are kept".into())?;
+        for (ix, tag) in self.tags.iter() {
+            ensure(jobs.get(&ix) == Some(&tag.jobs), || format!("the jobs of tag {ix} are miscounted"))?;
+        }
+        let known = self.roots.iter().flat_map(|(ix, root)| root.tags.map(|tag| (ix, tag)));
+        for (ix, tag) in known.filter(|&(_, tag)| tag != NONE) {
+            ensure(self.tags.get(tag).is_some_and(|tag| tag.root == ix), || {
+                "a root's tag is another's".into()
+            })?;
         }
         Ok(())
     }
@@ -178,8 +219,7 @@ impl Queue {
             ensure(stale.iter().all(|&job| self.superseded(job)), || fault("a fresh job among the stale"))?;
             ensure(stale.is_empty() || root.to_sweep, || fault("not to be swept"))?;
             let waiting = self.jobs.iter().filter(|&(job, _)| self.is_waiting(job) && self.superseded(job));
-            let of_it =
-                waiting.filter(|(_, job)| job.extras.as_deref().is_some_and(|extras| extras.root == ix));
+            let of_it = waiting.filter(|&(job, _)| self.tag_of(job).is_some_and(|tag| tag.root == ix));
             ensure(of_it.count() == stale.len(), || fault("a superseded job is not among the stale"))?;
         }
         Ok(())
@@ -187,10 +227,13 @@ impl Queue {
 
     pub(crate) fn dump(&self, read: &dyn Fn(LoggedPayload) -> Vec<u8>) -> String {
         let mut lines: Vec<String> = self.jobs.iter().map(|(ix, _)| self.dump_job(ix, read)).collect();
+        for (ix, job) in self.jobs.iter().filter(|(_, job)| job.key == KeyState::Held) {
+            let (_, key) = self.key_of(Holder::Job(ix));
+            lines.push(self.dump_key(job.group, key, job.id, true, 0));
+        }
         for (_, hold) in self.holds.iter() {
-            let group = self.groups[hold.group].name.escape_ascii();
-            let (key, holder, until) = (hold.key.escape_ascii(), hold.holder, hold.window_until);
-            lines.push(format!("  key {group}/{key} by {holder:016x} held {} until {until}\n", hold.held));
+            let key = self.key_of_hold(hold);
+            lines.push(self.dump_key(hold.group, key, hold.holder, hold.held, hold.window_until));
         }
         for (_, root) in self.roots.iter() {
             let group = self.groups[root.group].name.escape_ascii();
@@ -206,6 +249,11 @@ impl Queue {
         dump + &lines.concat()
     }
 
+    fn dump_key(&self, group: u32, key: &[u8], holder: u64, held: bool, until: u64) -> String {
+        let (group, key) = (self.groups[group].name.escape_ascii(), key.escape_ascii());
+        format!("  key {group}/{key} by {holder:016x} held {held} until {until}\n")
+    }
+
     fn dump_job(&self, ix: u32, read: &dyn Fn(LoggedPayload) -> Vec<u8>) -> String {
         let (job, mut view) = (&self.jobs[ix], self.view(ix));
         let payload;
@@ -213,7 +261,7 @@ impl Queue {
             payload = read(logged);
             view.payload = Payload::Here(&payload);
         }
-        let claimed_at = if job.stand == Stand::Claimed { job.claimed_at } else { 0 };
+        let claimed_at = if job.stand == Stand::Claimed { self.extras(ix).claimed_at.get() } else { 0 };
         let died_at = if job.stand == Stand::Dead { self.dead.at(job.link_a).0 } else { 0 };
         let until = view.dedupe.map(|_| job.until);
         format!("  job {view:?} claimed {claimed_at} died {died_at} {until:?}\n")

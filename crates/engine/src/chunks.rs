@@ -43,6 +43,10 @@ impl<T> Chunks<T> {
         self.chunks.get(at as usize >> CHUNK_BITS)?.get(at as usize % CHUNK)
     }
 
+    pub(crate) fn get_mut(&mut self, at: u32) -> Option<&mut T> {
+        self.chunks.get_mut(at as usize >> CHUNK_BITS)?.get_mut(at as usize % CHUNK)
+    }
+
     pub(crate) fn first(&self) -> Option<&T> {
         self.get(0)
     }

@@ -68,13 +68,13 @@ impl Queue {
             let group = self.next_group(claimer.take.group)?;
             let first = self.groups[group].first(&self.jobs, self.settings.order);
             let ix = first.expect("a group in the turn has a ready job");
-            let expires_at = self.jobs[ix].expires_at();
+            let expires_at = self.expires_at(ix);
             let why = if self.superseded(ix) {
                 Gone::Superseded
-            } else if expires_at != 0 && expires_at <= at.now {
+            } else if expires_at.is_some_and(|expires_at| expires_at <= at.now) {
                 Gone::Expired
             } else {
-                let bytes = self.jobs[ix].payload_bytes();
+                let bytes = self.payload_bytes(ix);
                 claimer.bytes_left = Some(match claimer.bytes_left {
                     Some(left) => left.checked_sub(bytes)?,
                     None => limits::CLAIM_BYTES_MAX.saturating_sub(bytes),
@@ -88,8 +88,7 @@ impl Queue {
     }
 
     fn claim_this(&mut self, at: At, part: &mut Part<'_>, claimer: &Claimer<'_>, ix: u32) {
-        let job = &self.jobs[ix];
-        let epoch = job.epoch.max(claimer.epoch_floor) + 1;
+        let epoch = self.extras(ix).epoch.max(claimer.epoch_floor) + 1;
         let lease_ms = claimer.take.lease_ms.unwrap_or(self.settings.lease_ms);
         let lease_until = self.cap_lease(at.now, at.now.saturating_add(lease_ms));
         let rate_at = self.settings.rate.map_or(0, |rate| {
@@ -97,7 +96,7 @@ impl Queue {
             self.rate_at.max(at.now * 1_000) + interval_us
         });
         let worker = claimer.take.worker.unwrap_or(b"");
-        part.add(&self.name, &Event::Claim { id: job.id, epoch, lease_until, rate_at, worker });
+        part.add(&self.name, &Event::Claim { id: self.jobs[ix].id, epoch, lease_until, rate_at, worker });
         self.claim(at, ix, &Claiming { epoch, lease_until, rate_at, worker });
     }
 
@@ -112,8 +111,8 @@ impl Queue {
     /// The job of a live claim.
     fn live(&self, receipt: Receipt) -> Option<u32> {
         let ix = self.find(receipt.id.0)?;
-        let job = &self.jobs[ix];
-        (job.stand == Stand::Claimed && job.epoch == receipt.epoch.0).then_some(ix)
+        let is_live = self.jobs[ix].stand == Stand::Claimed && self.extras(ix).epoch == receipt.epoch.0;
+        is_live.then_some(ix)
     }
 
     pub(crate) fn decide_ack(&mut self, at: At, part: &mut Part<'_>, receipt: Receipt) -> bool {
@@ -140,9 +139,9 @@ impl Queue {
         }
         let delay_ms = match nack.retry {
             Retry::Dead => None,
-            _ if !self.jobs[ix].may_retry(self.settings.attempts) => None,
+            _ if !self.may_retry(ix, self.settings.attempts) => None,
             Retry::Delay(ms) => Some(ms),
-            Retry::Backoff => Some(self.backoff_ms(self.jobs[ix].failures, now.entropy)),
+            Retry::Backoff => Some(self.backoff_ms(self.extras(ix).failures, now.entropy)),
         };
         if let Some(delay_ms) = delay_ms {
             let ready_at = at.now.saturating_add(delay_ms);
@@ -195,7 +194,7 @@ impl Queue {
         lease_ms: u64,
     ) -> bool {
         let Some(ix) = self.live(receipt) else { return false };
-        let lease_until = self.cap_lease(self.jobs[ix].claimed_at, at.now.saturating_add(lease_ms));
+        let lease_until = self.cap_lease(self.extras(ix).claimed_at.get(), at.now.saturating_add(lease_ms));
         part.add(&self.name, &Event::Extend { id: receipt.id.0, lease_until });
         self.extend(ix, lease_until);
         true

@@ -3,8 +3,9 @@
 //! It is kept up to date by each change and is exact, events' frames aside. One that is too low would have the
 //! server look for garbage that isn't there, for ever; one that is too high would let it keep too much.
 
+use crate::extras::Extras;
 use crate::hold::Hold;
-use crate::job::{Extras, Job};
+use crate::packed::Packed48;
 use crate::queue::Queue;
 use crate::{PayloadBytes, Shard};
 
@@ -95,11 +96,6 @@ pub(crate) fn of_queue(name: &[u8]) -> u64 {
     QUEUE_BYTES + name.len() as u64
 }
 
-/// A key in the snapshot of its job.
-pub(crate) fn of_key(key: &[u8]) -> u64 {
-    KEY_BYTES + key.len() as u64
-}
-
 /// A root in the snapshot of a job.
 pub(crate) fn of_tag(signature: &[u8]) -> u64 {
     TAG_BYTES + signature.len() as u64
@@ -111,19 +107,20 @@ pub(crate) fn of_root(group: &[u8], signature: &[u8]) -> u64 {
 }
 
 impl Queue {
-    /// A job by itself: the key that a hold carries for it and the root that it is tagged with come on top.
-    pub(crate) fn job_footprint(&self, job: &Job) -> u64 {
+    /// A job with its key; the root that it is tagged with comes on top.
+    pub(crate) fn job_footprint(&self, ix: u32) -> u64 {
+        let job = &self.jobs[ix];
         let group = match self.groups[job.group].name.len() {
             0 => 0,
             bytes => 1 + bytes as u64,
         };
-        let key = job.key.as_deref().map_or(0, of_key);
-        JOB_BYTES + job.payload_bytes() + group + key + job.extras.as_deref().map_or(0, of_extras)
+        let key = self.key(ix).map_or(0, |key| KEY_BYTES + key.len() as u64);
+        JOB_BYTES + self.payload_bytes(ix) + group + key + of_extras(self.extras(ix))
     }
 
     /// A hold without owner; one that has an owner is part of its snapshot.
     pub(crate) fn window_footprint(&self, hold: &Hold) -> u64 {
-        WINDOW_BYTES + (self.groups[hold.group].name.len() + hold.key.len()) as u64
+        WINDOW_BYTES + (self.groups[hold.group].name.len() + self.key_of_hold(hold).len()) as u64
     }
 
     /// The queue's own settings.
@@ -131,19 +128,20 @@ impl Queue {
         self.own.iter().map(|(name, words)| SETTING_BYTES + (name.len() + words.len()) as u64).sum()
     }
 
-    /// Changes what a job has in its box.
+    /// Changes what of a job's extras a snapshot has.
     pub(crate) fn change_extras(&mut self, ix: u32, change: impl FnOnce(&mut Extras)) {
-        let extras = self.jobs[ix].extras();
+        let extras = self.extras_mut(ix);
         let before = of_extras(extras);
         change(extras);
-        self.snapshot_bytes = self.snapshot_bytes - before + of_extras(extras);
+        let after = of_extras(extras);
+        self.snapshot_bytes = self.snapshot_bytes - before + after;
     }
 }
 
 fn of_extras(extras: &Extras) -> u64 {
     let words = |words: &Option<Box<[u8]>>| words.as_ref().map_or(0, |words| words.len() as u64);
     let error = extras.last_error.as_ref().map_or(0, |_| ERROR_BYTES) + words(&extras.last_error);
-    let expiry = if extras.expires_at == 0 { 0 } else { EXPIRY_BYTES };
+    let expiry = if extras.expires_at == Packed48::ZERO { 0 } else { EXPIRY_BYTES };
     let attempts = extras.attempts_max.map_or(0, |_| ATTEMPTS_BYTES);
     expiry + attempts + words(&extras.worker) + error
 }

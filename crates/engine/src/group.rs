@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::job::{Job, Stand};
 use crate::memory::allocated;
+use crate::pool::Pool;
 use crate::settings::Order;
 use crate::slab::{NONE, Slab};
 
@@ -82,7 +83,7 @@ impl Group {
     /// Puts a job at its place.
     pub(crate) fn insert(&mut self, jobs: &mut Slab<Job>, ix: u32) {
         let job = &jobs[ix];
-        let (priority, key) = (job.priority, (job.ready_at, job.id));
+        let (priority, key) = (job.priority, (job.ready_at.get(), job.id));
         let at = self.levels.partition_point(|level| level.priority > priority);
         if self.levels.get(at).is_none_or(|level| level.priority != priority) {
             if self.levels.capacity() == 0 {
@@ -110,7 +111,7 @@ impl Group {
 
     /// When its oldest ready job became ready.
     pub(crate) fn oldest_ready_at(&self, jobs: &Slab<Job>) -> Option<u64> {
-        self.levels.iter().map(|level| jobs[level.first(jobs, Order::Fifo)].ready_at).min()
+        self.levels.iter().map(|level| jobs[level.first(jobs, Order::Fifo)].ready_at.get()).min()
     }
 
     /// Ready jobs, next to be claimed first.
@@ -129,7 +130,7 @@ impl Level {
     }
 
     fn insert(&mut self, jobs: &mut Slab<Job>, ix: u32, key: (u64, u64)) {
-        let place = |ix: u32| (jobs[ix].ready_at, jobs[ix].id);
+        let place = |ix: u32| (jobs[ix].ready_at.get(), jobs[ix].id);
         let (before, after) = if self.tail == NONE || place(self.tail) < key {
             (self.tail, NONE)
         } else if key < place(self.head) {
@@ -146,7 +147,7 @@ impl Level {
 
     fn remove(&mut self, jobs: &mut Slab<Job>, ix: u32) {
         if jobs[ix].stand == Stand::Tree {
-            let key = (jobs[ix].ready_at, jobs[ix].id, ix);
+            let key = (jobs[ix].ready_at.get(), jobs[ix].id, ix);
             let returned = self.returned.as_mut().expect("a job in the tree has a tree");
             assert!(returned.remove(&key), "a job in the tree is found there");
             if returned.is_empty() {
@@ -182,7 +183,7 @@ impl Level {
             None => listed,
             Some(&(_, _, returned)) if listed == NONE => returned,
             Some(&(ready_at, id, returned)) => {
-                let listed_first = (jobs[listed].ready_at, jobs[listed].id) < (ready_at, id);
+                let listed_first = (jobs[listed].ready_at.get(), jobs[listed].id) < (ready_at, id);
                 if listed_first == (order == Order::Fifo) { listed } else { returned }
             }
         }
@@ -204,7 +205,8 @@ impl Level {
                 None => true,
                 Some(_) if listed == NONE => false,
                 Some((ready_at, id, _)) => {
-                    ((jobs[listed].ready_at, jobs[listed].id) < (ready_at, id)) == (order == Order::Fifo)
+                    ((jobs[listed].ready_at.get(), jobs[listed].id) < (ready_at, id))
+                        == (order == Order::Fifo)
                 }
             };
             if !listed_first {
@@ -235,7 +237,7 @@ impl Default for Ring {
 }
 
 impl Ring {
-    pub(crate) fn push_back(&mut self, groups: &mut Slab<Group>, ix: u32) {
+    pub(crate) fn push_back(&mut self, groups: &mut Pool<Group>, ix: u32) {
         groups[ix].before = self.back;
         groups[ix].after = NONE;
         if self.back == NONE {
@@ -247,7 +249,7 @@ impl Ring {
         self.back = ix;
     }
 
-    pub(crate) fn remove(&mut self, groups: &mut Slab<Group>, ix: u32) {
+    pub(crate) fn remove(&mut self, groups: &mut Pool<Group>, ix: u32) {
         let (before, after) = (groups[ix].before, groups[ix].after);
         if before == NONE {
             self.front = after;
@@ -261,7 +263,7 @@ impl Ring {
         }
     }
 
-    pub(crate) fn iter<'a>(&self, groups: &'a Slab<Group>) -> impl Iterator<Item = u32> + 'a {
+    pub(crate) fn iter<'a>(&self, groups: &'a Pool<Group>) -> impl Iterator<Item = u32> + 'a {
         let mut at = self.front;
         std::iter::from_fn(move || {
             (at != NONE).then(|| {

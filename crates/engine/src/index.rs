@@ -101,7 +101,6 @@ impl Index {
         self.len -= 1;
     }
 
-    #[cfg(test)]
     /// Puts another entry with the same hash in the place of one, which must be there.
     pub(crate) fn replace(&mut self, hash: u64, entry: u32, by: u32) {
         let at = self.table_of(hash);
@@ -209,7 +208,7 @@ impl Table {
 
     /// Where an entry goes while there is room.
     fn home(&self, hash: u64) -> usize {
-        ((hash & u64::from(u32::MAX)) * self.buckets.len() as u64 >> 32) as usize
+        (((hash & u64::from(u32::MAX)) * self.buckets.len() as u64) >> 32) as usize
     }
 
     fn after(&self, bucket: usize) -> usize {

@@ -1,13 +1,12 @@
-//! A job as the engine keeps it: a slot of fixed size, its payload, and a box for what most jobs lack.
+//! A job as the engine keeps it: a slot of fixed size. Its key and payload are in the queue's store, what it shares
+//! with jobs of the same event is in a tag, and what most jobs lack is in extras.
 
 use stanchion_protocol::command::{State, Until};
-use stanchion_protocol::id::JobId;
 
-use crate::memory::allocated;
-use crate::payload::Keep;
-use crate::slab::NONE;
+use crate::packed::Packed48;
+use crate::slab::{NONE, Slab};
+use crate::store::Place;
 use crate::terms::Terms;
-use crate::{LoggedPayload, Lsn, Payload, limits};
 
 /// Which structure of its queue a job stands in; a job stands in exactly one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,58 +25,17 @@ pub(crate) enum Stand {
     Dead,
 }
 
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) id: u64,
-    payload: Stored,
-    pub(crate) pushed_at: u64,
-    /// When it became or becomes ready; with priority and id this is its place in its group.
-    pub(crate) ready_at: u64,
-    /// When it was claimed last.
-    pub(crate) claimed_at: u64,
-    pub(crate) epoch: u64,
-    pub(crate) group: u32,
-    pub(crate) link_a: u32,
-    pub(crate) link_b: u32,
-    pub(crate) attempts: u32,
-    pub(crate) failures: u32,
-    pub(crate) stand: Stand,
-    pub(crate) priority: u8,
-    /// The payload stays in memory, as an earlier one of the same base is in the log, too.
-    pinned: bool,
-    /// The dedupe key while no hold carries it for this job.
-    pub(crate) key: Option<Box<[u8]>>,
-    /// The hold of its dedupe key, while this job owns it.
-    pub(crate) hold: u32,
-    pub(crate) until: Until,
-    pub(crate) extras: Option<Box<Extras>>,
-}
-
-/// Its bytes, or how many of them are in the log.
-#[derive(Debug)]
-enum Stored {
-    Here(Box<[u8]>),
-    Logged(u32),
-}
-
-/// What a plain job does without.
-#[derive(Debug)]
-pub(crate) struct Extras {
-    /// Overrides the queue's limit on attempts.
-    pub(crate) attempts_max: Option<u32>,
-    /// 0: never.
-    pub(crate) expires_at: u64,
-    /// Place in the heap of expiries.
-    pub(crate) expiry: u32,
-    /// Its root.
-    pub(crate) root: u32,
-    pub(crate) root_timestamp: u64,
-    /// Neighbours among the jobs of its root; which list, by `in_root`.
-    pub(crate) root_before: u32,
-    pub(crate) root_after: u32,
-    pub(crate) in_root: InRoot,
-    pub(crate) worker: Option<Box<[u8]>>,
-    pub(crate) last_error: Option<Box<[u8]>>,
+/// A job's dedupe key, and whether it is the one that holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum KeyState {
+    /// It has none.
+    None,
+    /// It has one for show: the key is free, or another's. A requeue takes it back if it is free.
+    Lost,
+    /// The table of keys names the job, which holds its key by itself.
+    Held,
+    /// The table of keys names a hold with a window, whose owner the job is.
+    Window,
 }
 
 /// Which list of its root a job stands in: those that are delayed or ready are in one.
@@ -90,108 +48,62 @@ pub(crate) enum InRoot {
     Stale,
 }
 
-impl Default for Extras {
-    fn default() -> Self {
-        Extras {
-            attempts_max: None,
-            expires_at: 0,
-            expiry: NONE,
-            root: NONE,
-            root_timestamp: 0,
-            root_before: NONE,
-            root_after: NONE,
-            in_root: InRoot::No,
-            worker: None,
-            last_error: None,
-        }
-    }
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) id: u64,
+    pub(crate) pushed_at: Packed48,
+    /// When it became or becomes ready; with priority and id this is its place in its group.
+    pub(crate) ready_at: Packed48,
+    /// Where its key and payload are; see `contents.rs`.
+    pub(crate) place: Place,
+    pub(crate) group: u32,
+    pub(crate) link_a: u32,
+    pub(crate) link_b: u32,
+    /// What most jobs lack; `NONE` for one that lacks all of it.
+    pub(crate) extras: u32,
+    /// Its root and timestamp; `NONE` without a root.
+    pub(crate) tag: u32,
+    /// Neighbours among the jobs of its root; which list, by `in_root`.
+    pub(crate) root_before: u32,
+    pub(crate) root_after: u32,
+    pub(crate) in_root: InRoot,
+    pub(crate) stand: Stand,
+    pub(crate) priority: u8,
+    pub(crate) key: KeyState,
+    pub(crate) key_bytes: u8,
+    pub(crate) until: Until,
+    /// The payload is only in the log.
+    pub(crate) logged: bool,
+    /// The payload stays in memory, as an earlier one of the same base is in the log, too.
+    pub(crate) pinned: bool,
 }
 
-impl Stored {
-    fn new(payload: &[u8], keep: Keep) -> Stored {
-        match keep {
-            Keep::Here | Keep::Pinned => Stored::Here(payload.into()),
-            Keep::Log { bytes } => Stored::Logged(bytes),
-        }
-    }
-}
+const _: () = assert!(size_of::<Job>() == 64, "a job is small");
+const _: () = assert!(Slab::<Job>::SLOT_BYTES == 80, "and so is its slot");
 
 impl Job {
-    /// A job that waits in no place yet, with the terms that a push and a snapshot have in common.
-    pub(crate) fn new(id: u64, group: u32, pushed_at: u64, terms: &Terms<'_>, keep: Keep) -> Job {
+    /// A job that waits in no place yet and has no contents.
+    pub(crate) fn new(id: u64, group: u32, pushed_at: u64, terms: &Terms<'_>) -> Job {
         Job {
             id,
-            payload: Stored::new(terms.payload, keep),
-            pushed_at,
-            ready_at: terms.ready_at,
-            claimed_at: 0,
-            epoch: 0,
+            pushed_at: pushed_at.into(),
+            ready_at: terms.ready_at.into(),
+            place: Place::NOWHERE,
             group,
             link_a: NONE,
             link_b: NONE,
-            attempts: 0,
-            failures: 0,
+            extras: NONE,
+            tag: NONE,
+            root_before: NONE,
+            root_after: NONE,
+            in_root: InRoot::No,
             stand: Stand::Nowhere,
             priority: terms.priority,
-            pinned: keep == Keep::Pinned,
-            key: None,
-            hold: NONE,
+            key: KeyState::None,
+            key_bytes: 0,
             until: Until::Claim,
-            extras: None,
-        }
-    }
-
-    /// Its bytes, or where in the log they are, given its base.
-    #[inline]
-    pub(crate) fn payload(&self, base: Lsn) -> Payload<'_> {
-        match &self.payload {
-            Stored::Here(payload) => Payload::Here(payload),
-            &Stored::Logged(bytes) => Payload::Logged(LoggedPayload { base, id: JobId(self.id), bytes }),
-        }
-    }
-
-    /// How many they are.
-    #[inline]
-    pub(crate) fn payload_bytes(&self) -> u64 {
-        match &self.payload {
-            Stored::Here(payload) => payload.len() as u64,
-            Stored::Logged(bytes) => u64::from(*bytes),
-        }
-    }
-
-    /// How many of them are in memory.
-    #[inline]
-    pub(crate) fn payload_bytes_here(&self) -> u64 {
-        match &self.payload {
-            Stored::Here(payload) => payload.len() as u64,
-            Stored::Logged(_) => 0,
-        }
-    }
-
-    /// A replacement has another one.
-    pub(crate) fn set_payload(&mut self, payload: &[u8], keep: Keep) {
-        (self.payload, self.pinned) = (Stored::new(payload, keep), keep == Keep::Pinned);
-    }
-
-    /// Whether it must stay in memory for now.
-    pub(crate) fn is_pinned(&self) -> bool {
-        self.pinned
-    }
-
-    /// Its newest record is the only one of its hold that carries its payload.
-    pub(crate) fn unpin(&mut self) {
-        self.pinned = false;
-    }
-
-    /// Gives up the bytes in memory, if that frees any; how many. They are in the log.
-    pub(crate) fn spill(&mut self) -> u64 {
-        match &self.payload {
-            Stored::Here(payload) if payload.len() > limits::PAYLOAD_KEPT_BYTES && !self.pinned => {
-                let bytes = payload.len();
-                self.payload = Stored::Logged(bytes as u32);
-                bytes as u64
-            }
-            _ => 0,
+            logged: false,
+            pinned: false,
         }
     }
 
@@ -203,32 +115,5 @@ impl Job {
             Stand::Dead => State::Dead,
             Stand::Nowhere => unreachable!("a job stands nowhere only within a step"),
         }
-    }
-
-    /// What it takes in memory beside its slot.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        let word = |word: &Option<Box<[u8]>>| word.as_ref().map_or(0, |word| allocated(word.len()));
-        let extras = self.extras.as_deref().map_or(0, |extras| {
-            allocated(size_of::<Extras>()) + word(&extras.worker) + word(&extras.last_error)
-        });
-        allocated(self.payload_bytes_here() as usize) + word(&self.key) + extras
-    }
-
-    pub(crate) fn extras(&mut self) -> &mut Extras {
-        self.extras.get_or_insert_default()
-    }
-
-    pub(crate) fn expires_at(&self) -> u64 {
-        self.extras.as_ref().map_or(0, |extras| extras.expires_at)
-    }
-
-    pub(crate) fn attempts_max(&self, queue: u32) -> u32 {
-        self.extras.as_ref().and_then(|extras| extras.attempts_max).unwrap_or(queue)
-    }
-
-    /// Whether another attempt is allowed after those made.
-    pub(crate) fn may_retry(&self, attempts_max_queue: u32) -> bool {
-        let most = self.attempts_max(attempts_max_queue);
-        most == 0 || self.attempts < most
     }
 }

@@ -16,6 +16,9 @@ pub const SWEEP_JOBS_MAX: usize = 1_000;
 /// Freeing an empty queue takes about as long as freeing so many jobs.
 pub const QUEUE_FREED_AS_JOBS: usize = 10;
 
+/// Freeing 64 KiB of keys and payloads takes about as long as freeing so many jobs.
+pub const STORE_CHUNK_FREED_AS_JOBS: usize = 8;
+
 /// A payload up to so many bytes stays in memory: giving it up would free next to nothing.
 pub const PAYLOAD_KEPT_BYTES: usize = 32;
 

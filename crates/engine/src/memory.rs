@@ -30,6 +30,9 @@ impl Queue {
     pub(crate) fn memory_bytes(&self, samples: usize) -> u64 {
         let own = Slab::<Queue>::SLOT_BYTES + allocated(self.name.len());
         let slots = self.jobs.allocation_bytes()
+            + self.store.allocation_bytes()
+            + self.extras.allocation_bytes()
+            + self.tags.allocation_bytes()
             + self.groups.allocation_bytes()
             + self.holds.allocation_bytes()
             + self.roots.allocation_bytes();
@@ -44,40 +47,47 @@ impl Queue {
         let words = self.own.iter().chain(self.file.iter()).map(|(_, words)| allocated(words.len()));
         let whole = own + slots + tables + heaps + latencies + stale_roots + notes + words.sum::<usize>();
         whole as u64
-            + self.bytes_here
-            + sampled(&self.jobs, samples, |job| job.memory_bytes() - job.payload_bytes_here() as usize)
-            + sampled(&self.groups, samples, |group| group.memory_bytes())
-            + sampled(&self.holds, samples, |hold| allocated(hold.key.len()))
-            + sampled(&self.roots, samples, |root| allocated(root.signature.len()))
+            + sampled(self.extras.slots(), self.extras.len(), samples, |ix| {
+                Some(self.extras.get(ix)?.memory_bytes())
+            })
+            + sampled(self.groups.slots(), self.groups.len(), samples, |ix| {
+                Some(self.groups.get(ix)?.memory_bytes())
+            })
+            + sampled(self.holds.slots(), self.holds.len(), samples, |ix| {
+                Some(self.holds.get(ix)?.memory_bytes())
+            })
+            + sampled(self.roots.slots(), self.roots.len(), samples, |ix| {
+                Some(self.roots.get(ix)?.memory_bytes())
+            })
     }
 }
 
-/// The sum over all entries, of which at most so many are measured.
-fn sampled<T>(slab: &Slab<T>, samples: usize, bytes: impl Fn(&T) -> usize) -> u64 {
-    let slots = slab.slots() as usize;
-    if slots <= samples {
-        return slab.iter().map(|(_, entry)| bytes(entry) as u64).sum();
+/// The sum over `len` entries in so many slots, of which at most so many are measured.
+fn sampled(slots: u32, len: usize, samples: usize, bytes: impl Fn(u32) -> Option<usize>) -> u64 {
+    if slots as usize <= samples {
+        return (0..slots).filter_map(bytes).sum::<usize>() as u64;
     }
     // Steps of the golden ratio are spread evenly and fall in step with no pattern of pushes.
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    let slot = |n: u64| (((n.wrapping_mul(GOLDEN) >> 32) * slots as u64) >> 32) as u32;
+    let slot = |n: u64| (((n.wrapping_mul(GOLDEN) >> 32) * u64::from(slots)) >> 32) as u32;
     let (mut found, mut sum) = (0, 0);
-    for entry in (0..samples as u64).filter_map(|n| slab.get(slot(n))) {
+    for bytes in (0..samples as u64).filter_map(|n| bytes(slot(n))) {
         found += 1;
-        sum += bytes(entry) as u64;
+        sum += bytes as u64;
     }
     // None is found when nearly all slots are vacant.
-    (u128::from(sum) * slab.len() as u128).checked_div(found).unwrap_or(0) as u64
+    (u128::from(sum) * len as u128).checked_div(found).unwrap_or(0) as u64
 }
 
-/// What an allocation of so many bytes takes: the allocator has multiples of 16 bytes, and above 128 four sizes
-/// to each doubling.
+/// What an allocation of so many bytes takes: the allocator has multiples of 16 bytes, above 128 four sizes to each
+/// doubling, and of what is larger than some pages it touches only the pages that are used.
 pub(crate) fn allocated(bytes: usize) -> usize {
     match bytes {
         0 => 0,
         1..=8 => 8,
         9..=128 => bytes.next_multiple_of(16),
-        _ => bytes.next_multiple_of(1 << ((bytes - 1).ilog2() - 2)),
+        129..=0x4000 => bytes.next_multiple_of(1 << ((bytes - 1).ilog2() - 2)),
+        _ => bytes.next_multiple_of(0x1000),
     }
 }
 
@@ -88,7 +98,8 @@ mod tests {
     #[test]
     fn the_allocators_sizes_are_few() {
         let sizes = [(0, 0), (1, 8), (9, 16), (128, 128), (129, 160), (161, 192), (257, 320), (1_000, 1_024)];
-        for (bytes, taken) in sizes {
+        for (bytes, taken) in sizes.into_iter().chain([(16_384, 16_384), (16_385, 20_480), (66_000, 69_632)])
+        {
             assert_eq!(allocated(bytes), taken, "{bytes}");
         }
     }

@@ -192,11 +192,17 @@ impl Queue {
     /// Notes what happened to a job, if anybody may want to know.
     #[inline(always)]
     pub(crate) fn note(&mut self, job: u32, event: JobEvent) {
-        if let Some(notes) = &mut self.notes {
-            let job = &self.jobs[job];
-            let group = &*self.groups[job.group].name;
-            notes.add(JobNote { queue: &self.name, event, id: JobId(job.id), attempt: job.attempts, group });
+        if self.notes.is_some() {
+            self.note_down(job, event);
         }
+    }
+
+    #[inline(never)]
+    fn note_down(&mut self, ix: u32, event: JobEvent) {
+        let attempt = self.extras(ix).attempts;
+        let (job, notes) = (&self.jobs[ix], self.notes.get_or_insert_default());
+        let group = &*self.groups[job.group].name;
+        notes.add(JobNote { queue: &self.name, event, id: JobId(job.id), attempt, group });
     }
 }
 

@@ -4,7 +4,7 @@ use stanchion_protocol::command::{Pause, State};
 use stanchion_protocol::id::JobId;
 
 use crate::event::{Event, Gone, Part};
-use crate::job::Stand;
+use crate::job::{KeyState, Stand};
 use crate::queue::{At, Queue, column};
 use crate::slab::NONE;
 use crate::{Durability, Now, Refusal, SettingsPatch, Shard, Source, Step, limits, settings};
@@ -78,10 +78,10 @@ impl Shard {
                 queue.decide_gone(at, part, ix, Gone::Deleted);
                 return 1;
             }
-            let window = queue.find_group(group).and_then(|group| queue.find_hold(group, key));
-            if let Some(hold) = window.filter(|&hold| queue.holds[hold].owner == NONE) {
+            let window = queue.find_group(group).and_then(|group| queue.find_holder(group, key));
+            if let Some(holder) = window.filter(|&holder| queue.holding(holder).owner == NONE) {
                 part.add(&queue.name, &Event::KeyFreed { group, key });
-                queue.drop_hold(hold);
+                queue.free(holder);
             }
             0
         })
@@ -265,12 +265,13 @@ impl Queue {
             return false;
         }
         // Its own window does not stand in its way.
-        let takes_key = match &job.key {
-            Some(key) => {
-                let hold = self.find_hold(job.group, key);
-                hold.is_none_or(|hold| !self.in_force(hold, at.now))
+        let takes_key = match job.key {
+            KeyState::None => false,
+            KeyState::Held | KeyState::Window => true,
+            KeyState::Lost => {
+                let holder = self.key(ix).and_then(|key| self.find_holder(job.group, key));
+                holder.is_none_or(|holder| !self.in_force(holder, at.now))
             }
-            None => job.hold != NONE,
         };
         part.add(&self.name, &Event::Requeue { id: job.id, takes_key });
         self.requeue(at, ix, takes_key);
@@ -279,8 +280,8 @@ impl Queue {
 
     /// The job that holds a dedupe key, by itself or by its window.
     pub(crate) fn find_by_key(&self, now: u64, group: &[u8], key: &[u8]) -> Option<u32> {
-        let hold = self.find_hold(self.find_group(group)?, key)?;
-        Some(self.holds[hold].owner).filter(|&owner| owner != NONE && self.in_force(hold, now))
+        let holder = self.find_holder(self.find_group(group)?, key)?;
+        Some(self.holding(holder).owner).filter(|&owner| owner != NONE && self.in_force(holder, now))
     }
 
     pub(crate) fn matches(&self, ix: u32, state: Option<State>, group: Option<&[u8]>) -> bool {

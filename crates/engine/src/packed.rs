@@ -6,6 +6,8 @@
 pub(crate) struct Packed48([u8; 6]);
 
 impl Packed48 {
+    pub(crate) const ZERO: Packed48 = Packed48([0; 6]);
+
     const MAX: u64 = (1 << 48) - 1;
 
     pub(crate) fn get(self) -> u64 {

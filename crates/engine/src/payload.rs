@@ -122,7 +122,7 @@ impl Shard {
     /// Where the payload of a job is now.
     pub fn payload(&self, job: JobRef) -> Payload<'_> {
         let queue = &self.queues[job.queue];
-        queue.jobs[job.job].payload(queue.jobs.base(job.job))
+        queue.payload(job.job)
     }
 
     /// From how many bytes in a queue on a payload is not kept.
@@ -177,7 +177,7 @@ impl Shard {
         for ix in self.reclaim_at..self.queues.slots() {
             let Some(queue) = self.queues.get(ix) else { continue };
             for job in queue.to_reclaim(below) {
-                if let Payload::Logged(payload) = queue.jobs[job].payload(queue.jobs.base(job)) {
+                if let Payload::Logged(payload) = queue.payload(job) {
                     if left == 0 {
                         return;
                     }
@@ -200,7 +200,7 @@ impl Shard {
     ) -> bool {
         self.change(now, queue, log, |queue, at, part| {
             let Some(ix) = queue.find(payload.id.0) else { return 0 };
-            if queue.jobs[ix].payload(queue.jobs.base(ix)) != Payload::Logged(payload) {
+            if queue.payload(ix) != Payload::Logged(payload) {
                 return 0;
             }
             part.add(&queue.name, &Event::Lost { id: payload.id.0, reason });
@@ -225,14 +225,12 @@ impl Queue {
     /// A job's snapshot beside the log, for one that still has the job's base: without its payload, unless that is
     /// short, or pinned.
     pub(crate) fn snapshot_beside(&self, ix: u32) -> Event<'_> {
-        match self.jobs[ix].payload(self.jobs.base(ix)) {
-            Payload::Here(payload)
-                if payload.len() <= limits::PAYLOAD_KEPT_BYTES || self.jobs[ix].is_pinned() =>
-            {
+        match self.payload(ix) {
+            Payload::Here(payload) if payload.len() <= limits::PAYLOAD_KEPT_BYTES || self.jobs[ix].pinned => {
                 Event::JobBeside { job: self.snapshot(ix, payload), logged: None }
             }
             _ => {
-                let bytes = self.jobs[ix].payload_bytes() as u32;
+                let bytes = self.payload_bytes(ix) as u32;
                 Event::JobBeside { job: self.snapshot(ix, b""), logged: Some(bytes) }
             }
         }
@@ -243,9 +241,7 @@ impl Queue {
         if self.bytes_here <= queue_bytes || self.jobs.get(slot).is_none() {
             return 0;
         }
-        let bytes = self.jobs[slot].spill();
-        self.bytes_here -= bytes;
-        bytes
+        self.spill_payload(slot)
     }
 
     /// The jobs that reclaiming writes again, those that go with a key included, in about the order of their turn.

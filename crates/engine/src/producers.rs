@@ -7,7 +7,7 @@ use stanchion_protocol::id::JobId;
 use stanchion_protocol::limits::DURATION_MS_MAX;
 
 use crate::event::{Event, Part};
-use crate::job::Extras;
+use crate::hold::{Holder, Holding};
 use crate::queue::{At, Queue, column};
 use crate::slab::NONE;
 use crate::terms::{KeyTerms, Terms};
@@ -77,15 +77,17 @@ impl Queue {
             return Pushed::Superseded;
         }
         let terms = terms(at.now, job);
-        let hold = job.dedupe.and_then(|dedupe| self.holder(at.now, group, &dedupe));
-        if let Some(hold) = hold {
-            let (owner, holder) = (self.holds[hold].owner, self.holds[hold].holder);
+        let holder = job.dedupe.and_then(|dedupe| self.holder(at.now, group, &dedupe));
+        if let Some(holder) = holder {
+            let Holding { owner, id: holder, .. } = self.holding(holder);
             if owner != NONE && self.is_waiting(owner) && job.dedupe.is_some_and(|dedupe| dedupe.replace) {
                 let held = &self.jobs[owner];
                 let keeps_place = held.state() == State::Ready && !terms.delayed;
-                let terms =
-                    Terms { ready_at: if keeps_place { held.ready_at } else { terms.ready_at }, ..terms };
-                let (pushed_at, epoch) = (held.pushed_at, held.epoch);
+                let terms = Terms {
+                    ready_at: if keeps_place { held.ready_at.get() } else { terms.ready_at },
+                    ..terms
+                };
+                let (pushed_at, epoch) = (held.pushed_at.get(), self.extras(owner).epoch);
                 part.add(&self.name, &Event::Replace { id: holder, pushed_at, epoch, terms });
                 self.replace(at, owner, &terms);
                 return Pushed::Replaced(JobId(holder));
@@ -136,10 +138,8 @@ impl Queue {
         if owner == NONE || self.jobs[owner].state() == State::Dead {
             return;
         }
-        let Some(&Extras { root: own, root_timestamp, .. }) = self.jobs[owner].extras.as_deref() else {
-            return;
-        };
-        if own != NONE && *self.roots[own].signature == *root.signature && root_timestamp < root.timestamp {
+        let Some(own) = self.tag_of(owner) else { return };
+        if *self.roots[own.root].signature == *root.signature && own.timestamp < root.timestamp {
             let (id, timestamp) = (self.jobs[owner].id, root.timestamp);
             part.add(&self.name, &Event::Reroot { id, timestamp });
             self.reroot(owner, timestamp);
@@ -152,9 +152,9 @@ impl Queue {
         known.is_some_and(|known| self.roots[known].newest > root.timestamp)
     }
 
-    /// The hold that makes a push with this key a duplicate.
-    fn holder(&self, now: u64, group: Option<u32>, dedupe: &Dedupe<'_>) -> Option<u32> {
-        self.find_hold(group?, dedupe.key).filter(|&hold| self.in_force(hold, now))
+    /// The holder that makes a push with this key a duplicate.
+    fn holder(&self, now: u64, group: Option<u32>, dedupe: &Dedupe<'_>) -> Option<Holder> {
+        self.find_holder(group?, dedupe.key).filter(|&holder| self.in_force(holder, now))
     }
 
     pub(crate) fn printable_name(&self) -> String {

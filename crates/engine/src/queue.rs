@@ -7,7 +7,7 @@
 //! INVARIANT Q-1: every job stands in exactly one of: a ready list or tree of its group, the delayed heap,
 //! the lease heap, the heap of the dead.
 //! INVARIANT Q-2: a group is in the ring (or among the capped) exactly while it has ready jobs.
-//! INVARIANT Q-3: a hold is the job's that its `owner` names; that job's `hold` names it.
+//! INVARIANT Q-3: the table of keys names each job that holds its key, or the hold whose owner it is.
 //! INVARIANT Q-4: a root's fresh list holds its delayed and ready jobs with the newest timestamp, its stale
 //! list those with an older one; its `jobs` counts all jobs that carry it.
 
@@ -16,16 +16,22 @@ use std::hash::{BuildHasher, Hasher};
 
 use stanchion_protocol::command::State;
 
+use crate::extras::Extras;
 use crate::footprint::{self, Footprint};
 use crate::group::{Group, Ring, Turn};
 use crate::heap::Heap;
 use crate::histogram::Histogram;
 use crate::hold::Hold;
 use crate::index::Index;
-use crate::job::{InRoot, Job, Stand};
+use crate::job::{InRoot, Job, KeyState, Stand};
 use crate::notes::Notes;
+use crate::payload::Keep;
+use crate::pool::Pool;
 use crate::root::Root;
 use crate::slab::{NONE, Slab};
+use crate::store::Store;
+use crate::tag::Tag;
+use crate::terms::Terms;
 use crate::{Counts, Lsn, Settings, SettingsPatch, Totals, limits};
 
 /// When and where an event is applied.
@@ -43,8 +49,12 @@ pub(crate) struct Queue {
     pub(crate) name: Box<[u8]>,
     pub(crate) hasher: foldhash::fast::FixedState,
     pub(crate) jobs: Slab<Job>,
+    /// Keys and payloads of the jobs.
+    pub(crate) store: Store,
+    /// What few jobs have.
+    pub(crate) extras: Pool<Extras>,
     pub(crate) ids: Index,
-    pub(crate) groups: Slab<Group>,
+    pub(crate) groups: Pool<Group>,
     pub(crate) groups_with_jobs: u64,
     pub(crate) group_names: Index,
     /// The group without a name, which most jobs are in: found without hashing.
@@ -52,6 +62,8 @@ pub(crate) struct Queue {
     pub(crate) holds: Slab<Hold>,
     pub(crate) keys: Index,
     pub(crate) roots: Slab<Root>,
+    /// Timestamps of roots that jobs carry.
+    pub(crate) tags: Pool<Tag>,
     pub(crate) signatures: Index,
 
     /// Groups with ready jobs whose turn comes.
@@ -130,14 +142,17 @@ impl Queue {
             name: name.into(),
             hasher: foldhash::fast::FixedState::default(),
             jobs: Slab::default(),
+            store: Store::default(),
+            extras: Pool::default(),
             ids: Index::default(),
-            groups: Slab::default(),
+            groups: Pool::default(),
             groups_with_jobs: 0,
             group_names: Index::default(),
             plain_group: NONE,
             holds: Slab::default(),
             keys: Index::default(),
             roots: Slab::default(),
+            tags: Pool::default(),
             signatures: Index::default(),
             ring: Ring::default(),
             capped: Ring::default(),
@@ -209,7 +224,7 @@ impl Queue {
         if let Some(ix) = self.find_group(name) {
             return ix;
         }
-        let ix = self.groups.insert(0, Group::new(name));
+        let ix = self.groups.insert(Group::new(name));
         if name.is_empty() {
             self.plain_group = ix;
             return ix;
@@ -237,37 +252,37 @@ impl Queue {
 
     // --- a job's life: admit, then enter and leave states, then dismiss
 
-    /// Takes a new job in; it stands nowhere yet.
-    pub(crate) fn admit(&mut self, base: Lsn, job: Job) -> u32 {
-        debug_assert_eq!(job.stand, Stand::Nowhere);
+    /// Takes a new job in; it stands nowhere yet, and does not hold its key.
+    pub(crate) fn admit(&mut self, base: Lsn, mut job: Job, terms: &Terms<'_>, keep: Keep) -> u32 {
         let (id, group) = (job.id, job.group);
         if self.groups[group].jobs == 0 {
             self.groups_with_jobs += 1;
         }
         self.groups[group].jobs += 1;
-        self.bytes += job.payload_bytes();
-        self.snapshot_bytes += self.job_footprint(&job);
-        self.bytes_here += job.payload_bytes_here();
+        if let Some(key) = &terms.key {
+            (job.key, job.until) = (KeyState::Lost, key.until);
+        }
         let ix = self.jobs.insert(base, job);
+        self.put_contents(ix, terms.key.map_or(b"", |key| key.key), terms.payload, keep);
+        self.snapshot_bytes += self.job_footprint(ix);
         let (jobs, hasher) = (&self.jobs, &self.hasher);
         self.ids.insert(hasher.hash_one(id), ix, |ix| hasher.hash_one(jobs[ix].id));
         ix
     }
 
-    /// Forgets a job that stands nowhere and has neither hold nor root.
-    pub(crate) fn dismiss(&mut self, ix: u32) -> Job {
+    /// Forgets a job that stands nowhere and has neither key nor root.
+    pub(crate) fn dismiss(&mut self, ix: u32) {
+        self.snapshot_bytes -= self.job_footprint(ix);
+        self.drop_contents(ix);
+        self.drop_extras(ix);
         let job = self.jobs.remove(ix);
         assert_eq!(job.stand, Stand::Nowhere, "a job leaves its state before it leaves");
         self.ids.remove(self.hash_id(job.id), ix);
-        self.bytes -= job.payload_bytes();
-        self.snapshot_bytes -= self.job_footprint(&job);
-        self.bytes_here -= job.payload_bytes_here();
         self.groups[job.group].jobs -= 1;
         if self.groups[job.group].jobs == 0 {
             self.groups_with_jobs -= 1;
         }
         self.release_group(job.group);
-        job
     }
 
     pub(crate) fn enter_ready(&mut self, ix: u32) {
@@ -283,7 +298,7 @@ impl Queue {
     }
 
     pub(crate) fn enter_delayed(&mut self, ix: u32) {
-        let moment = (self.jobs[ix].ready_at, self.jobs[ix].id);
+        let moment = (self.jobs[ix].ready_at.get(), self.jobs[ix].id);
         let jobs = &mut self.jobs;
         jobs[ix].stand = Stand::Delayed;
         self.delayed.insert(moment, ix, |ix, place| jobs[ix].link_a = place);
@@ -305,7 +320,7 @@ impl Queue {
         jobs[ix].stand = Stand::Dead;
         let moment = (died_at, jobs[ix].id);
         self.dead.insert(moment, ix, |ix, place| jobs[ix].link_a = place);
-        self.bytes_dead += self.jobs[ix].payload_bytes();
+        self.bytes_dead += self.payload_bytes(ix);
         self.count(self.jobs[ix].group, State::Dead, 1);
     }
 
@@ -335,16 +350,14 @@ impl Queue {
             }
             Stand::Dead => {
                 self.dead.remove(place, |ix, place| jobs[ix].link_a = place);
-                self.bytes_dead -= jobs[ix].payload_bytes();
+                self.bytes_dead -= self.payload_bytes(ix);
                 State::Dead
             }
             Stand::Nowhere => return,
         };
         self.jobs[ix].stand = Stand::Nowhere;
-        if self.jobs[ix].extras.is_some() {
-            self.unwatch_expiry(ix);
-            self.leave_root(ix);
-        }
+        self.unwatch_expiry(ix);
+        self.leave_root(ix);
         self.count(group, state, -1);
     }
 
@@ -401,28 +414,33 @@ impl Queue {
     // --- expiry: watched while delayed or ready, since a claimed job never expires
 
     fn watch_expiry(&mut self, ix: u32) {
-        let jobs = &mut self.jobs;
-        let id = jobs[ix].id;
-        let Some(extras) = jobs[ix].extras.as_deref().filter(|extras| extras.expires_at > 0) else { return };
-        let moment = (extras.expires_at, id);
-        self.expiries.insert(moment, ix, |ix, place| jobs[ix].extras().expiry = place);
+        let job = &self.jobs[ix];
+        let Some(expires_at) = self.expires_at(ix) else { return };
+        let (jobs, extras) = (&self.jobs, &mut self.extras);
+        let moved = |ix: u32, place| extras[jobs[ix].extras].expiry = place;
+        self.expiries.insert((expires_at, job.id), ix, moved);
     }
 
     fn unwatch_expiry(&mut self, ix: u32) {
-        let jobs = &mut self.jobs;
-        let place = std::mem::replace(&mut jobs[ix].extras().expiry, NONE);
+        let (jobs, extras) = (&self.jobs, &mut self.extras);
+        let Some(own) = extras.get_mut(jobs[ix].extras) else { return };
+        let place = std::mem::replace(&mut own.expiry, NONE);
         if place != NONE {
-            self.expiries.remove(place, |ix, place| jobs[ix].extras().expiry = place);
+            self.expiries.remove(place, |ix, place| extras[jobs[ix].extras].expiry = place);
         }
+    }
+
+    /// When the job expires.
+    #[inline]
+    pub(crate) fn expires_at(&self, ix: u32) -> Option<u64> {
+        Some(self.extras(ix).expires_at.get()).filter(|&at| at > 0)
     }
 
     // --- roots: delayed and ready jobs stand in a list of theirs, so that a newer one finds them
 
-    fn enter_root(&mut self, ix: u32) {
-        let Some(extras) = self.jobs[ix].extras.as_deref().filter(|extras| extras.root != NONE) else {
-            return;
-        };
-        let (root, fresh) = (extras.root, extras.root_timestamp == self.roots[extras.root].newest);
+    pub(crate) fn enter_root(&mut self, ix: u32) {
+        let Some(tag) = self.tag_of(ix) else { return };
+        let (root, fresh) = (tag.root, tag.timestamp == self.roots[tag.root].newest);
         let list = if fresh { InRoot::Fresh } else { InRoot::Stale };
         self.roots[root].link(&mut self.jobs, ix, list);
         if list == InRoot::Stale {
@@ -430,23 +448,10 @@ impl Queue {
         }
     }
 
-    fn leave_root(&mut self, ix: u32) {
-        let extras = self.jobs[ix].extras();
-        if extras.in_root != InRoot::No {
-            let root = extras.root;
+    pub(crate) fn leave_root(&mut self, ix: u32) {
+        if self.jobs[ix].in_root != InRoot::No {
+            let root = self.tags[self.jobs[ix].tag].root;
             self.roots[root].unlink(&mut self.jobs, ix);
-        }
-    }
-
-    /// The job is tagged with another timestamp of the same root.
-    pub(crate) fn move_in_root(&mut self, ix: u32, timestamp: u64) {
-        if self.jobs[ix].extras().root == NONE {
-            return;
-        }
-        self.leave_root(ix);
-        self.jobs[ix].extras().root_timestamp = timestamp;
-        if self.is_waiting(ix) {
-            self.enter_root(ix);
         }
     }
 
@@ -454,13 +459,6 @@ impl Queue {
         if !std::mem::replace(&mut self.roots[root].to_sweep, true) {
             self.stale_roots.push_back(root);
         }
-    }
-
-    /// Whether a newer root is registered than the job's.
-    pub(crate) fn superseded(&self, ix: u32) -> bool {
-        self.jobs[ix].extras.as_deref().is_some_and(|extras| {
-            extras.root != NONE && extras.root_timestamp < self.roots[extras.root].newest
-        })
     }
 
     /// An event happened.
@@ -505,6 +503,9 @@ impl Queue {
     /// Frees up to `count` entries of each kind of a deleted queue; true when nothing is left.
     pub(crate) fn dismantle(&mut self, count: usize) -> bool {
         self.jobs.dismantle(count)
+            & self.store.dismantle(count / limits::STORE_CHUNK_FREED_AS_JOBS)
+            & self.extras.dismantle(count)
+            & self.tags.dismantle(count)
             & self.holds.dismantle(count)
             & self.roots.dismantle(count)
             & self.groups.dismantle(count)

@@ -6,7 +6,7 @@
 
 use crate::event::{Event, Part};
 use crate::hold::Hold;
-use crate::job::Stand;
+use crate::job::{KeyState, Stand};
 use crate::queue::{At, Queue};
 use crate::root::Root;
 use crate::slab::{NONE, Slab};
@@ -69,7 +69,7 @@ impl Queue {
     /// False when its payload has yet to be read; then nothing has changed.
     fn keep_job(&mut self, at: At, part: &mut Part<'_>, ix: u32, read: &ReadPayloads) -> bool {
         // The key has the base, too: what was read before the job got another one is not its payload any more.
-        let unread = match self.jobs[ix].payload(self.jobs.base(ix)) {
+        let unread = match self.payload(ix) {
             Payload::Logged(payload) => !read.contains_key(&payload),
             Payload::Here(_) => false,
         };
@@ -77,19 +77,18 @@ impl Queue {
             return false;
         }
         // Whether a lapse drops the job depends on its root, so replay must know that no later than the job.
-        let root = self.jobs[ix].extras.as_deref().map_or(NONE, |extras| extras.root);
+        let root = self.tag_of(ix).map_or(NONE, |tag| tag.root);
         if root != NONE && self.roots.base(root) < at.base {
             self.keep_root(at, part, root);
         }
-        let payload = match self.jobs[ix].payload(self.jobs.base(ix)) {
+        let payload = match self.payload(ix) {
             Payload::Here(payload) => payload,
             Payload::Logged(payload) => &read[&payload],
         };
         part.add(&self.name, &Event::Job(self.snapshot(ix, payload)));
         self.jobs.rebase(ix, at.base);
-        self.jobs[ix].unpin();
-        let hold = self.jobs[ix].hold;
-        if hold != NONE {
+        self.jobs[ix].pinned = false;
+        if let Some(hold) = self.hold_of(ix) {
             self.holds.rebase(hold, at.base);
         }
         self.changed = true;
@@ -129,7 +128,7 @@ impl Queue {
     pub(crate) fn window_event<'a>(&'a self, hold: &'a Hold) -> Event<'a> {
         Event::Window {
             group: &self.groups[hold.group].name,
-            key: &hold.key,
+            key: self.key_of_hold(hold),
             holder: hold.holder,
             window_until: hold.window_until,
         }
@@ -139,8 +138,8 @@ impl Queue {
     pub(crate) fn measure_snapshot(&self) -> u64 {
         let mut log = Vec::new();
         let mut part = Part::new(&mut log, 0);
-        for (ix, job) in self.jobs.iter() {
-            let payload = vec![0; job.payload_bytes() as usize];
+        for (ix, _) in self.jobs.iter() {
+            let payload = vec![0; self.payload_bytes(ix) as usize];
             part.add(&self.name, &Event::Job(self.snapshot(ix, &payload)));
         }
         for (_, hold) in self.holds.iter().filter(|(_, hold)| hold.owner == NONE) {
@@ -155,10 +154,8 @@ impl Queue {
     }
 
     pub(crate) fn snapshot<'a>(&'a self, ix: u32, payload: &'a [u8]) -> JobSnapshot<'a> {
-        let job = &self.jobs[ix];
-        let extras = job.extras.as_deref();
-        let hold = (job.hold != NONE).then(|| &self.holds[job.hold]);
-        let key = hold.map(|hold| &hold.key).or(job.key.as_ref());
+        let (job, extras) = (&self.jobs[ix], self.extras(ix));
+        let hold = self.hold_of(ix).map(|hold| &self.holds[hold]);
         let moment = |heap: &crate::heap::Heap| heap.at(job.link_a).0;
         JobSnapshot {
             id: job.id,
@@ -167,35 +164,33 @@ impl Queue {
                 group: &self.groups[job.group].name,
                 priority: job.priority,
                 delayed: job.stand == Stand::Delayed,
-                ready_at: job.ready_at,
-                expires_at: job.expires_at(),
-                attempts_max: extras.and_then(|extras| extras.attempts_max),
-                key: key.map(|key| KeyTerms {
+                ready_at: job.ready_at.get(),
+                expires_at: extras.expires_at.get(),
+                attempts_max: extras.attempts_max,
+                key: self.key(ix).map(|key| KeyTerms {
                     key,
                     until: job.until,
                     window_until: hold.map_or(0, |hold| hold.window_until),
                 }),
-                root: extras
-                    .filter(|extras| extras.root != NONE)
-                    .map(|extras| (&*self.roots[extras.root].signature, extras.root_timestamp)),
+                root: self.tag_of(ix).map(|tag| (&*self.roots[tag.root].signature, tag.timestamp)),
             },
             spot: match job.stand {
                 Stand::List | Stand::Tree => Spot::Ready,
                 Stand::Delayed => Spot::Delayed,
                 Stand::Claimed => {
-                    Spot::Claimed { lease_until: moment(&self.leases), claimed_at: job.claimed_at }
+                    Spot::Claimed { lease_until: moment(&self.leases), claimed_at: extras.claimed_at.get() }
                 }
                 Stand::Dead => Spot::Dead { died_at: moment(&self.dead) },
                 Stand::Nowhere => unreachable!("a job stands nowhere only within a step"),
             },
-            held: hold.is_some_and(|hold| hold.held),
-            owns_key: hold.is_some(),
-            attempts: job.attempts,
-            failures: job.failures,
-            epoch: job.epoch,
-            pushed_at: job.pushed_at,
-            worker: extras.and_then(|extras| extras.worker.as_deref()),
-            last_error: extras.and_then(|extras| extras.last_error.as_deref()),
+            held: job.key == KeyState::Held || hold.is_some_and(|hold| hold.held),
+            owns_key: matches!(job.key, KeyState::Held | KeyState::Window),
+            attempts: extras.attempts,
+            failures: extras.failures,
+            epoch: extras.epoch,
+            pushed_at: job.pushed_at.get(),
+            worker: extras.worker.as_deref(),
+            last_error: extras.last_error.as_deref(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! part of the stale one in O(1), a claim steps over its jobs, and a sweep drops them in bounded steps.
 
 use crate::job::{InRoot, Job};
+use crate::memory::allocated;
 use crate::queue::{Queue, hash_bytes};
 use crate::slab::{NONE, Slab};
 use crate::{Lsn, footprint};
@@ -16,6 +17,8 @@ pub(crate) struct Root {
     pub(crate) registered_at: u64,
     /// Jobs that carry it, in any state.
     pub(crate) jobs: u32,
+    /// The tags of its jobs that were made last.
+    pub(crate) tags: [u32; 2],
     fresh: List,
     stale: List,
     /// It is among the queue's stale roots.
@@ -33,35 +36,40 @@ struct List {
 const EMPTY: List = List { head: NONE, tail: NONE };
 
 impl Root {
+    /// What it takes in memory beside its slot.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        allocated(self.signature.len())
+    }
+
     pub(crate) fn link(&mut self, jobs: &mut Slab<Job>, ix: u32, to: InRoot) {
         let list = self.list(to);
         let before = std::mem::replace(&mut list.tail, ix);
         if before == NONE {
             list.head = ix;
         } else {
-            jobs[before].extras().root_after = ix;
+            jobs[before].root_after = ix;
         }
-        let extras = jobs[ix].extras();
-        (extras.root_before, extras.root_after, extras.in_root) = (before, NONE, to);
+        let job = &mut jobs[ix];
+        (job.root_before, job.root_after, job.in_root) = (before, NONE, to);
     }
 
     pub(crate) fn unlink(&mut self, jobs: &mut Slab<Job>, ix: u32) {
-        let extras = jobs[ix].extras();
-        let (before, after) = (extras.root_before, extras.root_after);
+        let job = &mut jobs[ix];
+        let (before, after) = (job.root_before, job.root_after);
         // A job of the fresh list that a newer root moved over wholesale still says Fresh: which list it
         // leaves matters only at the ends, and those are told apart by their neighbours.
-        extras.in_root = InRoot::No;
+        job.in_root = InRoot::No;
         if before == NONE {
             let list = if self.fresh.head == ix { &mut self.fresh } else { &mut self.stale };
             list.head = after;
         } else {
-            jobs[before].extras().root_after = after;
+            jobs[before].root_after = after;
         }
         if after == NONE {
             let list = if self.fresh.tail == ix { &mut self.fresh } else { &mut self.stale };
             list.tail = before;
         } else {
-            jobs[after].extras().root_before = before;
+            jobs[after].root_before = before;
         }
     }
 
@@ -75,7 +83,7 @@ impl Root {
         let mut at = self.stale.head;
         std::iter::from_fn(move || {
             let ix = (at != NONE).then_some(at)?;
-            at = jobs[ix].extras.as_deref().map_or(NONE, |extras| extras.root_after);
+            at = jobs[ix].root_after;
             Some(ix)
         })
     }
@@ -86,8 +94,8 @@ impl Root {
         if self.stale.head == NONE {
             self.stale = fresh;
         } else if fresh.head != NONE {
-            jobs[self.stale.tail].extras().root_after = fresh.head;
-            jobs[fresh.head].extras().root_before = self.stale.tail;
+            jobs[self.stale.tail].root_after = fresh.head;
+            jobs[fresh.head].root_before = self.stale.tail;
             self.stale.tail = fresh.tail;
         }
     }
@@ -147,6 +155,7 @@ impl Queue {
             newest,
             registered_at,
             jobs: 0,
+            tags: [NONE; 2],
             fresh: EMPTY,
             stale: EMPTY,
             to_sweep: false,
@@ -161,37 +170,18 @@ impl Queue {
     }
 
     /// A root without jobs is forgotten some time after its registration.
-    fn idle_root(&mut self, ix: u32) {
+    pub(crate) fn idle_root(&mut self, ix: u32) {
         let roots = &mut self.roots;
         let moment = (roots[ix].registered_at, u64::from(ix));
         self.idle_roots.insert(moment, ix, |ix, place| roots[ix].idle = place);
     }
 
-    /// The job carries this root from now on.
-    pub(crate) fn tag(&mut self, job: u32, root: u32, timestamp: u64) {
-        if self.roots[root].idle != NONE {
-            let roots = &mut self.roots;
-            let place = std::mem::replace(&mut roots[root].idle, NONE);
+    /// The root has a job.
+    pub(crate) fn busy_root(&mut self, ix: u32) {
+        let roots = &mut self.roots;
+        let place = std::mem::replace(&mut roots[ix].idle, NONE);
+        if place != NONE {
             self.idle_roots.remove(place, |ix, place| roots[ix].idle = place);
-        }
-        self.roots[root].jobs += 1;
-        self.snapshot_bytes += footprint::of_tag(&self.roots[root].signature);
-        let extras = self.jobs[job].extras();
-        (extras.root, extras.root_timestamp) = (root, timestamp);
-    }
-
-    /// The job carries no root any more; it must stand in none of its lists.
-    pub(crate) fn untag(&mut self, job: u32) {
-        let extras = self.jobs[job].extras();
-        debug_assert_eq!(extras.in_root, InRoot::No);
-        let root = std::mem::replace(&mut extras.root, NONE);
-        if root == NONE {
-            return;
-        }
-        self.roots[root].jobs -= 1;
-        self.snapshot_bytes -= footprint::of_tag(&self.roots[root].signature);
-        if self.roots[root].jobs == 0 {
-            self.idle_root(root);
         }
     }
 

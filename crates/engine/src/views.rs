@@ -7,7 +7,6 @@ use stanchion_protocol::id::{Epoch, JobId, Receipt};
 use crate::Now;
 use crate::job::Stand;
 use crate::queue::Queue;
-use crate::slab::NONE;
 use crate::{HandedOut, JobRef, JobView, Paused, QueueLine, ReadyLine, Shard, Stats, limits};
 
 impl Shard {
@@ -19,12 +18,12 @@ impl Shard {
     /// What a claim hands to a worker: a small part of [`Shard::view`].
     pub fn handed_out(&self, job: JobRef) -> HandedOut<'_> {
         let queue = &self.queues[job.queue];
-        let (base, job) = (queue.jobs.base(job.job), &queue.jobs[job.job]);
+        let extras = queue.extras(job.job);
         HandedOut {
             queue: &queue.name,
-            receipt: Receipt { id: JobId(job.id), epoch: Epoch(job.epoch) },
-            payload: job.payload(base),
-            attempt: job.attempts,
+            receipt: Receipt { id: JobId(queue.jobs[job.job].id), epoch: Epoch(extras.epoch) },
+            payload: queue.payload(job.job),
+            attempt: extras.attempts,
         }
     }
 
@@ -191,30 +190,27 @@ impl Shard {
 impl Queue {
     pub(crate) fn view(&self, ix: u32) -> JobView<'_> {
         let job = &self.jobs[ix];
-        let extras = job.extras.as_deref();
-        let held = (job.hold != NONE).then(|| &*self.holds[job.hold].key);
+        let extras = self.extras(ix);
         let claimed = job.stand == Stand::Claimed;
         JobView {
             queue: &self.name,
             id: JobId(job.id),
-            receipt: Receipt { id: JobId(job.id), epoch: Epoch(job.epoch) },
+            receipt: Receipt { id: JobId(job.id), epoch: Epoch(extras.epoch) },
             group: &self.groups[job.group].name,
             state: job.state(),
             priority: job.priority,
-            payload: job.payload(self.jobs.base(ix)),
-            attempts: job.attempts,
-            failures: job.failures,
-            attempts_max: job.attempts_max(self.settings.attempts),
-            pushed_at: job.pushed_at,
-            ready_at: job.ready_at,
-            expires_at: Some(job.expires_at()).filter(|&at| at > 0),
+            payload: self.payload(ix),
+            attempts: extras.attempts,
+            failures: extras.failures,
+            attempts_max: extras.attempts_max.unwrap_or(self.settings.attempts),
+            pushed_at: job.pushed_at.get(),
+            ready_at: job.ready_at.get(),
+            expires_at: self.expires_at(ix),
             lease_until: claimed.then(|| self.leases.at(job.link_a).0),
-            worker: extras.and_then(|extras| extras.worker.as_deref()),
-            dedupe: held.or(job.key.as_deref()),
-            root: extras
-                .filter(|extras| extras.root != NONE)
-                .map(|extras| (&*self.roots[extras.root].signature, extras.root_timestamp)),
-            last_error: extras.and_then(|extras| extras.last_error.as_deref()),
+            worker: extras.worker.as_deref(),
+            dedupe: self.key(ix),
+            root: self.tag_of(ix).map(|tag| (&*self.roots[tag.root].signature, tag.timestamp)),
+            last_error: extras.last_error.as_deref(),
         }
     }
 
