@@ -73,7 +73,8 @@ fn main() {
         })
     };
     let config = LogConfig { durability, ..LogConfig::new(dir) };
-    let (log, _) = Log::open(config, &mut |_| Ok(()), on_event).expect("the log opens");
+    let (log, _) = Log::open(config, &mut |_: stanchion_storage::RecordView<'_>| Ok(()), on_event)
+        .expect("the log opens");
     let first = log.next_lsn();
     let stop = AtomicBool::new(false);
     let start = Instant::now();

@@ -33,6 +33,7 @@ mod record;
 mod records;
 mod recovered;
 mod recovery;
+mod replay;
 mod segment;
 mod shared;
 #[cfg(any(test, feature = "simulation"))]
@@ -51,6 +52,7 @@ pub use log::{Log, Staged};
 pub use record::{RecordKind, RecordView};
 pub use records::Records;
 pub use recovered::{Recovered, TornTail};
+pub use replay::{Progress, Refused, Replay};
 pub use segment::Segment;
 
 /// The number of a record: the first is 1, each next one is one more, over the whole life of a log.

@@ -58,6 +58,9 @@ pub(crate) const CHECKPOINT_UNSYNCED_BYTES: u64 = 8 * 1024 * 1024;
 /// By how much a checkpoint's file grows at a time.
 pub(crate) const CHECKPOINT_GROW_BYTES: u64 = 16 * 1024 * 1024;
 
+/// After so many bytes recovery says how far it is.
+pub(crate) const PROGRESS_BYTES: u64 = 256 * 1024;
+
 /// How much of a segment recovery reads at a time.
 pub(crate) const READ_BYTES: usize = 1024 * 1024;
 

@@ -15,12 +15,12 @@ use crate::limits::SEGMENT_BYTES_MIN;
 use crate::lock::Lock;
 use crate::pool::Pool;
 use crate::read;
-use crate::recovery::{self, Replay};
+use crate::recovery;
 use crate::shared::{FreeRequest, OnEvent, Shared};
 use crate::writer::Writer;
 use crate::{
     CheckpointStart, CheckpointWriter, LogConfig, LogEvent, Lsn, OpenError, Poison, ReadError, RecordView,
-    Records, Recovered, Segment,
+    Records, Recovered, Replay, Segment,
 };
 
 /// What staging gave to records.
@@ -44,12 +44,12 @@ struct Inner {
 }
 
 impl Log {
-    /// Recovers the log in `config.dir`, calling `replay` for each record in order, and starts its writer.
+    /// Recovers the log in `config.dir`, showing `replay` each record in order, and starts its writer.
     ///
     /// When this fails, whatever was replayed is to be thrown away.
     pub fn open(
         config: LogConfig,
-        replay: &mut dyn FnMut(RecordView<'_>) -> Result<(), String>,
+        replay: &mut dyn Replay,
         on_event: Arc<dyn Fn(LogEvent) + Send + Sync>,
     ) -> Result<(Self, Recovered), OpenError> {
         let directory = Directory::open_or_create(&config.dir)
@@ -65,7 +65,7 @@ impl Log {
         disk: Arc<dyn Disk>,
         config: LogConfig,
         lock: Option<Lock>,
-        replay: &mut Replay<'_>,
+        replay: &mut dyn Replay,
         on_event: OnEvent,
     ) -> Result<(Self, Recovered), OpenError> {
         let dir = config.dir.clone();
@@ -193,7 +193,7 @@ pub(crate) fn recover(
     disk: Arc<dyn Disk>,
     config: LogConfig,
     lock: Option<Lock>,
-    replay: &mut Replay<'_>,
+    replay: &mut dyn Replay,
     on_event: OnEvent,
     wake: Box<dyn Fn() + Send + Sync>,
 ) -> Result<(Writer, Recovered), OpenError> {

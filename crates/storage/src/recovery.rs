@@ -11,16 +11,13 @@ use crate::batch::Buffer;
 use crate::catalog::Indexed;
 use crate::checkpoint::Merge;
 use crate::disk::{Disk, DiskFile};
-use crate::limits::TRUNCATE_BYTES_MIN;
+use crate::limits::{PROGRESS_BYTES, READ_BYTES, TRUNCATE_BYTES_MIN};
 use crate::milestones::{Milestone, Milestones};
 use crate::reader::{Frame, Reader};
 use crate::record::Mark;
 use crate::segment::{FORMAT_VERSION, HeaderFault, Name, SEGMENT_HEADER_BYTES, Segment, SegmentHeader};
 use crate::verdict::{Claim, Finding, Place, Verdict, verdict};
-use crate::{LogConfig, Lsn, OpenError, RecordKind, RecordView, Records, Recovered, TornTail};
-
-/// The caller's side of recovery: takes a record, or says why it cannot.
-pub(crate) type Replay<'a> = dyn FnMut(RecordView<'_>) -> Result<(), String> + 'a;
+use crate::{LogConfig, Lsn, OpenError, Progress, RecordKind, Records, Recovered, Refused, Replay, TornTail};
 
 /// A recovered log, ready to be written.
 pub(crate) struct Opened {
@@ -33,7 +30,7 @@ pub(crate) struct Opened {
 pub(crate) fn recover(
     disk: &dyn Disk,
     config: &LogConfig,
-    replay: &mut Replay<'_>,
+    replay: &mut dyn Replay,
 ) -> Result<Opened, OpenError> {
     let names = check_names(disk, &config.dir)?;
     let segments = open_segments(disk, &names)?;
@@ -43,12 +40,12 @@ pub(crate) fn recover(
         false => (Merge::none(), Vec::new()),
     };
     let skipped = merge.from().map_or(0, |from| wholly_below(&segments, from));
-    let first_lsn = segments.get(skipped).map_or(1, |first| first.header.first_lsn);
-    let mut survey = Survey::new(first_lsn, &segments[..skipped]);
-    for (index, segment) in segments.iter().enumerate().skip(skipped) {
-        let next_first_lsn = segments.get(index + 1).map(|next| next.header.first_lsn);
-        survey.read(segment, next_first_lsn, &mut merge, replay)?;
+    let mut survey = Survey::new(&segments, skipped);
+    for index in skipped..segments.len() {
+        survey.read(index, &mut merge, replay)?;
     }
+    replay.progress(survey.progress(0));
+    replay.finish().map_err(|refused| survey.refusal(&merge, refused))?;
     let doomed: Vec<Name> = names.iter().copied().filter(|&name| is_doomed(name, &merge)).collect();
     let skipped_bytes = segments[..skipped].iter().map(|segment| segment.file_bytes).sum();
     let checkpoint = merge.end(survey.expected - 1, skipped_bytes)?;
@@ -186,7 +183,10 @@ fn open_segments(disk: &dyn Disk, names: &[Name]) -> Result<Vec<Found>, OpenErro
 }
 
 /// What reading the segments, oldest first, has shown so far.
-struct Survey {
+struct Survey<'a> {
+    segments: &'a [Found],
+    /// How large they are, with space that is only reserved.
+    total_bytes: u64,
     /// The lsn of the next record.
     expected: Lsn,
     /// The highest lsn that was durable for certain.
@@ -202,10 +202,14 @@ struct Survey {
     torn: Option<TornTail>,
 }
 
-impl Survey {
-    /// Reading begins with the record `first_lsn`, behind segments that are not read.
-    fn new(first_lsn: Lsn, skipped: &[Found]) -> Self {
+impl<'a> Survey<'a> {
+    /// The first `skipped` segments are not read.
+    fn new(segments: &'a [Found], skipped: usize) -> Self {
+        let (skipped, read) = segments.split_at(skipped);
+        let first_lsn = read.first().map_or(1, |first| first.header.first_lsn);
         Self {
+            segments,
+            total_bytes: read.iter().map(|segment| segment.file_bytes).sum(),
             expected: first_lsn,
             durable: first_lsn - 1,
             records: 0,
@@ -221,20 +225,21 @@ impl Survey {
     }
 
     /// Reads and replays a segment. Only the newest has no segment after it.
-    fn read(
-        &mut self,
-        segment: &Found,
-        next_first_lsn: Option<Lsn>,
-        merge: &mut Merge,
-        replay: &mut Replay<'_>,
-    ) -> Result<(), OpenError> {
+    fn read(&mut self, index: usize, merge: &mut Merge, replay: &mut dyn Replay) -> Result<(), OpenError> {
+        let segment = &self.segments[index];
+        let next_first_lsn = self.segments.get(index + 1).map(|next| next.header.first_lsn);
         let place = if next_first_lsn.is_some() { Place::Older } else { Place::Newest };
         // A segment was begun when all below its first lsn was durable.
         self.durable = next_first_lsn.unwrap_or(segment.header.first_lsn) - 1;
         let mut reader = segment.reader();
-        let mut milestones = Milestones::default();
+        self.milestones.push(Milestones::default());
+        let mut progress_at = 0;
         loop {
             let offset = reader.offset();
+            if offset >= progress_at {
+                replay.progress(self.progress(offset));
+                progress_at = offset + PROGRESS_BYTES;
+            }
             let frame = reader.next(self.expected).map_err(OpenError::io("read", &segment.path))?;
             let finding = frame.finding();
             if place == Place::Newest && finding != Finding::Intact {
@@ -249,17 +254,12 @@ impl Survey {
                     }
                     _ => {
                         let lsn = self.expected;
-                        milestones.note(Milestone { lsn, offset });
+                        self.milestones[index].note(Milestone { lsn, offset });
                         let is_due = merge.before(reader.record(), replay)?;
                         if reader.record().kind == RecordKind::LOST {
                             self.lost += 1;
                         } else if is_due {
-                            replay(reader.record()).map_err(|reason| OpenError::Replay {
-                                file: segment.path.clone(),
-                                offset,
-                                lsn,
-                                reason,
-                            })?;
+                            replay.record(reader.record()).map_err(|refused| self.refusal(merge, refused))?;
                         }
                         self.records += u64::from(is_due);
                         self.expected += 1;
@@ -278,10 +278,43 @@ impl Survey {
                         self.is_clean = false;
                     }
                     self.ends.push(offset);
-                    self.milestones.push(milestones);
                     self.bytes += offset;
+                    self.total_bytes -= segment.file_bytes - offset;
                     return Ok(());
                 }
+            }
+        }
+    }
+
+    /// How far the reading is, with so many bytes of the next segment read.
+    fn progress(&self, read_bytes: u64) -> Progress {
+        Progress { read_bytes: self.bytes + read_bytes, total_bytes: self.total_bytes, records: self.records }
+    }
+
+    /// What a record that was refused means. It was read some time ago, so its place is looked for again.
+    fn refusal(&self, merge: &Merge, refused: Refused) -> OpenError {
+        if let Some(error) = merge.refusal(&refused) {
+            return error;
+        }
+        let Refused { lsn, reason } = refused;
+        let behind =
+            self.segments[..self.milestones.len()].partition_point(|segment| segment.header.first_lsn <= lsn);
+        let Some(index) = behind.checked_sub(1) else {
+            return OpenError::Replay { file: PathBuf::new(), offset: 0, lsn, reason };
+        };
+        let segment = &self.segments[index];
+        let start = Milestone { lsn: segment.header.first_lsn, offset: SEGMENT_HEADER_BYTES as u64 };
+        let from = self.milestones[index].before(lsn).unwrap_or(start);
+        let seed = segment.header.seed();
+        let mut reader = Reader::at(&*segment.file, segment.file_bytes, seed, from.offset, READ_BYTES);
+        let mut expected = from.lsn;
+        loop {
+            let offset = reader.offset();
+            match reader.next(expected) {
+                Ok(Frame::Record) if expected < lsn => expected += 1,
+                Ok(Frame::Batch(_)) => {}
+                // Here it is; or what could be read once can't be read again, and it is a little further.
+                _ => return OpenError::Replay { file: segment.path.clone(), offset, lsn, reason },
             }
         }
     }
@@ -297,7 +330,7 @@ struct Tail {
 
 impl Tail {
     /// Reads the tail of the newest segment, after the survey.
-    fn read(newest: &Found, survey: &Survey) -> Result<Self, OpenError> {
+    fn read(newest: &Found, survey: &Survey<'_>) -> Result<Self, OpenError> {
         let mut tail = Self { records: Buffer::new(), begins_at: SEGMENT_HEADER_BYTES as u64 };
         let mut reader = newest.reader();
         let mut framed = Records::new();

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::{CheckpointReader, Fault, RefusedCheckpoint, UsedCheckpoint};
 use crate::disk::Disk;
-use crate::recovery::Replay;
 use crate::segment::Name;
-use crate::{Lsn, OpenError, RecordView};
+use crate::{Lsn, OpenError, RecordView, Refused, Replay};
 
 /// A checkpoint on its way into a recovery, or none.
 pub(crate) struct Merge {
@@ -62,7 +61,7 @@ impl Merge {
     pub(crate) fn before(
         &mut self,
         record: RecordView<'_>,
-        replay: &mut Replay<'_>,
+        replay: &mut dyn Replay,
     ) -> Result<bool, OpenError> {
         let Some(Chosen { file, reader }) = &mut self.chosen else { return Ok(true) };
         let (start, through) = (reader.header().start, reader.end().through);
@@ -74,10 +73,15 @@ impl Merge {
             return Err(refuse(file, "it is the checkpoint of another log"));
         }
         while let Some(frame) = reader.next_due(record.lsn).map_err(|fault| fault_of(file, fault))? {
-            let lsn = frame.lsn;
-            replay(frame).map_err(|reason| refuse(file, format!("the frame of record {lsn}: {reason}")))?;
+            replay.record(frame).map_err(|refused| refuse_frame(file, &refused))?;
         }
         Ok(true)
+    }
+
+    /// What it means that this can't be replayed: while there are frames among the records, it may be one of them.
+    pub(crate) fn refusal(&self, refused: &Refused) -> Option<OpenError> {
+        let Chosen { file, reader } = self.chosen.as_ref()?;
+        (refused.lsn <= reader.end().through).then(|| refuse_frame(file, refused))
     }
 
     /// After the last record: all of the checkpoint must have been handed over.
@@ -102,6 +106,10 @@ impl Merge {
 
 fn refuse(file: &Path, reason: impl Into<String>) -> OpenError {
     OpenError::Checkpoint { file: file.to_owned(), reason: reason.into() }
+}
+
+fn refuse_frame(file: &Path, Refused { lsn, reason }: &Refused) -> OpenError {
+    refuse(file, format!("a frame, or record {lsn} itself, cannot be replayed: {reason}"))
 }
 
 fn fault_of(file: &Path, fault: Fault) -> OpenError {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::SimulatedDisk;
 use crate::log::recover;
 use crate::writer::{After, Next, Turn, Writer};
-use crate::{Log, LogConfig, LogEvent, OpenError, RecordView, Recovered};
+use crate::{Log, LogConfig, LogEvent, OpenError, Recovered, Replay};
 
 /// The writer of a log that was opened with [`Log::open_simulated`]. It does nothing by itself.
 pub struct Driver {
@@ -69,7 +69,7 @@ impl Log {
     pub fn open_simulated(
         disk: SimulatedDisk,
         config: LogConfig,
-        replay: &mut dyn FnMut(RecordView<'_>) -> Result<(), String>,
+        replay: &mut dyn Replay,
         on_event: Arc<dyn Fn(LogEvent) + Send + Sync>,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Result<(Self, Recovered, Driver), OpenError> {
@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
     use crate::limits::{DISK_FULL_RETRY, GATHER_TIME};
-    use crate::{Durability, RecordKind, Records};
+    use crate::{Durability, RecordKind, RecordView, Records};
 
     struct Opened {
         log: Log,
@@ -107,7 +107,7 @@ mod tests {
         let (log, _, driver) = Log::open_simulated(
             disk.clone(),
             config,
-            &mut |_| Ok(()),
+            &mut |_: RecordView<'_>| Ok(()),
             Arc::new(|_| ()),
             Box::new(move || *rung.lock() += 1),
         )

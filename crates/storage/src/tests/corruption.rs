@@ -249,7 +249,7 @@ fn a_record_that_the_caller_refuses_is_named() {
         std::sync::Arc::new(disk.clone()),
         small(std::path::Path::new("simulated")),
         None,
-        &mut |record| Err(format!("unknown event {:?}", record.body[0])),
+        &mut |record: crate::RecordView<'_>| Err(format!("unknown event {:?}", record.body[0])),
         std::sync::Arc::new(|_| {}),
     )
     .unwrap_err();

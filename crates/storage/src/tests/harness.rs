@@ -146,15 +146,12 @@ pub(super) fn open_configured(disk: &SimulatedDisk, config: LogConfig) -> Result
 }
 
 fn opened(
-    open: impl FnOnce(
-        &mut crate::recovery::Replay<'_>,
-        crate::shared::OnEvent,
-    ) -> Result<(Log, Recovered), OpenError>,
+    open: impl FnOnce(&mut dyn crate::Replay, crate::shared::OnEvent) -> Result<(Log, Recovered), OpenError>,
 ) -> Result<Opened, OpenError> {
     let events = Arc::new(Events::default());
     let mut replayed = Vec::new();
     let (log, recovered) = open(
-        &mut |record| {
+        &mut |record: crate::RecordView<'_>| {
             let (lsn, shard, kind) = (record.lsn, record.shard, record.kind.get());
             replayed.push(Replayed { lsn, shard, kind, body: record.body.to_vec() });
             Ok(())

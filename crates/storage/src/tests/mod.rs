@@ -14,4 +14,5 @@ mod read;
 mod reclaim;
 mod records;
 mod recovery;
+mod replay;
 mod verdict;

@@ -104,7 +104,7 @@ fn a_panic_in_the_callback_poisons_instead_of_hanging() {
         Arc::new(disk),
         small(Path::new("simulated")),
         None,
-        &mut |_| Ok(()),
+        &mut |_: crate::RecordView<'_>| Ok(()),
         Arc::new(|event| assert!(!matches!(event, LogEvent::Durable(_)), "planted")),
     )
     .unwrap();

@@ -296,9 +296,14 @@ fn one_record_takes_a_few_pieces_to_find_wherever_it_is() {
     for boot in 1..=2 {
         let read = Arc::new(AtomicU64::new(0));
         let counting = Counting { disk: disk.clone(), read: Arc::clone(&read) };
-        let (log, recovered) =
-            Log::open_on(Arc::new(counting), config.clone(), None, &mut |_| Ok(()), Arc::new(|_| {}))
-                .unwrap();
+        let (log, recovered) = Log::open_on(
+            Arc::new(counting),
+            config.clone(),
+            None,
+            &mut |_: crate::RecordView<'_>| Ok(()),
+            Arc::new(|_| {}),
+        )
+        .unwrap();
         assert_eq!(recovered.boot, boot);
         if boot == 1 {
             let mut records = crate::Records::new();
