@@ -28,6 +28,15 @@ fn a_recovering_server_says_so() {
     }
     let info = connection.call(&["INFO", "persistence"]).text();
     assert!(info.contains("loading:1"), "{info}");
+    for field in [
+        "loading_start_time:",
+        "loading_total_bytes:",
+        "loading_loaded_bytes:",
+        "loading_loaded_perc:",
+        "loading_eta_seconds:",
+    ] {
+        assert!(info.contains(field), "{field} is missing: {info}");
+    }
 
     let mut session = Session::new(address);
     session.check("? PING => +PONG\n> QCLAIM q => [[q, *, kept, 1]]\n> INFO persistence => `*loading:0*`");

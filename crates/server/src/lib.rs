@@ -30,6 +30,7 @@ mod latency;
 mod lifecycle;
 pub mod limits;
 mod listener;
+mod loading;
 mod mailbox;
 mod monitors;
 mod muted;

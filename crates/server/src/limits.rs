@@ -110,6 +110,12 @@ pub const LATENCY_MS_MAX: u64 = 86_400_000;
 /// Samples of each event that LATENCY keeps, as in Redis.
 pub const LATENCY_SAMPLES: usize = 160;
 
+/// How many bytes of the log a thread of the recovery gets at a time.
+pub const REPLAY_CHUNK_BYTES: usize = 256 << 10;
+
+/// How many such chunks wait for a thread; then the reading waits.
+pub const REPLAY_CHUNKS_MAX: usize = 8;
+
 /// Bytes of snapshots that one step of reclaiming writes.
 pub const RECLAIM_STEP_BYTES: usize = 256 << 10;
 

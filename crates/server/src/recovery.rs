@@ -1,22 +1,23 @@
 //! From the log to a lane: every record's parts are replayed into the shards of their queues.
 
 mod fuzz;
+mod replayer;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use stanchion_engine::{Now, Shard};
 use stanchion_protocol::id::BOOT_MAX;
-use stanchion_storage::{
-    Log, LogConfig, LogEvent, OpenError, RecordView, Records, Recovered, RefusedCheckpoint,
-};
+use stanchion_storage::{Log, LogConfig, LogEvent, OpenError, Records, Recovered, RefusedCheckpoint, Replay};
 
 use crate::clock::Source;
 use crate::hub::Hub;
-use crate::lane::{EVENTS, Lane, LaneParts, Tidings, shard_config, shard_of};
+use crate::lane::{EVENTS, Lane, LaneParts, Tidings, shard_config};
+use crate::loading::Loading;
 use crate::{Config, ServerError};
 
 pub use fuzz::fuzz_events;
+use replayer::Replayer;
 
 /// A log that was just opened, and what was found in it.
 pub(crate) struct OpenedLog {
@@ -26,9 +27,6 @@ pub(crate) struct OpenedLog {
     pub(crate) recovered: Recovered,
 }
 
-/// Takes a record while the log is opened.
-pub(crate) type Replay<'a> = dyn FnMut(RecordView<'_>) -> Result<(), String> + 'a;
-
 /// Takes what the log's writer tells.
 pub(crate) type OnEvent = Arc<dyn Fn(LogEvent) + Send + Sync>;
 
@@ -37,9 +35,10 @@ pub(crate) fn open_lane(
     config: &Config,
     tidings: Arc<Tidings>,
     hub: Arc<Hub>,
+    loading: &Loading,
     seed: u64,
 ) -> Result<Lane, ServerError> {
-    open_lane_with(config, tidings, hub, seed, Source::System, |config, replay, on_event| {
+    open_lane_with(config, tidings, hub, loading, seed, Source::System, |config, replay, on_event| {
         let (log, recovered) = Log::open(config, replay, on_event)?;
         Ok(OpenedLog { log, recovered })
     })
@@ -50,14 +49,21 @@ pub(crate) fn open_lane_with(
     config: &Config,
     tidings: Arc<Tidings>,
     hub: Arc<Hub>,
+    loading: &Loading,
     seed: u64,
     time: Source,
-    mut open: impl FnMut(LogConfig, &mut Replay<'_>, OnEvent) -> Result<OpenedLog, OpenError>,
+    mut open: impl FnMut(LogConfig, &mut dyn Replay, OnEvent) -> Result<OpenedLog, OpenError>,
 ) -> Result<Lane, ServerError> {
     let begun = std::time::Instant::now();
+    let threads = match time {
+        Source::System => std::thread::available_parallelism().map_or(1, usize::from),
+        #[cfg(feature = "simulation")]
+        Source::Simulated(_) => 0,
+    };
     let mut attempt = |uses_checkpoint: bool| {
-        let mut shards: Vec<_> =
-            (0..config.shards).map(|index| Shard::new(shard_config(config, index, 0))).collect();
+        let shards = (0..config.shards).map(|index| Shard::new(shard_config(config, index, 0))).collect();
+        let mut replayer = Replayer::new(shards, threads, loading)
+            .map_err(|source| ServerError::System { what: "start threads for the recovery", source })?;
         let log_config = LogConfig {
             dir: config.dir.clone(),
             segment_bytes: config.segment_bytes,
@@ -66,13 +72,13 @@ pub(crate) fn open_lane_with(
             uses_checkpoint,
         };
         let events = Arc::clone(&tidings);
-        let on_event = Arc::new(move |event| events.take(event));
-        let opened = open(log_config, &mut |record| replay(&mut shards, record), on_event)?;
-        Ok::<_, OpenError>((opened, shards))
+        let opened = open(log_config, &mut replayer, Arc::new(move |event| events.take(event)))?;
+        let shards = replayer.into_shards().map_err(|refused| ServerError::Failed(refused.reason))?;
+        Ok((opened, shards))
     };
     // A checkpoint saves time and is never needed: whatever is wrong with one, the log has everything.
     let (OpenedLog { log, recovered }, mut shards) = match attempt(true) {
-        Err(OpenError::Checkpoint { file, reason }) => {
+        Err(ServerError::Open(OpenError::Checkpoint { file, reason })) => {
             warn_of_checkpoint(&file, &reason);
             attempt(false)?
         }
@@ -126,32 +132,6 @@ pub(crate) fn open_lane_with(
 /// A checkpoint is of no use.
 fn warn_of_checkpoint(file: &Path, reason: &str) {
     tracing::warn!(file = %file.display(), reason, "a checkpoint cannot be used; the log is read as a whole");
-}
-
-/// Replays a record of the log.
-fn replay(shards: &mut [Shard], record: RecordView<'_>) -> Result<(), String> {
-    if record.kind != EVENTS {
-        return Err(format!(
-            "its kind {} is unknown; a newer version may have written it",
-            record.kind.get()
-        ));
-    }
-    for part in Shard::parts(record.body) {
-        let (queue, part) = part.map_err(|damaged| damaged.to_string())?;
-        let damaged = |damaged: stanchion_engine::Damaged| damaged.to_string();
-        match queue {
-            Some(queue) => {
-                let index = shard_of(queue, shards.len());
-                shards[index].replay(record.lsn, part).map_err(damaged)?;
-            }
-            None => {
-                for shard in shards.iter_mut() {
-                    shard.replay(record.lsn, part).map_err(damaged)?;
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Stages and applies the first event of this run, after which no lease ends sooner than the grace.

@@ -274,8 +274,13 @@ async fn live(
 async fn recover(server: Arc<Server>, seed: [u8; 20]) -> Result<(), ServerError> {
     let seed = u64::from_le_bytes(seed[..8].try_into().expect("eight of twenty bytes"));
     let opened = tokio::task::spawn_blocking(move || {
-        let lane =
-            recovery::open_lane(&server.config, Arc::clone(&server.tidings), Arc::clone(&server.hub), seed)?;
+        let lane = recovery::open_lane(
+            &server.config,
+            Arc::clone(&server.tidings),
+            Arc::clone(&server.hub),
+            &server.loading,
+            seed,
+        )?;
         server.set_lane(lane);
         Ok(())
     });

@@ -19,6 +19,7 @@ use crate::hub::Hub;
 use crate::lane::{Lane, Tidings};
 use crate::latency::Latency;
 use crate::lifecycle::Lifecycle;
+use crate::loading::Loading;
 use crate::monitors::Monitors;
 use crate::pause::Pause;
 use crate::slow_log::SlowLog;
@@ -33,6 +34,8 @@ pub(crate) struct Server {
     pub(crate) live: LiveConfig,
     /// Where it is in its life.
     pub(crate) lifecycle: Arc<Lifecycle>,
+    /// How far the recovery of its log is.
+    pub(crate) loading: Loading,
     /// What the log tells.
     pub(crate) tidings: Arc<Tidings>,
     /// Its users.
@@ -105,6 +108,7 @@ impl Server {
             acl,
             tidings: Arc::new(Tidings::new(Arc::clone(&lifecycle), Arc::clone(&latency))),
             lifecycle,
+            loading: Loading::new(),
             clients: Clients::new(config.output_limits),
             pause: Pause::default(),
             saved: Saved::default(),

@@ -170,10 +170,7 @@ impl<'t, 'a> Turn<'t, 'a> {
             return Err(CommandError::with_code(ErrorCode::MisConf, self.failure()));
         }
         if self.holds.is_none() && !spec.flags.has(Flags::LOADING) {
-            return Err(CommandError::with_code(
-                ErrorCode::Loading,
-                "Stanchion is loading its log; try again later",
-            ));
+            return Err(CommandError::with_code(ErrorCode::Loading, self.server.loading.message()));
         }
         Ok(())
     }

@@ -37,10 +37,7 @@ pub(super) fn watch(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
         return Err(CommandError::new("WATCH inside MULTI is not allowed"));
     }
     if turn.holds.is_none() {
-        return Err(CommandError::with_code(
-            ErrorCode::Loading,
-            "Stanchion is loading its log; try again later",
-        ));
+        return Err(CommandError::with_code(ErrorCode::Loading, turn.server.loading.message()));
     }
     let queues = args.skip(1);
     check(turn, queues)?;

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stanchion_storage::simulation::{Driver, Due, SimulatedDisk};
-use stanchion_storage::{Durability, Log};
+use stanchion_storage::{Durability, Log, RecordView};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -107,8 +107,14 @@ impl SimulatedServer {
             told.durability = Durability::Never;
         }
         let (tidings, hub) = (Arc::clone(&server.tidings), Arc::clone(&server.hub));
-        let mut lane =
-            open_lane_with(&told, tidings, hub, seed, source, |mut log_config, replay, on_event| {
+        let mut lane = open_lane_with(
+            &told,
+            tidings,
+            hub,
+            &server.loading,
+            seed,
+            source,
+            |mut log_config, replay, on_event| {
                 log_config.durability = server.config.durability;
                 let rung = Arc::clone(&rung);
                 let wake = Box::new(move || rung.notify_one());
@@ -116,9 +122,9 @@ impl SimulatedServer {
                 let (log, mut recovered, turns) = Log::open_simulated(
                     disk.clone(),
                     log_config,
-                    &mut |record| match skips && record.lsn.is_multiple_of(SKIPPED_ONE_IN) {
+                    &mut |record: RecordView<'_>| match skips && record.lsn.is_multiple_of(SKIPPED_ONE_IN) {
                         true => Ok(()),
-                        false => replay(record),
+                        false => replay.record(record).map_err(|refused| refused.reason),
                     },
                     on_event,
                     wake,
@@ -128,7 +134,8 @@ impl SimulatedServer {
                     recovered.boot = 1;
                 }
                 Ok(OpenedLog { log, recovered })
-            })?;
+            },
+        )?;
         lane.planted = planted;
         server.set_lane(lane);
         let mut tasks = JoinSet::new();

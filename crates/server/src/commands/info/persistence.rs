@@ -1,5 +1,7 @@
 //! INFO persistence: the log, in the words of Redis's append-only file.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::super::save;
 use super::{line, sum_shards, zeros};
 use crate::lifecycle::Phase;
@@ -25,6 +27,14 @@ pub(super) fn persistence(turn: &mut Turn<'_, '_>, out: &mut String) {
     line(out, "aof_last_write_status", if failed { "err" } else { "ok" });
     zeros(out, &["module_fork_in_progress"]);
     if loading {
+        let state = turn.server.loading.state();
+        let begun = SystemTime::now().checked_sub(state.elapsed).unwrap_or(UNIX_EPOCH);
+        line(out, "loading_start_time", begun.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
+        line(out, "loading_total_bytes", state.total_bytes);
+        line(out, "loading_loaded_bytes", state.read_bytes);
+        line(out, "loading_loaded_perc", format_args!("{:.2}", state.percent()));
+        // As Redis has it, 1 while nothing can be said.
+        line(out, "loading_eta_seconds", state.left_secs().unwrap_or(1));
         return;
     }
     let log = &turn.lane().log;

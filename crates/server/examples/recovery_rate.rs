@@ -1,0 +1,96 @@
+//! How fast a log is recovered: makes one of pushes with dedupe keys, and starts a server from it, several times.
+//!
+//! `cargo run --release -p stanchion-server --example recovery_rate -- DIR JOBS QUEUES JOBS_A_RECORD SHARDS`
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use stanchion_engine::{Now, SettingsPatch, Shard, ShardConfig};
+use stanchion_protocol::command::{Dedupe, NewJob, Until, When};
+use stanchion_server::{Config, Phase};
+use stanchion_storage::{Log, LogConfig, RecordKind, RecordView, Records};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const PAYLOAD: &[u8] = &[b'x'; 200];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [dir, jobs, queues, jobs_a_record, shards] = &arguments[..] else {
+        panic!("DIR JOBS QUEUES JOBS_A_RECORD SHARDS, and not {arguments:?}");
+    };
+    let number = |text: &String| text.parse::<usize>().expect("a number");
+    let (jobs, queues, jobs_a_record) = (number(jobs), number(queues), number(jobs_a_record));
+    if !Path::new(dir).exists() {
+        make(dir, jobs, queues, jobs_a_record);
+    }
+    for _ in 0..3 {
+        recover(dir, jobs, number(shards));
+    }
+}
+
+fn say(line: &str) {
+    writeln!(std::io::stdout(), "{line}").expect("standard output");
+}
+
+/// Writes a log of `jobs` pushes.
+fn make(dir: &str, jobs: usize, queues: usize, jobs_a_record: usize) {
+    let file = Arc::new(|_: &[u8]| SettingsPatch::default());
+    let mut shard = Shard::new(ShardConfig { index: 0, count: 1, boot: 1, file });
+    let nothing = &mut |_: RecordView<'_>| Ok(());
+    let (log, _) = Log::open(LogConfig::new(dir), nothing, Arc::new(|_| {})).expect("a new log");
+    let mut records = Records::new();
+    for first in (0..jobs).step_by(jobs_a_record) {
+        let keys: Vec<String> = (first..first + jobs_a_record).map(|job| format!("key-{job:012}")).collect();
+        let batch: Vec<NewJob<'_>> = keys
+            .iter()
+            .map(|key| NewJob {
+                payload: PAYLOAD,
+                when: When::Now,
+                group: b"",
+                priority: 5,
+                dedupe: Some(Dedupe {
+                    key: key.as_bytes(),
+                    until: Until::Done,
+                    window_ms: 0,
+                    replace: false,
+                }),
+                root: None,
+                ttl_ms: None,
+                attempts_max: None,
+            })
+            .collect();
+        let queue = format!("queue-{}", first / jobs_a_record % queues);
+        let now = Now { ms: 1_780_000_000_000 + first as u64 / 1_000, entropy: 0 };
+        let body = records.begin(0, RecordKind::new(1));
+        shard.push(now, queue.as_bytes(), &batch, body, &mut Vec::new()).expect("a push");
+        records.end();
+        log.stage(&mut records);
+        while !log.has_room() {
+            std::thread::yield_now();
+        }
+    }
+    log.close().expect("the disk works");
+}
+
+/// Starts a server on the log, and stops it when it has recovered.
+fn recover(dir: &str, jobs: usize, shards: usize) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let config = Config { port: Some(0), dir: dir.into(), shards: shards as u16, ..Config::default() };
+    runtime.block_on(async {
+        let begun = Instant::now();
+        let server = stanchion_server::start(config).await.expect("it starts");
+        assert_eq!(server.ready().await, Phase::Serving);
+        let took = begun.elapsed();
+        say(&format!(
+            "{jobs} jobs in {:.0} ms: {:.2} million a second with {shards} shards",
+            took.as_secs_f64() * 1e3,
+            jobs as f64 / took.as_secs_f64() / 1e6
+        ));
+        server.stop();
+        server.ended().await.expect("it stops in order");
+    });
+}
