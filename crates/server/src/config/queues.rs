@@ -1,6 +1,6 @@
 //! `[[queues]]` tables: settings for the queues whose names match a glob.
 
-use stanchion_engine::SettingsPatch;
+use stanchion_engine::{SettingsError, SettingsPatch};
 use stanchion_protocol::glob;
 
 /// All `[[queues]]` tables, in the order of the file.
@@ -22,6 +22,19 @@ impl QueueFile {
     /// Adds a table after those that are there.
     pub(super) fn push(&mut self, rule: QueueRule) {
         self.rules.push(rule);
+    }
+
+    /// Adds settings for the queues that match a glob, as a table after those that are there.
+    ///
+    /// # Errors
+    /// When there is no such setting, or its value is not legal.
+    pub fn add(&mut self, glob: &str, settings: &[(&str, String)]) -> Result<(), SettingsError> {
+        for (name, value) in settings {
+            SettingsPatch::default().set(name, value)?;
+        }
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        self.push(QueueRule { glob: glob.to_owned(), settings });
+        Ok(())
     }
 
     /// What the file says about a queue of this name: every table that matches, a later one over an earlier.

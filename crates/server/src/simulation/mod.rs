@@ -76,8 +76,10 @@ const SKIPPED_ONE_IN: u64 = 53;
 pub struct SimulatedServer {
     server: Arc<Server>,
     tasks: JoinSet<()>,
-    /// Held by each connection.
-    alive: mpsc::Sender<()>,
+    /// Notified when the log's writer has taken its last turn.
+    closed: Arc<Notify>,
+    /// Held by each connection, and by us until we stop.
+    alive: Option<mpsc::Sender<()>>,
     all_gone: mpsc::Receiver<()>,
 }
 
@@ -85,6 +87,7 @@ pub struct SimulatedServer {
 pub struct LogTurns {
     driver: Driver,
     rung: Arc<Notify>,
+    closed: Arc<Notify>,
 }
 
 impl SimulatedServer {
@@ -143,7 +146,10 @@ impl SimulatedServer {
         server.lifecycle.enter(Phase::Serving);
         let (alive, all_gone) = mpsc::channel(1);
         let driver = driver.expect("an open log has turns to take");
-        Ok((SimulatedServer { server, tasks, alive, all_gone }, LogTurns { driver, rung }))
+        let alive = Some(alive);
+        let closed = Arc::new(Notify::new());
+        let turns = LogTurns { driver, rung, closed: Arc::clone(&closed) };
+        Ok((SimulatedServer { server, tasks, closed, alive, all_gone }, turns))
     }
 
     /// Connects a client; `None` once the server stops. Each direction holds `window` bytes.
@@ -155,7 +161,7 @@ impl SimulatedServer {
         let max = self.server.live.clients_max() as usize;
         let client = self.server.clients.enter(here.clone(), here, max)?;
         let (ours, theirs) = MemoryStream::pair(window);
-        let (server, alive) = (Arc::clone(&self.server), self.alive.clone());
+        let (server, alive) = (Arc::clone(&self.server), self.alive.clone()?);
         tokio::spawn(async move {
             connection::serve(server, Transport::Memory(ours), Security::Plain, client).await;
             drop(alive);
@@ -169,8 +175,9 @@ impl SimulatedServer {
     }
 
     /// Waits until it has failed.
-    pub async fn failed(&self) {
-        self.server.lifecycle.reached(Phase::Failed).await;
+    pub fn failed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let lifecycle = Arc::clone(&self.server.lifecycle);
+        async move { lifecycle.reached(Phase::Failed).await }
     }
 
     /// How many bytes of its log are in use.
@@ -178,17 +185,20 @@ impl SimulatedServer {
         self.server.lane().map_or(0, |lane| lane.log.bytes())
     }
 
-    /// Stops it in order, as SIGTERM does; the log is closed with the turns that follow. A server whose log has
-    /// failed ends its connections.
-    pub async fn stop(mut self) -> bool {
+    /// Stops it in order, as SIGTERM does. A server whose log has failed ends its connections.
+    pub async fn stop(&mut self) {
         self.server.lifecycle.stop();
-        drop(self.alive);
-        let orderly = running::stop(&self.server, &mut self.all_gone).await;
+        self.alive = None;
+        running::stop(&self.server, &mut self.all_gone).await;
         self.tasks.shutdown().await;
+    }
+
+    /// Closes the log, and waits until the turns of its writer have done so; at once if it failed.
+    pub async fn closed(&self) {
         if let Some(lane) = self.server.lane() {
             _ = lane.log.close();
+            self.closed.notified().await;
         }
-        orderly
     }
 
     /// The process is gone, or the machine: nothing of what it was about to do happens.
@@ -203,7 +213,10 @@ impl LogTurns {
         loop {
             match self.driver.due(Instant::now().into_std()) {
                 Due::Now => return true,
-                Due::Never => return false,
+                Due::Never => {
+                    self.closed.notify_one();
+                    return false;
+                }
                 Due::WhenRung => self.rung.notified().await,
                 Due::At(instant) => tokio::select! {
                     biased;

@@ -1,0 +1,190 @@
+//! What a seed decides before anything runs: the machine, the server's configuration, the queues and the clients.
+
+use std::time::Duration;
+
+use stanchion_server::Config;
+use stanchion_storage::Durability;
+use stanchion_storage::simulation::Random;
+
+/// The plan of one seed.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) queues: Vec<QueuePlan>,
+    /// Clients at once.
+    pub(crate) clients: u64,
+    /// Pipelines that each client sends in one life of the server.
+    pub(crate) pipelines: u64,
+    /// Lives before the last one, in which the queues are drained.
+    pub(crate) lives: u32,
+    pub(crate) durability: Durability,
+    segment_bytes: u64,
+    staged_bytes_max: usize,
+    lease_grace_ms: u64,
+    /// How long the log's writer may take for a turn, in milliseconds.
+    pub(crate) turn_ms_max: u64,
+    /// How long a client thinks between two pipelines, at most.
+    pub(crate) think_ms_max: u64,
+    /// Connections end in the middle of replies, and kill each other.
+    pub(crate) disconnects: bool,
+    /// The disk is full now and then.
+    pub(crate) fills: bool,
+    /// Syncs fail.
+    pub(crate) sync_failures: bool,
+    /// The machine crashes.
+    pub(crate) crashes: bool,
+}
+
+/// One queue, and what clients do with it.
+#[derive(Clone, Debug)]
+pub(crate) struct QueuePlan {
+    pub(crate) name: String,
+    /// What the server's configuration says about it.
+    pub(crate) settings: Vec<(&'static str, String)>,
+    /// When replies about it wait, unless the lane decides.
+    pub(crate) durability: Option<QueueDurability>,
+    pub(crate) lease_ms: u64,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) group_concurrency: Option<usize>,
+    pub(crate) is_lifo: bool,
+    pub(crate) is_rated: bool,
+    /// Groups besides the empty one.
+    pub(crate) groups: u64,
+    pub(crate) priorities: bool,
+    pub(crate) delays: bool,
+    pub(crate) expires: bool,
+    pub(crate) dedupes: bool,
+    pub(crate) replaces: bool,
+    pub(crate) roots: bool,
+    pub(crate) pauses: bool,
+    pub(crate) deletes: bool,
+    /// QPURGE and DEL.
+    pub(crate) wipes: bool,
+    pub(crate) requeues: bool,
+    /// Payloads that do not fit in a segment.
+    pub(crate) large: bool,
+}
+
+/// When replies about a queue wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum QueueDurability {
+    Always,
+    Never,
+    Interval(u64),
+}
+
+impl Plan {
+    /// Draws a plan.
+    pub(crate) fn draw(random: &mut Random) -> Plan {
+        let durability = match random.below(4) {
+            0 => Durability::Never,
+            1 => Durability::Interval(Duration::from_millis(1 + random.below(300))),
+            _ => Durability::Always,
+        };
+        Plan {
+            queues: (0..1 + random.below(3)).map(|index| QueuePlan::draw(index, random)).collect(),
+            clients: 1 + random.below(5),
+            pipelines: 4 + random.below(12),
+            lives: 1 + random.below(4) as u32,
+            durability,
+            segment_bytes: 4_096 << random.below(3),
+            staged_bytes_max: 1_024 << random.below(8),
+            lease_grace_ms: random.below(2_000),
+            turn_ms_max: [0, 0, 1, 4, 30][random.below(5) as usize],
+            think_ms_max: [0, 3, 50, 400][random.below(4) as usize],
+            disconnects: random.one_in(2),
+            fills: random.one_in(5),
+            sync_failures: random.one_in(4),
+            crashes: !random.one_in(8),
+        }
+    }
+
+    /// The server's configuration in one life.
+    pub(crate) fn config(&self, random: &mut Random) -> Config {
+        let mut config = Config {
+            durability: self.durability,
+            segment_bytes: self.segment_bytes,
+            staged_bytes_max: self.staged_bytes_max,
+            lease_grace: Duration::from_millis(self.lease_grace_ms),
+            shards: 1 + random.below(4) as u16,
+            threads: 1,
+            ..Config::default()
+        };
+        for queue in &self.queues {
+            config.queues.add(&queue.name, &queue.settings).expect("the settings exist");
+        }
+        config
+    }
+
+    /// Whether a reply waits for the disk; `sync` is what a push asks for by itself.
+    pub(crate) fn waits(&self, queue: usize, sync: Option<bool>) -> bool {
+        sync.unwrap_or_else(|| match self.queues[queue].durability {
+            Some(durability) => durability == QueueDurability::Always,
+            None => self.durability == Durability::Always,
+        })
+    }
+}
+
+impl QueuePlan {
+    fn draw(index: u64, random: &mut Random) -> QueuePlan {
+        let mut queue = QueuePlan {
+            name: ["mail", "video", "{a}thumbs"][index as usize].to_owned(),
+            settings: Vec::new(),
+            durability: match random.below(8) {
+                0 => Some(QueueDurability::Never),
+                1 => Some(QueueDurability::Always),
+                2 => Some(QueueDurability::Interval(1 + random.below(500))),
+                _ => None,
+            },
+            lease_ms: [20, 300, 2_000, 60_000][random.below(4) as usize],
+            concurrency: random.one_in(5).then(|| 1 + random.below(4) as usize),
+            group_concurrency: random.one_in(5).then(|| 1 + random.below(2) as usize),
+            is_lifo: random.one_in(6),
+            is_rated: random.one_in(8),
+            groups: [0, 0, 1, 3][random.below(4) as usize],
+            priorities: random.one_in(3),
+            delays: random.one_in(2),
+            expires: random.one_in(4),
+            dedupes: random.one_in(2),
+            replaces: random.one_in(4),
+            roots: random.one_in(4),
+            pauses: random.one_in(6),
+            deletes: random.one_in(4),
+            wipes: random.one_in(8),
+            requeues: random.one_in(4),
+            large: random.one_in(4),
+        };
+        let mut set = |name, value: String| queue.settings.push((name, value));
+        set("lease", format!("{}ms", queue.lease_ms));
+        set("attempts", [0, 1, 3, 5][random.below(4) as usize].to_string());
+        set("backoff", format!("{}ms", 1 + random.below(500)));
+        set("backoff-max", "5s".to_owned());
+        match queue.durability {
+            Some(QueueDurability::Always) => set("durability", "always".to_owned()),
+            Some(QueueDurability::Never) => set("durability", "never".to_owned()),
+            Some(QueueDurability::Interval(ms)) => set("durability", format!("{ms}ms")),
+            None => {}
+        }
+        if let Some(most) = queue.concurrency {
+            set("concurrency", most.to_string());
+        }
+        if let Some(most) = queue.group_concurrency {
+            set("group-concurrency", most.to_string());
+        }
+        if queue.is_lifo {
+            set("order", "lifo".to_owned());
+        }
+        if queue.is_rated {
+            set("rate", format!("{}/1s", 1 + random.below(20)));
+        }
+        queue
+    }
+
+    /// Whether a claim that finds nothing proves that nothing was ready.
+    pub(crate) fn always_serves(&self) -> bool {
+        self.concurrency.is_none()
+            && self.group_concurrency.is_none()
+            && !self.is_rated
+            && !self.pauses
+            && !self.roots
+    }
+}
