@@ -505,7 +505,7 @@ impl Queue {
             self.tag(ix, root, timestamp);
         }
         match snapshot.spot {
-            Spot::Ready => self.enter_ready(ix),
+            Spot::Ready => self.reenter_ready(ix),
             Spot::Delayed => self.enter_delayed(ix),
             Spot::Claimed { lease_until, claimed_at } => {
                 self.extras_mut(ix).claimed_at = claimed_at.into();

@@ -48,6 +48,8 @@ struct Level {
     priority: u8,
     head: u32,
     tail: u32,
+    /// The last job that a snapshot put back, while it is in the list: the next one most likely follows it.
+    put_back: u32,
     /// (ready-at, id, job) of those out of order.
     #[expect(clippy::box_collection, reason = "mostly absent, and a level should stay small")]
     returned: Option<Box<BTreeSet<(u64, u64, u32)>>>,
@@ -82,16 +84,24 @@ impl Group {
 
     /// Puts a job at its place.
     pub(crate) fn insert(&mut self, jobs: &mut Slab<Job>, ix: u32) {
-        let job = &jobs[ix];
-        let (priority, key) = (job.priority, (job.ready_at.get(), job.id));
+        self.level(jobs[ix].priority).insert(jobs, ix);
+    }
+
+    /// The same for a job that a snapshot brings back, among others that came meanwhile.
+    pub(crate) fn put_back(&mut self, jobs: &mut Slab<Job>, ix: u32) {
+        self.level(jobs[ix].priority).put_back(jobs, ix);
+    }
+
+    fn level(&mut self, priority: u8) -> &mut Level {
         let at = self.levels.partition_point(|level| level.priority > priority);
         if self.levels.get(at).is_none_or(|level| level.priority != priority) {
             if self.levels.capacity() == 0 {
                 self.levels.reserve_exact(1);
             }
-            self.levels.insert(at, Level { priority, head: NONE, tail: NONE, returned: None });
+            let level = Level { priority, head: NONE, tail: NONE, put_back: NONE, returned: None };
+            self.levels.insert(at, level);
         }
-        self.levels[at].insert(jobs, ix, key);
+        &mut self.levels[at]
     }
 
     pub(crate) fn remove(&mut self, jobs: &mut Slab<Job>, ix: u32) {
@@ -124,19 +134,49 @@ impl Group {
     }
 }
 
+/// Where a job belongs in its list.
+fn place(jobs: &Slab<Job>, ix: u32) -> (u64, u64) {
+    (jobs[ix].ready_at.get(), jobs[ix].id)
+}
+
 impl Level {
     fn is_empty(&self) -> bool {
         self.head == NONE && self.returned.is_none()
     }
 
-    fn insert(&mut self, jobs: &mut Slab<Job>, ix: u32, key: (u64, u64)) {
-        let place = |ix: u32| (jobs[ix].ready_at.get(), jobs[ix].id);
-        let (before, after) = if self.tail == NONE || place(self.tail) < key {
-            (self.tail, NONE)
-        } else if key < place(self.head) {
-            (NONE, self.head)
+    fn insert(&mut self, jobs: &mut Slab<Job>, ix: u32) {
+        let neighbours = self.end_for(jobs, ix);
+        self.insert_between(jobs, ix, neighbours);
+    }
+
+    fn put_back(&mut self, jobs: &mut Slab<Job>, ix: u32) {
+        let neighbours = self.end_for(jobs, ix).or_else(|| {
+            let (before, key) = (self.put_back, place(jobs, ix));
+            let after = if before == NONE { NONE } else { jobs[before].link_b };
+            let fits = after != NONE && place(jobs, before) < key && key < place(jobs, after);
+            fits.then_some((before, after))
+        });
+        self.insert_between(jobs, ix, neighbours);
+        if neighbours.is_some() {
+            self.put_back = ix;
+        }
+    }
+
+    /// The neighbours of a job at the end of the list where it fits, if it does.
+    fn end_for(&self, jobs: &Slab<Job>, ix: u32) -> Option<(u32, u32)> {
+        let key = place(jobs, ix);
+        if self.tail == NONE || place(jobs, self.tail) < key {
+            Some((self.tail, NONE))
         } else {
-            self.returned.get_or_insert_default().insert((key.0, key.1, ix));
+            (key < place(jobs, self.head)).then_some((NONE, self.head))
+        }
+    }
+
+    /// Puts a job between two of the list, or into the tree.
+    fn insert_between(&mut self, jobs: &mut Slab<Job>, ix: u32, neighbours: Option<(u32, u32)>) {
+        let Some((before, after)) = neighbours else {
+            let (ready_at, id) = place(jobs, ix);
+            self.returned.get_or_insert_default().insert((ready_at, id, ix));
             jobs[ix].stand = Stand::Tree;
             return;
         };
@@ -156,6 +196,9 @@ impl Level {
         } else {
             let (before, after) = (jobs[ix].link_a, jobs[ix].link_b);
             self.relink(jobs, before, after);
+            if self.put_back == ix {
+                self.put_back = before;
+            }
         }
         jobs[ix].stand = Stand::Nowhere;
     }

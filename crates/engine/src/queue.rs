@@ -288,6 +288,17 @@ impl Queue {
     pub(crate) fn enter_ready(&mut self, ix: u32) {
         let group = self.jobs[ix].group;
         self.groups[group].insert(&mut self.jobs, ix);
+        self.take_turn(ix, group);
+    }
+
+    /// The same for a job that a snapshot brings back.
+    pub(crate) fn reenter_ready(&mut self, ix: u32) {
+        let group = self.jobs[ix].group;
+        self.groups[group].put_back(&mut self.jobs, ix);
+        self.take_turn(ix, group);
+    }
+
+    fn take_turn(&mut self, ix: u32, group: u32) {
         if self.groups[group].turn == Turn::Out {
             self.groups[group].turn = Turn::Waiting;
             self.ring.push_back(&mut self.groups, group);

@@ -1,5 +1,6 @@
 //! Starts from a checkpoint, with whatever happened while it was captured. `capture` writes one entry of it.
 
+use crate::job::Stand;
 use crate::tests::rig::{Rig, same};
 use crate::tests::script::{START_MS, check};
 use crate::{Checkpoint, Damaged, SettingsPatch, Shard, Step};
@@ -185,6 +186,27 @@ fn a_snapshot_cannot_be_newer_than_its_frame() {
     let mut shard = rig.replayed(0);
     shard.replay(lsn, &part(&frame)).unwrap();
     same(&rig.dump(&rig.shard), &rig.dump(&shard)).unwrap();
+}
+
+#[test]
+fn a_backlog_stands_in_lists_although_more_is_pushed_meanwhile() {
+    let mut rig = Rig::new(START_MS, SettingsPatch::default());
+    let groups: [&[u8]; 3] = [b"", b"g", b"h"];
+    for number in 0..300 {
+        rig.push(b"q", groups[number % 3], b"a");
+    }
+    while rig.checkpoint_a_little(2_000) {
+        rig.now += 1;
+        for group in groups {
+            rig.push(b"q", group, b"b");
+        }
+        // The frontier of what was put back may be claimed.
+        rig.claim(b"q", 2);
+    }
+    rig.check_merged().unwrap();
+    let merged = rig.merged().unwrap();
+    let jobs = merged.queues.iter().flat_map(|(_, queue)| queue.jobs.iter());
+    assert_eq!(jobs.filter(|(_, job)| job.stand == Stand::Tree).count(), 0);
 }
 
 #[test]
