@@ -11,6 +11,7 @@ mod client_admin;
 mod clients;
 mod connections;
 mod crash;
+mod data_directory;
 mod dedupe;
 mod errors;
 mod framing;

@@ -1,4 +1,5 @@
-//! How the binaries end: 0 is clean, 1 a failure while running, 2 a mistake in flags or configuration.
+//! How the binaries end: 0 is clean, 1 a failure while running (or damage that was found), 2 a mistake in flags or
+//! configuration.
 
 use std::fmt;
 use std::io::{self, Write};

@@ -17,6 +17,7 @@ mod codec;
 mod consumers;
 mod contents;
 mod event;
+mod event_view;
 mod extras;
 mod flush;
 mod footprint;
@@ -53,6 +54,7 @@ mod waiters;
 mod tests;
 
 pub use checkpoint::Checkpoint;
+pub use event_view::{EventView, Field, PartView, view_parts};
 pub use flush::Flush;
 pub use notes::{JobEvent, JobNote, Notes};
 pub use operators::Purge;

@@ -34,6 +34,7 @@ mod loading;
 mod mailbox;
 mod monitors;
 mod muted;
+pub mod offline;
 mod outbox;
 mod output_limits;
 mod pause;
