@@ -30,6 +30,7 @@ mod monitor;
 mod operators;
 mod oracle;
 mod producers;
+mod promises;
 mod protected_mode;
 mod pubsub;
 mod redis_tools;

@@ -2,6 +2,9 @@
 //!
 //! For those who look at a data directory; nothing here writes one.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use stanchion_engine::{Now, PayloadRoom, ReadPayloads, SettingsPatch, Shard, ShardConfig, Step};

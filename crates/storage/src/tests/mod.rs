@@ -10,6 +10,7 @@ mod fixture;
 mod harness;
 mod offline;
 mod poison;
+mod promise;
 mod read;
 mod reclaim;
 mod records;
