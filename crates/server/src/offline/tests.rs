@@ -12,7 +12,7 @@ use stanchion_protocol::command::{
 use stanchion_protocol::id::Receipt;
 use stanchion_storage::limits::SEGMENT_BYTES_MIN;
 use stanchion_storage::offline::{End, Inspection, OfflineLog};
-use stanchion_storage::{Log, LogConfig, LogEvent, OpenError, Records};
+use stanchion_storage::{Log, LogConfig, LogEvent, OpenError, RecordView, Records};
 
 use super::{OfflineJobs, parts};
 use crate::lane::EVENTS;
@@ -40,7 +40,7 @@ impl Run {
                 let _ = told.send(lsn);
             }
         });
-        let mut apply = |record: stanchion_storage::RecordView<'_>| {
+        let mut apply = |record: RecordView<'_>| {
             for part in Shard::parts(record.body) {
                 let (_, part) = part.map_err(|damaged| damaged.to_string())?;
                 shard.replay(record.lsn, part).map_err(|damaged| damaged.to_string())?;
@@ -150,13 +150,13 @@ fn live(run: &mut Run) {
     for retry in [Retry::Delay(5_000), Retry::Dead] {
         let nack = Nack { queue: b"q", receipt: run.claim(), retry, error: Some(b"an error") };
         run.commit(|shard, now, body| shard.nack(now, &nack, body));
+        run.commit(|shard, now, body| shard.requeue(now, b"q", &[nack.receipt.id], body));
     }
     let receipt = run.claim();
     run.commit(|shard, now, body| shard.release(now, b"q", Some(2_000), &[receipt], body));
     let receipt = run.claim();
     run.commit(|shard, now, body| shard.extend(now, b"q", 200_000, &[receipt], body));
     run.commit(|shard, now, body| shard.lapse(now, b"q", &[receipt], body));
-    run.commit(|shard, now, body| shard.requeue(now, b"q", &[receipt.id], body));
     // Due, lapsed, expired.
     run.push(NewJob { when: When::Delay(1_000), ..job(b"later") });
     run.push(NewJob { ttl_ms: Some(1_500), ..job(b"short") });
@@ -223,9 +223,9 @@ fn sample() -> Sample {
     run.log.close().unwrap();
     let mut run = Run::open(dir.path());
     live_on(&mut run);
-    let before = run.shard.dump();
+    let before = run.shard.dump(&|_| unreachable!("payloads are in memory"));
     run.push(job(b"in the last write"));
-    let states = BTreeSet::from([before, run.shard.dump()]);
+    let states = BTreeSet::from([before, run.shard.dump(&|_| unreachable!("payloads are in memory"))]);
     let end = run.log.bytes() - run.log.sealed().iter().map(|segment| segment.bytes).sum::<u64>();
     let newest = segments(dir.path()).pop().unwrap();
     let mut killed = std::fs::read(&newest).unwrap();
@@ -286,7 +286,7 @@ fn a_flip_of_any_byte_loses_no_durable_job_unsaid() {
             let (found, jobs) = inspect(sample.dir.path());
             match found.damages.first() {
                 None => {
-                    let state = jobs.shard.dump();
+                    let state = jobs.shard.dump(&|_| unreachable!("payloads are in memory"));
                     assert!(sample.states.contains(&state), "{} at {at}: another state", path.display());
                     opened += 1;
                 }
@@ -329,7 +329,7 @@ fn a_record_of_another_kind_is_refused() {
             let _ = told.send(lsn);
         }
     });
-    let (log, _) = Log::open(LogConfig::new(dir.path()), &mut |_| Ok(()), on_event).unwrap();
+    let (log, _) = Log::open(LogConfig::new(dir.path()), &mut |_: RecordView<'_>| Ok(()), on_event).unwrap();
     let mut records = Records::new();
     records.begin(0, stanchion_storage::RecordKind::new(77)).push(1);
     records.end();

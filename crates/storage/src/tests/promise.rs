@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::harness::{KIND, open_on, small, with};
 use crate::limits::GATHER_TIME;
 use crate::simulation::{Driver, Due, Random, SimulatedDisk};
-use crate::{Durability, Log, Records};
+use crate::{Durability, Log, RecordView, Records};
 
 /// A run of a log, up to the moment that it is stopped.
 struct Run {
@@ -24,8 +24,14 @@ impl Run {
         let disk = SimulatedDisk::new();
         let config = with(durability, small(std::path::Path::new("simulated")));
         let nobody = Arc::new(|_| ());
-        let (log, _, driver) =
-            Log::open_simulated(disk.clone(), config, &mut |_| Ok(()), nobody, Box::new(|| ())).unwrap();
+        let (log, _, driver) = Log::open_simulated(
+            disk.clone(),
+            config,
+            &mut |_: RecordView<'_>| Ok(()),
+            nobody,
+            Box::new(|| ()),
+        )
+        .unwrap();
         let mut run = Run { disk, log, driver, now: Instant::now(), staged_at: Vec::new() };
         for _ in 0..5 + random.below(30) {
             for _ in 0..random.below(3) {
