@@ -111,6 +111,7 @@ pub(crate) struct Root {
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub(crate) queue: usize,
+    pub(crate) by: ClaimBy,
     pub(crate) count: u64,
     pub(crate) lease_ms: Option<u64>,
     pub(crate) block_ms: Option<u64>,
@@ -118,6 +119,17 @@ pub(crate) struct Claim {
     pub(crate) is_bound: bool,
     pub(crate) meta: bool,
     pub(crate) acks: Vec<Held>,
+}
+
+/// How a claim names its queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ClaimBy {
+    /// QCLAIM
+    Name,
+    /// QMCLAIM QUEUES, of one
+    List,
+    /// QMCLAIM MATCH, with a glob that only its queue matches
+    Glob,
 }
 
 /// A job that a client was handed.
@@ -278,7 +290,15 @@ impl NewJob {
 
 impl Claim {
     fn words(&self, queue: &str, words: &mut Words) {
-        words.all(&["QCLAIM", queue]);
+        match self.by {
+            ClaimBy::Name => words.all(&["QCLAIM", queue]),
+            ClaimBy::List => words.all(&["QMCLAIM", "QUEUES", "1", queue]),
+            ClaimBy::Glob => {
+                let glob: String =
+                    queue.chars().map(|letter| if letter == 'i' { '?' } else { letter }).collect();
+                words.all(&["QMCLAIM", "MATCH", "1", &glob, "EXCEPT", "1", "other*"]);
+            }
+        }
         words.pair("COUNT", &self.count);
         words.option("LEASE", self.lease_ms.as_ref());
         words.option("BLOCK", self.block_ms.as_ref());

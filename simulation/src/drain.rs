@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stanchion_storage::simulation::Random;
 
-use crate::ask::{Ask, Claim, Serial};
+use crate::ask::{Ask, Claim, ClaimBy, Serial};
 use crate::client::Client;
 use crate::wire::{Reply, encode};
 use crate::world::World;
@@ -68,6 +68,7 @@ async fn empty(world: &Arc<World>, client: &mut Client) -> Result<(), String> {
             loop {
                 let claim = Claim {
                     queue,
+                    by: ClaimBy::Name,
                     count: 1_000,
                     lease_ms: Some(3_600_000),
                     block_ms: None,

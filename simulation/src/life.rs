@@ -17,6 +17,9 @@ use crate::{client, drain};
 /// No life takes longer, in its own time.
 const LIFE_MAX: Duration = Duration::from_secs(48 * 3_600);
 
+/// How wrong the wall clock is at most, where it is wrong.
+const CLOCK_STEP_MS_MAX: u64 = 3_600_000;
+
 /// What is to end a life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ending {
@@ -110,7 +113,11 @@ async fn run(
     random: &mut Random,
 ) -> Ended {
     world.begin();
-    let machine = Machine { disk: disk.clone(), wall_ms: world.now_ms(), seed: random.bits(), planted };
+    let wall_ms = match world.plan.clock_steps {
+        true => world.now_ms() - CLOCK_STEP_MS_MAX + random.below(2 * CLOCK_STEP_MS_MAX),
+        false => world.now_ms(),
+    };
+    let machine = Machine { disk: disk.clone(), wall_ms, seed: random.bits(), planted };
     let (server, mut turns) = match SimulatedServer::start(world.plan.config(random), machine) {
         Ok(started) => started,
         Err(error) => {

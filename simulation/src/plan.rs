@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) sync_failures: bool,
     /// The machine crashes.
     pub(crate) crashes: bool,
+    /// The wall clock is another one in each life.
+    pub(crate) clock_steps: bool,
 }
 
 /// One queue, and what clients do with it.
@@ -95,6 +97,7 @@ impl Plan {
             fills: random.one_in(5),
             sync_failures: random.one_in(4),
             crashes: !random.one_in(8),
+            clock_steps: random.one_in(4),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stanchion_storage::simulation::Random;
 
-use crate::ask::{Ask, Claim, Dedupe, Held, NewJob, Push, Retry, Root, Serial};
+use crate::ask::{Ask, Claim, ClaimBy, Dedupe, Held, NewJob, Push, Retry, Root, Serial};
 use crate::oracle::Oracle;
 use crate::plan::{Plan, QueuePlan};
 
@@ -144,10 +144,14 @@ impl<'a> Workload<'a> {
 
     fn claim(&mut self, queue: usize, may_block: bool) -> Ask {
         let plan = &self.plan.clone().queues[queue];
-        let acks = if self.random.one_in(3) { self.take_held(queue, 3) } else { Vec::new() };
+        let by = [ClaimBy::Name, ClaimBy::Name, ClaimBy::List, ClaimBy::Glob][self.random.below(4) as usize];
+        // QMCLAIM acks nothing.
+        let acks =
+            if by == ClaimBy::Name && self.random.one_in(3) { self.take_held(queue, 3) } else { Vec::new() };
         let random = &mut *self.random;
         Ask::Claim(Claim {
             queue,
+            by,
             count: if random.one_in(3) { 1 + random.below(10) } else { 1 },
             lease_ms: random.one_in(4).then(|| 1 + random.below(3_000)),
             block_ms: (may_block && random.one_in(3)).then(|| 1 + random.below(2_000)),

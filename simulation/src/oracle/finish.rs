@@ -50,7 +50,8 @@ impl Oracle {
         let has_ended = job.ends.iter().any(|end| self.effects.status(end.effect) != Status::Lost)
             || (job.outcome == Outcome::Unknown && job.claims.is_empty());
         let sent_ms = self.effects.get(job.push).sent.ms;
-        let may_be_expired = job.terms.ttl_ms.is_some_and(|ttl| sent_ms + job.terms.delay_ms + ttl <= now.ms);
+        let is_over = |ttl| sent_ms + job.terms.delay_ms + ttl <= now.ms || self.plan.clock_steps;
+        let may_be_expired = job.terms.ttl_ms.is_some_and(is_over);
         !has_ended && !may_be_expired && !self.may_be_superseded(serial)
     }
 

@@ -162,8 +162,9 @@ impl Oracle {
         if may_be_gone || self.push_status(other.serial) != Status::Certain {
             return false;
         }
-        let in_window = now.ms < other.sent.ms + dedupe.window_ms;
         let life = self.effects.life();
+        let is_known = !self.plan.clock_steps || self.effects.get(job.push).life == life;
+        let in_window = is_known && now.ms < other.sent.ms + dedupe.window_ms;
         let is_claimed = job.claims.iter().any(|&claim| self.claims[claim].is_live(life, now.ms));
         // A job that died and came back may have lost its key to another.
         in_window || (dedupe.until_done && is_claimed && !self.plan.queues[job.queue].requeues)
