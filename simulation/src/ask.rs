@@ -46,6 +46,7 @@ pub(crate) enum Ask {
     },
     Pause {
         queue: usize,
+        what: PauseWhat,
         ms: u64,
     },
     Resume {
@@ -53,7 +54,14 @@ pub(crate) enum Ask {
     },
     /// WAITAOF
     Barrier,
+    /// SAVE, or BGSAVE, which waits for nothing.
+    Save {
+        waits: bool,
+    },
     Kill {
+        client: i64,
+    },
+    Unblock {
         client: i64,
     },
     /// Sets the queue's `dead-max` to a number that tells which of these it was.
@@ -142,6 +150,24 @@ pub(crate) struct Held {
     pub(crate) claim: usize,
 }
 
+/// What a pause is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PauseWhat {
+    Push,
+    Claim,
+    All,
+}
+
+impl PauseWhat {
+    fn word(self) -> &'static str {
+        match self {
+            PauseWhat::Push => "PUSH",
+            PauseWhat::Claim => "CLAIM",
+            PauseWhat::All => "ALL",
+        }
+    }
+}
+
 /// What becomes of a job that failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Retry {
@@ -220,13 +246,15 @@ impl Ask {
             Ask::Delete { queue, id } => words.all(&["QDEL", name(queue), id]),
             Ask::Wipe { queue, all } => words.all(&[if *all { "DEL" } else { "QPURGE" }, name(queue)]),
             Ask::RequeueDead { queue } => words.all(&["QREQUEUE", name(queue), "DEAD"]),
-            Ask::Pause { queue, ms } => {
-                words.all(&["QPAUSE", name(queue), "CLAIM"]);
+            Ask::Pause { queue, what, ms } => {
+                words.all(&["QPAUSE", name(queue), what.word()]);
                 words.pair("FOR", ms);
             }
             Ask::Resume { queue } => words.all(&["QRESUME", name(queue)]),
             Ask::Barrier => words.all(&["WAITAOF", "1", "0", "0"]),
+            Ask::Save { waits } => words.all(&[if *waits { "SAVE" } else { "BGSAVE" }]),
             Ask::Kill { client } => words.all(&["CLIENT", "KILL", "ID", &client.to_string()]),
+            Ask::Unblock { client } => words.all(&["CLIENT", "UNBLOCK", &client.to_string(), "ERROR"]),
             Ask::Set { queue, value } => {
                 words.all(&["QCONFIG", "SET", name(queue), "dead-max", &(DEAD_MAX + value).to_string()]);
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use stanchion_storage::simulation::Random;
 
-use crate::ask::{Ask, Claim, ClaimBy, Dedupe, Held, NewJob, Push, Retry, Root, Serial};
+use crate::ask::{Ask, Claim, ClaimBy, Dedupe, Held, NewJob, PauseWhat, Push, Retry, Root, Serial};
 use crate::oracle::Oracle;
 use crate::plan::{Plan, QueuePlan};
 
@@ -44,14 +44,22 @@ impl<'a> Workload<'a> {
         match self.random.below(40) {
             0 if plan.wipes => Ask::Wipe { queue, all: self.random.one_in(2) },
             1 if plan.requeues => Ask::RequeueDead { queue },
-            2 | 3 if plan.pauses => Ask::Pause { queue, ms: 1 + self.random.below(2_000) },
+            2 | 3 if plan.pauses => {
+                let what = [PauseWhat::Push, PauseWhat::Claim, PauseWhat::All][self.random.below(3) as usize];
+                Ask::Pause { queue, what, ms: 1 + self.random.below(2_000) }
+            }
             4 | 5 if plan.pauses => Ask::Resume { queue },
             6 | 7 => Ask::Barrier,
             8 if self.plan.disconnects && !self.others.is_empty() => {
                 let index = self.random.below(self.others.len() as u64) as usize;
                 Ask::Kill { client: self.others[index] }
             }
+            12 if !self.others.is_empty() => {
+                let index = self.random.below(self.others.len() as u64) as usize;
+                Ask::Unblock { client: self.others[index] }
+            }
             9 => Ask::Get { queue },
+            10 if self.random.one_in(2) => Ask::Save { waits: self.random.one_in(2) },
             10 => Ask::Length { queue },
             11..=23 => self.claim(queue, true),
             _ => self.draw_simple(queue, true),

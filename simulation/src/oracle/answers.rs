@@ -3,7 +3,7 @@
 use super::effects::{Moment, Status};
 use super::job::ClaimRecord;
 use super::{EndedBy, Oracle, Outcome, Sent};
-use crate::ask::{Ask, DEAD_MAX, Held, Retry, Root};
+use crate::ask::{Ask, DEAD_MAX, Held, PauseWhat, Retry, Root};
 use crate::wire::Reply;
 
 /// Errors that a legal command may get: it has changed nothing then.
@@ -25,7 +25,13 @@ impl Oracle {
             if !REFUSALS.iter().any(|code| text.starts_with(code)) {
                 return Err(format!("a legal command was refused: {text}"));
             }
-            self.refused(ask, sent, reported);
+            match ask {
+                // Its acks were done before it waited, if their claims were live.
+                Ask::Claim(claim) if text.starts_with("UNBLOCKED") => {
+                    claim.acks.iter().for_each(|held| self.split_end_of(held, sent));
+                }
+                _ => self.refused(ask, sent, reported),
+            }
             return Ok(Vec::new());
         }
         match ask {
@@ -86,10 +92,14 @@ impl Oracle {
                 self.done(sent, *queue, None, now);
                 reply.integer()?;
             }
-            Ask::Pause { queue, ms } => {
+            Ask::Pause { queue, what, ms } => {
                 self.done(sent, *queue, None, now);
                 let book = &mut self.books[*queue];
-                if book.resumes == 0 && book.resumed < sent.at.seq && book.wipes.is_empty() {
+                if *what != PauseWhat::Push
+                    && book.resumes == 0
+                    && book.resumed < sent.at.seq
+                    && book.wipes.is_empty()
+                {
                     let until = book.paused.map_or(u64::MAX, |(_, until)| until);
                     let until = if until <= now.ms { u64::MAX } else { until };
                     book.paused = Some((now.seq, until.min(sent.at.ms + ms)));
@@ -107,7 +117,13 @@ impl Oracle {
                     self.effects.keep(self.effects.get(sent.effect).life, sent.at.seq);
                 }
             }
-            Ask::Kill { .. } | Ask::Length { .. } => _ = reply.integer()?,
+            Ask::Save { waits } => {
+                reply.text()?;
+                if *waits {
+                    self.effects.keep(self.effects.get(sent.effect).life, sent.at.seq);
+                }
+            }
+            Ask::Kill { .. } | Ask::Unblock { .. } | Ask::Length { .. } => _ = reply.integer()?,
             Ask::Transaction(asks) => return self.transacted(asks, sent, reply, now, reported),
         }
         Ok(Vec::new())
@@ -146,7 +162,11 @@ impl Oracle {
         if let Some(root) = root
             && let Some(roots) = self.books[queue].roots.get_mut(&(group, root.signature))
         {
-            roots.retain(|(timestamp, effect)| (*timestamp, *effect) != (root.timestamp, sent.effect));
+            // Another command of its transaction may have registered the same one.
+            let own = (root.timestamp, sent.effect);
+            if let Some(index) = roots.iter().position(|root| *root == own) {
+                roots.remove(index);
+            }
         }
     }
 

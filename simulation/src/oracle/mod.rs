@@ -217,6 +217,8 @@ impl Oracle {
             Ask::RequeueDead { .. }
             | Ask::Pause { .. }
             | Ask::Barrier
+            | Ask::Unblock { .. }
+            | Ask::Save { .. }
             | Ask::Get { .. }
             | Ask::Length { .. } => {}
         }
