@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use stanchion_server::offline::OfflineJobs;
-use stanchion_storage::offline::{End, Inspection, SegmentReport, SegmentState};
+use stanchion_storage::offline::{CheckpointReport, End, Inspection, SegmentReport, SegmentState};
 
 use crate::data_directory::{self, DAMAGED, Directory, damage_text, jobs, queues_table, table};
 use crate::exit::{self, say};
@@ -27,6 +27,9 @@ pub fn main(args: &CheckArgs) -> ExitCode {
         Err(error) => return data_directory::refused("check", &error),
     };
     say(segments_table(&found));
+    for checkpoint in &found.checkpoints {
+        say(checkpoint_text(checkpoint));
+    }
     let queues = replayed.queues();
     if !queues.is_empty() {
         say(queues_table(&queues));
@@ -49,8 +52,8 @@ pub fn main(args: &CheckArgs) -> ExitCode {
     exit::with_message(
         DAMAGED,
         format_args!(
-            "stanchion check: {dir} is damaged, and no server starts on it; restore it from a backup, or see what \
-             `stanchion repair {dir}` can do"
+            "stanchion check: {dir} is damaged; a server that reads it refuses to start: restore it from a backup, or \
+             see what `stanchion repair {dir}` can do"
         ),
     )
 }
@@ -72,6 +75,22 @@ fn segments_table(found: &Inspection) -> comfy_table::Table {
         ]);
     }
     table
+}
+
+fn checkpoint_text(checkpoint: &CheckpointReport) -> String {
+    let CheckpointReport { file, from, frames, bytes, fault } = checkpoint;
+    let file = file.display();
+    match (fault, from) {
+        (None, Some(from)) => {
+            format!(
+                "{file}: {frames} frames, {bytes} bytes; with it a start reads the log from record {from} on"
+            )
+        }
+        (fault, _) => format!(
+            "{file} is of no use, and not needed: a start reads all of the log instead: {}",
+            fault.as_deref().unwrap_or("nothing tells from where on")
+        ),
+    }
 }
 
 fn lsns_text(segment: &SegmentReport) -> String {

@@ -4,6 +4,7 @@
 //! else is wrong and what is left, so reading goes on behind it. [`OfflineLog::open`] changes nothing, not even
 //! the lock file; [`OfflineLog::open_for_repair`] is for those who then apply a [`Plan`].
 
+mod checkpoints;
 mod fill;
 mod inspect;
 mod plan;
@@ -27,7 +28,7 @@ use crate::{OpenError, RecordView};
 
 pub use plan::{Cut, Place, Plan, RepairError};
 pub use repair::BACKUP_NOTE;
-pub use report::{Damage, End, Inspection, Loss, SegmentReport, SegmentState};
+pub use report::{CheckpointReport, Damage, End, Inspection, Loss, SegmentReport, SegmentState};
 
 /// A record, and where it is.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +49,7 @@ pub struct OfflineLog {
     dir: PathBuf,
     segments: Vec<SegmentFile>,
     spares: Vec<PathBuf>,
+    checkpoints: Vec<Name>,
     _lock: Option<Held>,
 }
 
@@ -94,7 +96,13 @@ impl OfflineLog {
             .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.file_name())).collect())
             .map_err(OpenError::io("list", dir))?;
         let names = parse_names(entries, dir)?;
-        let mut log = Self { dir: dir.to_owned(), segments: Vec::new(), spares: Vec::new(), _lock: lock };
+        let mut log = Self {
+            dir: dir.to_owned(),
+            segments: Vec::new(),
+            spares: Vec::new(),
+            checkpoints: Vec::new(),
+            _lock: lock,
+        };
         for name in names {
             let path = dir.join(name.to_string());
             match name {
@@ -104,9 +112,8 @@ impl OfflineLog {
                     log.segments.push(SegmentFile { number, path, file: Box::new(file), bytes });
                 }
                 Name::Spare(_) => log.spares.push(path),
-                Name::Lock | Name::LostAndFound => {}
-                // The log has all that is in them.
-                Name::Checkpoint(_) | Name::CheckpointDraft(_) => {}
+                Name::Lock | Name::LostAndFound | Name::CheckpointDraft(_) => {}
+                Name::Checkpoint(_) => log.checkpoints.push(name),
             }
         }
         if log.segments.is_empty() {

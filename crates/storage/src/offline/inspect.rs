@@ -3,6 +3,7 @@
 //! What is damage and what is a legal end is decided by the same table as in recovery; so a log without damage is
 //! one that opens.
 
+use super::checkpoints::Checkpoints;
 use super::plan::{Mend, Place, Probe};
 use super::report::{Damage, End, Inspection, Loss, SegmentReport, SegmentState};
 use super::resync::Search;
@@ -38,8 +39,10 @@ impl OfflineLog {
             probe: Probe::default(),
             expected: first_lsn,
             mark: None,
+            checkpoints: Checkpoints::open(self),
             found: Inspection {
                 segments: Vec::new(),
+                checkpoints: Vec::new(),
                 damages: Vec::new(),
                 records: 0,
                 lost_records: 0,
@@ -63,7 +66,9 @@ impl OfflineLog {
                 Slot::Gap(gap) => walk.gap(gap, before, next),
             }
         }
-        Ok((walk.found, walk.probe))
+        let Walk { mut found, checkpoints, probe, .. } = walk;
+        found.checkpoints = checkpoints.judge(&found);
+        Ok((found, probe))
     }
 }
 
@@ -93,6 +98,7 @@ struct Walk<'a, 'v> {
     expected: Lsn,
     /// Why the last batch record was written.
     mark: Option<Mark>,
+    checkpoints: Checkpoints,
     found: Inspection,
 }
 
@@ -197,6 +203,7 @@ impl Walk<'_, '_> {
         self.expected += 1;
         self.found.records += 1;
         self.mark = None;
+        self.checkpoints.note(record);
         if record.kind == RecordKind::LOST {
             self.found.lost_records += 1;
             return;

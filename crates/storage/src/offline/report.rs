@@ -11,6 +11,8 @@ use crate::{Lsn, TornTail};
 pub struct Inspection {
     /// The files with a segment's name, by number.
     pub segments: Vec<SegmentReport>,
+    /// The checkpoints beside it.
+    pub checkpoints: Vec<CheckpointReport>,
     /// All that is wrong, in the order of the log. A server starts only when there is none.
     pub damages: Vec<Damage>,
     /// Records that could be read.
@@ -46,6 +48,21 @@ pub struct SegmentReport {
     pub lost_records: u64,
     /// What it is.
     pub state: SegmentState,
+}
+
+/// A checkpoint beside the log.
+#[derive(Debug, Clone)]
+pub struct CheckpointReport {
+    /// Its file.
+    pub file: PathBuf,
+    /// A start that uses it reads the log from this record on.
+    pub from: Option<Lsn>,
+    /// How many frames are in it.
+    pub frames: u64,
+    /// How large it is.
+    pub bytes: u64,
+    /// Why a start makes no use of it, and reads all of the log instead. That is no damage of the log.
+    pub fault: Option<String>,
 }
 
 /// What a segment is.

@@ -28,7 +28,7 @@ fn checkpoint(log: &Opened) -> Lsn {
 }
 
 /// Some records, a checkpoint, and one more.
-fn disk_with_checkpoint() -> (SimulatedDisk, Lsn) {
+pub(super) fn disk_with_checkpoint() -> (SimulatedDisk, Lsn) {
     let disk = SimulatedDisk::new();
     let log = open_on(&disk).unwrap();
     for index in 0..20_u8 {

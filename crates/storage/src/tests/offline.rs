@@ -382,3 +382,49 @@ fn what_is_no_log_is_said() {
     }
     assert!(!dir.path().join(Name::Lock.to_string()).exists(), "it was left alone");
 }
+
+#[test]
+fn a_checkpoint_is_verified_and_never_missed() {
+    let (disk, from) = super::checkpoint::disk_with_checkpoint();
+    let dir = directory();
+    let mut checkpoint = None;
+    for (name, bytes) in disk.files() {
+        let path = dir.path().join(name.to_string());
+        if matches!(name, Name::Checkpoint(_)) {
+            checkpoint = Some((path.clone(), bytes.clone()));
+        }
+        std::fs::write(path, bytes).unwrap();
+    }
+    let (path, bytes) = checkpoint.expect("it has a checkpoint");
+    let look = || {
+        let (found, records) = inspect(dir.path()).unwrap();
+        assert!(found.damages.is_empty() && records.len() as Lsn == from + 3, "{found:?}");
+        found.checkpoints.into_iter().next().expect("the checkpoint is there")
+    };
+    let report = look();
+    assert_eq!((report.fault, report.from, report.frames), (None, Some(from), 3));
+    for at in 0..bytes.len() {
+        let mut broken = bytes.clone();
+        broken[at] ^= 1 << (at % 8);
+        std::fs::write(&path, broken).unwrap();
+        assert!(look().fault.is_some(), "byte {at} was changed");
+    }
+    std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    assert!(look().fault.unwrap().contains("no end mark"));
+    std::fs::write(&path, &bytes).unwrap();
+
+    // A cut before what it knows of.
+    let log = OfflineLog::open_for_repair(dir.path()).unwrap();
+    let mut place = None;
+    log.inspect(&mut |located| {
+        if located.record.lsn == from + 1 {
+            place = Some(Place { segment: located.segment, offset: located.offset });
+        }
+        Ok(())
+    })
+    .unwrap();
+    let (plan, _) = log.plan_cut(place.unwrap(), &mut |_| Ok(())).unwrap();
+    log.apply(&plan, &directory().path().join("backup")).unwrap();
+    let (found, _) = inspect(dir.path()).unwrap();
+    assert!(found.checkpoints[0].fault.as_deref().unwrap().starts_with("it knows of record"));
+}
