@@ -34,6 +34,12 @@ enum Stop {
     Write(io::Error),
 }
 
+impl From<OpenError> for Stop {
+    fn from(error: OpenError) -> Stop {
+        Stop::Open(error)
+    }
+}
+
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Stop {
         Stop::Write(error)
@@ -90,16 +96,14 @@ impl<W: Write> Dump<'_, W> {
         let mut jobs = OfflineJobs::new();
         let found = log.inspect(&mut |located| jobs.take(located.record)).map_err(Stop::Open)?;
         self.line(JsonLine::of_type("dump").raw("version", VERSION).raw("last_lsn", found.last_lsn))?;
-        jobs.show_all(&mut |part| self.part(part))?;
+        jobs.show_all(log, &mut |queue, event| {
+            if !self.is_wanted(Some(queue)) {
+                return Ok(());
+            }
+            let line = JsonLine::of_type(event.name).bytes("queue", queue).fields(event);
+            self.line(line).map_err(Stop::Write)
+        })?;
         Ok(found.damages)
-    }
-
-    fn part(&mut self, part: &PartView<'_>) -> io::Result<()> {
-        let Some(queue) = part.queue.filter(|queue| self.is_wanted(Some(queue))) else { return Ok(()) };
-        for event in &part.events {
-            self.line(JsonLine::of_type(event.name).bytes("queue", queue).fields(event))?;
-        }
-        Ok(())
     }
 
     /// Every record.

@@ -6,7 +6,7 @@ use stanchion_protocol::id::JobId;
 
 use crate::event::{Decoded, Event, Gone, events, split_part};
 use crate::terms::{JobSnapshot, Spot, Terms};
-use crate::{Damaged, Totals};
+use crate::{Damaged, JobRef, Shard, Totals};
 
 /// An event.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -73,6 +73,13 @@ pub fn view_parts(body: &[u8]) -> Result<Vec<PartView<'_>>, Damaged> {
         });
     }
     Ok(parts)
+}
+
+impl Shard {
+    /// A job as its snapshot in the log would say it, with its payload from wherever that was read.
+    pub fn show_job<'a>(&'a self, job: JobRef, payload: &'a [u8]) -> EventView<'a> {
+        view(&Event::Job(self.queues[job.queue].snapshot(job.job, payload)))
+    }
 }
 
 type Fields<'a> = Vec<(&'static str, Field<'a>)>;

@@ -5,10 +5,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use stanchion_engine::{Now, PayloadRoom, ReadPayloads, SettingsPatch, Shard, ShardConfig, Step};
-use stanchion_storage::RecordView;
+use stanchion_engine::{Checkpoint, Now, Payload, PayloadRoom, SettingsPatch, Shard, ShardConfig, Step};
+use stanchion_protocol::command::Which;
+use stanchion_protocol::id::JobId;
+use stanchion_storage::offline::OfflineLog;
+use stanchion_storage::{OpenError, RecordView};
 
 pub use stanchion_engine::{Counts, EventView, Field, PartView};
 pub use stanchion_protocol::glob::matches;
@@ -25,6 +29,9 @@ pub struct OfflineJobs {
     last_lsn: u64,
 }
 
+/// Takes an event, with its queue.
+pub type Show<'a, E> = dyn FnMut(&[u8], &EventView<'_>) -> Result<(), E> + 'a;
+
 /// A queue and how many jobs it has.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OfflineQueue {
@@ -40,7 +47,8 @@ impl OfflineJobs {
         // Settings decide what commands do, and there will be none.
         let file = Arc::new(|_: &[u8]| SettingsPatch::default());
         let mut shard = Shard::new(ShardConfig { index: 0, count: 1, boot: 1, file });
-        shard.limit_payloads(PayloadRoom::UNLIMITED);
+        // They may be more than fits into memory, and are in the log.
+        shard.limit_payloads(PayloadRoom { bytes_max: 0, queue_bytes: 0 });
         OfflineJobs { shard, last_lsn: 0 }
     }
 
@@ -69,29 +77,89 @@ impl OfflineJobs {
         queues
     }
 
-    /// Shows everything that lives, as events that would make it: roots, windows, jobs, and each queue with its
-    /// settings. Everything of one queue comes together, the queue itself last.
+    /// Shows everything that lives, as events that would make it: roots, windows, jobs, and queues with their
+    /// settings. Payloads are read from the log once more, for they need not fit into memory.
     ///
     /// # Errors
-    /// What `show` returns.
-    pub fn show_all<E>(mut self, show: &mut dyn FnMut(&PartView<'_>) -> Result<(), E>) -> Result<(), E> {
+    /// What `show` returns, or the log can't be read.
+    pub fn show_all<E: From<OpenError>>(
+        &mut self,
+        log: &OfflineLog,
+        show: &mut Show<'_, E>,
+    ) -> Result<(), E> {
+        self.show_what_is_in_memory(show)?;
+        let mut shown = HashSet::new();
+        let mut stopped = None;
+        log.inspect(&mut |located| {
+            if stopped.is_none() {
+                stopped = self.show_payloads(located.record, &mut shown, show).err();
+            }
+            Ok(())
+        })?;
+        stopped.map_or(Ok(()), Err)
+    }
+
+    fn show_what_is_in_memory<E>(&mut self, show: &mut Show<'_, E>) -> Result<(), E> {
         let now = Now { ms: self.shard.last_now(), entropy: 0 };
-        // As if the whole log was to be reclaimed: what was shown is based behind it, and not shown again.
-        let below = self.last_lsn + 1;
-        self.shard.begin(below);
-        let read = ReadPayloads::default();
+        let mut checkpoint = Checkpoint::begin(self.last_lsn + 1);
         let mut body = Vec::new();
         loop {
             body.clear();
-            let step = self.shard.reclaim(now, below, SNAPSHOT_BYTES, &read, &mut body);
+            let step = self.shard.checkpoint(now, &mut checkpoint, SNAPSHOT_BYTES, &mut body);
             for part in stanchion_engine::view_parts(&body).expect("what was just written can be read") {
-                show(&part)?;
+                let Some(queue) = part.queue else { continue };
+                for mut event in part.events {
+                    let is_logged = event.fields.iter().any(|(name, _)| *name == "logged_bytes");
+                    match event.name {
+                        "based" => continue,
+                        "job_beside" if is_logged => continue,
+                        "job_beside" => event.name = "job",
+                        _ => {}
+                    }
+                    show(queue, &event)?;
+                }
             }
             if matches!(step, Step::Done(_)) {
                 return Ok(());
             }
         }
     }
+
+    /// Shows the jobs whose payloads are in this record and nowhere else.
+    fn show_payloads<E>(
+        &self,
+        record: RecordView<'_>,
+        shown: &mut HashSet<JobId>,
+        show: &mut Show<'_, E>,
+    ) -> Result<(), E> {
+        // One that can't be read is damage, and was told as such.
+        for part in parts(record).unwrap_or_default() {
+            let Some(queue) = part.queue else { continue };
+            for (id, payload) in part.events.iter().filter_map(payload_of) {
+                let Some(job) = self.shard.job(queue, Which::Id(id)) else { continue };
+                let Payload::Logged(logged) = self.shard.payload(job) else { continue };
+                // The first from its base on is the one.
+                if record.lsn >= logged.base && shown.insert(id) {
+                    show(queue, &self.shard.show_job(job, payload))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The payload that an event brings, and whose it is.
+fn payload_of<'a>(event: &EventView<'a>) -> Option<(JobId, &'a [u8])> {
+    let mut id = None;
+    let mut payload = None;
+    for (name, field) in &event.fields {
+        match (*name, *field) {
+            ("id", Field::Job(job)) => id = Some(job),
+            ("payload", Field::Bytes(bytes)) => payload = Some(bytes),
+            _ => {}
+        }
+    }
+    id.zip(payload)
 }
 
 impl Default for OfflineJobs {
