@@ -72,9 +72,9 @@ impl Active {
         &self.fresh_milestones
     }
 
-    /// The size of the file.
-    pub(crate) fn capacity_bytes(&self) -> u64 {
-        self.capacity_bytes
+    /// What may still be appended.
+    pub(crate) fn room_bytes(&self) -> u64 {
+        (self.capacity_bytes - self.offset).saturating_sub(2 * BATCH_BYTES as u64)
     }
 
     /// Appends as many records as fit, in one write. `false` if not even one fits.

@@ -18,6 +18,8 @@ pub struct LogConfig {
     pub staged_bytes_max: usize,
     /// Whether recovery may begin from a checkpoint. Without it, those that are there are deleted.
     pub uses_checkpoint: bool,
+    /// How large all files of the log may be together; `None`: as large as the file system has room for.
+    pub budget_bytes: Option<u64>,
 }
 
 impl LogConfig {
@@ -29,6 +31,7 @@ impl LogConfig {
             durability: Durability::Always,
             staged_bytes_max: STAGED_BYTES_MAX_DEFAULT,
             uses_checkpoint: true,
+            budget_bytes: None,
         }
     }
 }

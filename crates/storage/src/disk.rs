@@ -30,6 +30,8 @@ pub(crate) trait Disk: Send + Sync {
     fn remove(&self, name: Name) -> io::Result<()>;
     /// Makes creations, renames and deletions durable.
     fn sync_directory(&self) -> io::Result<()>;
+    /// How much space the file system has left for us.
+    fn free_bytes(&self) -> io::Result<u64>;
 }
 
 /// An open file of a log.
@@ -109,6 +111,11 @@ impl Disk for Directory {
 
     fn sync_directory(&self) -> io::Result<()> {
         self.handle.sync_all()
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let figures = rustix::fs::fstatvfs(&self.handle)?;
+        Ok(figures.f_bavail.saturating_mul(figures.f_frsize))
     }
 }
 

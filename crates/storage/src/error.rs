@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::Lsn;
 
-/// Why a log could not be opened. Apart from [`OpenError::Io`], nothing on the disk was changed.
+/// Why a log could not be opened. Apart from [`OpenError::Io`], nothing that matters on the disk was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has the log open.
@@ -70,6 +70,12 @@ pub enum OpenError {
         file: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// There is no space for the segment that a run begins with, and no file of an earlier run to take.
+    #[error("the disk has no room for {}, with which this run begins; nothing was changed, free some space and start again", path.display())]
+    Full {
+        /// The segment.
+        path: PathBuf,
     },
     /// The configuration asks for what cannot be.
     #[error("{0}")]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Lsn, Poison};
+use crate::{Lsn, Poison, Room, Space};
 
 /// Something that the writer did. The callback of [`crate::Log::open`] gets it on the writer thread, so it must be
 /// quick: whatever it does, all later commits wait for.
@@ -17,10 +17,8 @@ pub enum LogEvent {
     Durable(Lsn),
     /// Staging was full and has room again. Whoever saw [`crate::Log::has_room`] say no looks again.
     Room,
-    /// The disk has no room for the next segment: see [`crate::Log::is_disk_full`].
-    DiskFull,
-    /// The next segment could be allocated after all.
-    DiskFreed,
+    /// There is more or less space than before.
+    Space(Space, Room),
     /// The sealed segments up to this number are freed, as [`crate::Log::free_through`] asked.
     Freed(u64),
     /// A write or a sync failed. This comes once, and nothing comes after it.

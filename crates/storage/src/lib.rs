@@ -38,6 +38,7 @@ mod segment;
 mod shared;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
+mod space;
 mod staging;
 mod verdict;
 mod writer;
@@ -54,6 +55,7 @@ pub use records::Records;
 pub use recovered::{Recovered, TornTail};
 pub use replay::{Progress, Refused, Replay};
 pub use segment::Segment;
+pub use space::{Room, Space};
 
 /// The number of a record: the first is 1, each next one is one more, over the whole life of a log.
 pub type Lsn = u64;

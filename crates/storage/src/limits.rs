@@ -24,8 +24,9 @@ pub const SEGMENT_BYTES_MIN: u64 = 4096;
 /// Small enough that the buffers stay in the cache of a busy machine and are not cleared page by page.
 pub const STAGED_BYTES_MAX_DEFAULT: usize = 4 * 1024 * 1024;
 
-/// How many unused segments are kept for the next ones. More are deleted.
-pub(crate) const SPARE_SEGMENTS_MAX: usize = 2;
+/// How many unused segments are kept for the next ones while there is plenty of space: more than are allocated
+/// ahead, or those that are freed would be deleted and others made. More are deleted.
+pub(crate) const SPARE_SEGMENTS_MAX: usize = SEGMENTS_AHEAD + 1;
 
 /// How long the writer lets records gather when nobody waits for them (all policies but `always`).
 pub(crate) const GATHER_TIME: Duration = Duration::from_millis(2);
@@ -35,6 +36,20 @@ pub(crate) const GATHER_BYTES: usize = 256 * 1024;
 
 /// How long the writer waits before it asks a full disk for the next segment again.
 pub(crate) const DISK_FULL_RETRY: Duration = Duration::from_millis(500);
+
+/// How often at most the writer asks the file system for its free space while it writes.
+pub(crate) const SPACE_LOOK: Duration = Duration::from_millis(100);
+
+/// How many segments are reserved on a disk that is almost full: one and a bit for reclaiming, which writes before
+/// it frees, one that a restart begins with, and the rest for claims and acks.
+pub const RESERVE_SEGMENTS: u64 = 3;
+
+/// How many segments are allocated ahead while there is plenty of space.
+pub(crate) const SEGMENTS_AHEAD: usize = 2;
+
+/// The fewest segments that a budget must have room for: the reserve, the one that is being written, and one that
+/// is full.
+pub const BUDGET_SEGMENTS_MIN: u64 = RESERVE_SEGMENTS + 2;
 
 /// How much unused space of an old segment is worth giving back.
 pub(crate) const TRUNCATE_BYTES_MIN: u64 = 4096;

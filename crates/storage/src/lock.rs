@@ -4,13 +4,14 @@
 //! the message only.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use crate::OpenError;
+use crate::disk::is_full;
 use crate::segment::Name;
 
 /// A held lock; dropping it lets go.
@@ -44,9 +45,17 @@ impl Lock {
             }
             Err(error) => return Err(OpenError::io("lock", &path)(error.into())),
         }
-        file.set_len(0)
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(OpenError::io("write the pid to", &path))?;
+        // Written over the old one, which takes no space; on a full disk a new file stays empty.
+        match write_pid(&mut file) {
+            Err(error) if !is_full(&error) => return Err(OpenError::io("write the pid to", &path)(error)),
+            _ => {}
+        }
         Ok(Self { _file: file })
     }
+}
+
+fn write_pid(file: &mut File) -> io::Result<()> {
+    let pid = format!("{}\n", std::process::id());
+    file.write_all(pid.as_bytes())?;
+    file.set_len(pid.len() as u64)
 }

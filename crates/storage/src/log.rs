@@ -11,16 +11,15 @@ use parking_lot::Mutex;
 use crate::catalog::{Catalog, Indexed};
 use crate::disk::{Directory, Disk};
 use crate::doorbell::Doorbell;
-use crate::limits::SEGMENT_BYTES_MIN;
+use crate::limits::{BUDGET_SEGMENTS_MIN, SEGMENT_BYTES_MIN};
 use crate::lock::Lock;
-use crate::pool::Pool;
 use crate::read;
 use crate::recovery;
 use crate::shared::{FreeRequest, OnEvent, Shared};
 use crate::writer::Writer;
 use crate::{
     CheckpointStart, CheckpointWriter, LogConfig, LogEvent, Lsn, OpenError, Poison, ReadError, RecordView,
-    Records, Recovered, Replay, Segment,
+    Records, Recovered, Replay, Room, Segment, Space,
 };
 
 /// What staging gave to records.
@@ -120,10 +119,31 @@ impl Log {
         self.inner.shared.want_sync(lsn);
     }
 
-    /// Whether the disk has no room for the next segment. What fits in the current one is still written, so
-    /// commands that free space can go on, and the log asks the disk again by itself.
+    /// How much space there is: what may be staged. The log writes whatever is staged, even when that is more than
+    /// it should be, and waits for space if there is none.
+    #[inline]
+    pub fn space(&self) -> Space {
+        self.inner.shared.space()
+    }
+
+    /// Whether only the reserve is left, or less.
     pub fn is_disk_full(&self) -> bool {
-        self.inner.shared.is_disk_full()
+        self.space() >= Space::Full
+    }
+
+    /// The same in bytes.
+    pub fn room(&self) -> Room {
+        self.inner.shared.room()
+    }
+
+    /// Whether a record of so many bytes fits before the reserve, with all that is staged already.
+    pub fn has_space_for(&self, bytes: u64) -> bool {
+        self.inner.shared.has_space_for(bytes)
+    }
+
+    /// From now on so many bytes are reserved besides the segments for reclaiming.
+    pub fn set_reserve(&self, bytes: u64) {
+        self.inner.shared.want_reserve(bytes);
     }
 
     /// Why the log stopped, if it did.
@@ -203,7 +223,16 @@ pub(crate) fn recover(
             "a segment of {segment_bytes} bytes is too small; it needs at least {SEGMENT_BYTES_MIN}"
         )));
     }
-    let opened = recovery::recover(&*disk, &config, replay)?;
+    if let Some(budget_bytes) = config.budget_bytes
+        && budget_bytes < BUDGET_SEGMENTS_MIN * config.segment_bytes
+    {
+        let min = BUDGET_SEGMENTS_MIN * config.segment_bytes;
+        return Err(OpenError::Config(format!(
+            "a budget of {budget_bytes} bytes is too small for segments of {}; it needs at least {min}",
+            config.segment_bytes
+        )));
+    }
+    let opened = recovery::recover(&disk, &config, replay)?;
     let last_lsn = opened.recovered.last_lsn;
     let doorbell = Doorbell::new(wake);
     let active =
@@ -214,7 +243,7 @@ pub(crate) fn recover(
     shared.set_log_bytes(sealed_bytes + opened.active.segment().bytes);
     let writer = Writer {
         shared,
-        pool: Pool::new(Arc::clone(&disk), config.segment_bytes),
+        pool: opened.pool,
         disk,
         active: opened.active,
         durability: config.durability,
@@ -222,6 +251,8 @@ pub(crate) fn recover(
         keep_bytes: 2 * config.staged_bytes_max,
         _lock: lock,
     };
+    // Before anyone asks whether there is space.
+    writer.publish_room(&writer.first_turn());
     Ok((writer, opened.recovered))
 }
 

@@ -1,20 +1,35 @@
-//! Files for the next segments: reserved ahead, so that a full disk is known before a segment is needed, and
-//! recycled, so that a log in balance reserves nothing.
+//! Files for the next segments: allocated ahead, so that a full disk is known before a segment is needed and the
+//! reserve is there when it is; and recycled, so that a log in balance allocates nothing.
 
 use std::io;
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskFile};
-use crate::limits::SPARE_SEGMENTS_MAX;
+use crate::OpenError;
+use crate::disk::{Disk, DiskFile, is_full};
+use crate::limits::{SEGMENT_BYTES_MIN, SPARE_SEGMENTS_MAX};
 use crate::segment::Name;
+
+/// The file that recovery makes its segment of. Only there can a file that is not a segment yet hold records, as
+/// recovery writes the tail before it gives the file its name.
+const FIRST: Name = Name::Spare(0);
 
 /// The spare files, all of the ordinary size.
 pub(crate) struct Pool {
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
+    /// How large all files may be together.
+    budget_bytes: u64,
     spares: Vec<Name>,
+    /// How many spare files there should be.
+    wanted: usize,
     /// The number in the name of the next spare file; it means nothing else.
     next_number: u64,
+    /// The size of all files of the log.
+    file_bytes: u64,
+    /// What the file system had left when it was asked last.
+    free_bytes: u64,
+    /// It refused a file since, whatever it says of its free space.
+    is_refused: bool,
 }
 
 /// A file to become a segment.
@@ -25,51 +40,199 @@ pub(crate) struct Spare {
 }
 
 impl Pool {
-    /// An empty pool in a directory without spare files.
-    pub(crate) fn new(disk: Arc<dyn Disk>, segment_bytes: u64) -> Self {
-        Self { disk, segment_bytes, spares: Vec::new(), next_number: 1 }
+    /// The spare files that earlier runs left. They are worth keeping: on a full disk there are no others.
+    pub(crate) fn recover(
+        disk: Arc<dyn Disk>,
+        names: &[Name],
+        segment_bytes: u64,
+        budget_bytes: Option<u64>,
+    ) -> Result<Self, OpenError> {
+        let mut pool = Self {
+            disk,
+            segment_bytes,
+            budget_bytes: budget_bytes.unwrap_or(u64::MAX),
+            spares: Vec::new(),
+            wanted: 0,
+            next_number: 1,
+            file_bytes: 0,
+            free_bytes: u64::MAX,
+            is_refused: false,
+        };
+        for &name in names {
+            let Name::Spare(number) = name else { continue };
+            let path = pool.disk.path(name);
+            let bytes = pool.disk.open(name).and_then(|file| file.bytes());
+            if bytes.map_err(OpenError::io("open", &path))? != segment_bytes {
+                pool.disk.remove(name).map_err(OpenError::io("remove", &path))?;
+            } else if name != FIRST {
+                pool.spares.push(name);
+                pool.next_number = number + 1;
+            }
+        }
+        Ok(pool)
     }
 
-    /// Takes a file of at least `bytes`. Nothing has changed if that fails.
+    /// Takes a file for the segment that recovery begins, of `bytes_min` at least: it reads as zeros, or as records
+    /// of segments that are long gone. On a full disk it may be smaller than an ordinary one. It has a name that
+    /// tells a next try to recover not to trust what is in it.
+    pub(crate) fn take_first(&mut self, bytes_min: u64) -> io::Result<Spare> {
+        let is_ordinary = bytes_min <= self.segment_bytes;
+        if is_ordinary && let Some(name) = self.spares.pop() {
+            self.disk.rename(name, FIRST)?;
+            // Before anything is written, or a crash would bring back the name of a file that may be trusted.
+            self.disk.sync_directory()?;
+            return Ok(Spare { file: self.disk.open(FIRST)?, name: FIRST, bytes: self.segment_bytes });
+        }
+        if let Ok(file) = self.disk.open(FIRST) {
+            if is_ordinary && file.bytes()? == self.segment_bytes {
+                // What a try to recover wrote would pass for ours: it had the same segment number.
+                write_zeros(&*file, self.segment_bytes)?;
+                return Ok(Spare { file, name: FIRST, bytes: self.segment_bytes });
+            }
+            self.disk.remove(FIRST)?;
+        }
+        let mut bytes = bytes_min.max(self.segment_bytes);
+        loop {
+            match self.disk.create(FIRST, bytes) {
+                Ok(file) => return Ok(Spare { file, name: FIRST, bytes }),
+                Err(error) if is_full(&error) => {
+                    if let Some(name) = self.spares.pop() {
+                        self.disk.remove(name)?;
+                    } else if bytes > bytes_min.max(SEGMENT_BYTES_MIN) {
+                        bytes = (bytes / 2).max(bytes_min).max(SEGMENT_BYTES_MIN);
+                    } else {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Measures all files, after recovery is done with them.
+    pub(crate) fn measure(&mut self) -> io::Result<()> {
+        self.file_bytes = 0;
+        for name in self.disk.list()?.iter().filter_map(|name| Name::parse(name)) {
+            if matches!(name, Name::Segment(_) | Name::Spare(_)) {
+                self.file_bytes += self.disk.open(name)?.bytes()?;
+            }
+        }
+        self.look();
+        Ok(())
+    }
+
+    /// Asks the file system for its free space.
+    pub(crate) fn look(&mut self) {
+        // One that can't tell will say so when it has none.
+        self.free_bytes = self.disk.free_bytes().unwrap_or(u64::MAX);
+    }
+
+    /// Takes a file of at least `bytes`.
     pub(crate) fn take(&mut self, bytes: u64) -> io::Result<Spare> {
-        if bytes <= self.segment_bytes
-            && let Some(&name) = self.spares.last()
-        {
+        if bytes <= self.segment_bytes {
+            if self.spares.is_empty() {
+                self.prepare()?;
+            }
+            let name = *self.spares.last().expect("one was prepared");
             let file = self.disk.open(name)?;
             self.spares.pop();
             return Ok(Spare { file, name, bytes: self.segment_bytes });
         }
-        let bytes = bytes.max(self.segment_bytes);
-        let name = self.next_name();
-        Ok(Spare { file: self.disk.create(name, bytes)?, name, bytes })
-    }
-
-    pub(crate) fn has_spare(&self) -> bool {
-        !self.spares.is_empty()
-    }
-
-    /// Sees to it that there is a spare file.
-    pub(crate) fn prepare(&mut self) -> io::Result<()> {
-        if self.spares.is_empty() {
+        loop {
             let name = self.next_name();
-            self.disk.create(name, self.segment_bytes)?;
-            self.spares.push(name);
+            match self.create(name, bytes) {
+                Ok(file) => return Ok(Spare { file, name, bytes }),
+                // Spare files that are too small for what waits are worth less than it.
+                Err(error) if is_full(&error) && !self.spares.is_empty() => self.drop_spare()?,
+                Err(error) => return Err(error),
+            }
         }
+    }
+
+    /// How many spare files are kept from now on, and are missing.
+    pub(crate) fn want(&mut self, wanted: usize) -> usize {
+        self.wanted = wanted;
+        wanted.saturating_sub(self.spares.len())
+    }
+
+    /// Allocates one more spare file.
+    pub(crate) fn prepare(&mut self) -> io::Result<()> {
+        let name = self.next_name();
+        self.create(name, self.segment_bytes)?;
+        self.spares.push(name);
         Ok(())
     }
 
     /// Takes the oldest segment out of the log, for good: the directory is synced before the next one may go,
     /// so that no crash brings back an old segment without the ones after it.
     pub(crate) fn recycle(&mut self, segment: Name) -> io::Result<()> {
-        let is_ordinary = self.disk.open(segment)?.bytes()? == self.segment_bytes;
-        if is_ordinary && self.spares.len() < SPARE_SEGMENTS_MAX {
+        let bytes = self.disk.open(segment)?.bytes()?;
+        let is_wanted = self.spares.len() < SPARE_SEGMENTS_MAX.max(self.wanted);
+        if bytes == self.segment_bytes && is_wanted && self.file_bytes <= self.budget_bytes {
             let name = self.next_name();
             self.disk.rename(segment, name)?;
             self.spares.push(name);
         } else {
             self.disk.remove(segment)?;
+            self.forget_file(bytes);
         }
         self.disk.sync_directory()
+    }
+
+    /// The size of an ordinary segment.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
+    /// What spare files have.
+    pub(crate) fn spare_bytes(&self) -> u64 {
+        self.spares.len() as u64 * self.segment_bytes
+    }
+
+    /// The size of all files.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.file_bytes
+    }
+
+    /// What further spare files would have.
+    pub(crate) fn obtainable_bytes(&self) -> u64 {
+        if self.is_refused {
+            return 0;
+        }
+        let bytes = self.free_bytes.min(self.budget_bytes.saturating_sub(self.file_bytes));
+        bytes / self.segment_bytes * self.segment_bytes
+    }
+
+    fn create(&mut self, name: Name, bytes: u64) -> io::Result<Box<dyn DiskFile>> {
+        if self.file_bytes.saturating_add(bytes) > self.budget_bytes {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        match self.disk.create(name, bytes) {
+            Ok(file) => {
+                self.is_refused = false;
+                self.file_bytes += bytes;
+                self.free_bytes = self.free_bytes.saturating_sub(bytes);
+                Ok(file)
+            }
+            Err(error) => {
+                self.is_refused |= is_full(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn drop_spare(&mut self) -> io::Result<()> {
+        if let Some(name) = self.spares.pop() {
+            self.disk.remove(name)?;
+            self.forget_file(self.segment_bytes);
+        }
+        Ok(())
+    }
+
+    fn forget_file(&mut self, bytes: u64) {
+        self.file_bytes = self.file_bytes.saturating_sub(bytes);
+        self.free_bytes = self.free_bytes.saturating_add(bytes);
+        self.is_refused = false;
     }
 
     fn next_name(&mut self) -> Name {
@@ -77,4 +240,15 @@ impl Pool {
         self.next_number += 1;
         name
     }
+}
+
+fn write_zeros(file: &dyn DiskFile, bytes: u64) -> io::Result<()> {
+    let zeros = vec![0; 1 << 20];
+    let mut offset = 0;
+    while offset < bytes {
+        let count = zeros.len().min(usize::try_from(bytes - offset).unwrap_or(usize::MAX));
+        file.write_at(&zeros[..count], offset)?;
+        offset += count as u64;
+    }
+    Ok(())
 }

@@ -5,14 +5,16 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::active::{Active, segment_bytes_for};
 use crate::batch::Buffer;
 use crate::catalog::Indexed;
 use crate::checkpoint::Merge;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, is_full};
 use crate::limits::{PROGRESS_BYTES, READ_BYTES, TRUNCATE_BYTES_MIN};
 use crate::milestones::{Milestone, Milestones};
+use crate::pool::Pool;
 use crate::reader::{Frame, Reader};
 use crate::record::Mark;
 use crate::segment::{FORMAT_VERSION, HeaderFault, Name, SEGMENT_HEADER_BYTES, Segment, SegmentHeader};
@@ -22,21 +24,22 @@ use crate::{LogConfig, Lsn, OpenError, Progress, RecordKind, Records, Recovered,
 /// A recovered log, ready to be written.
 pub(crate) struct Opened {
     pub(crate) active: Active,
+    pub(crate) pool: Pool,
     pub(crate) sealed: Vec<Indexed>,
     pub(crate) recovered: Recovered,
 }
 
 /// Recovers the log on `disk`.
 pub(crate) fn recover(
-    disk: &dyn Disk,
+    disk: &Arc<dyn Disk>,
     config: &LogConfig,
     replay: &mut dyn Replay,
 ) -> Result<Opened, OpenError> {
-    let names = check_names(disk, &config.dir)?;
-    let segments = open_segments(disk, &names)?;
+    let names = check_names(&**disk, &config.dir)?;
+    let segments = open_segments(&**disk, &names)?;
     let first_lsn = segments.first().map_or(1, |oldest| oldest.header.first_lsn);
     let (mut merge, refused_checkpoints) = match config.uses_checkpoint {
-        true => Merge::choose(disk, &names, first_lsn),
+        true => Merge::choose(&**disk, &names, first_lsn),
         false => (Merge::none(), Vec::new()),
     };
     let skipped = merge.from().map_or(0, |from| wholly_below(&segments, from));
@@ -57,6 +60,7 @@ pub(crate) fn recover(
     for name in doomed {
         disk.remove(name).map_err(OpenError::io("remove", disk.path(name)))?;
     }
+    let mut pool = Pool::recover(Arc::clone(disk), &names, config.segment_bytes, config.budget_bytes)?;
     if let Some(end) = survey.ends.last_mut() {
         *end = tail.begins_at;
     }
@@ -65,7 +69,7 @@ pub(crate) fn recover(
         number: segments.last().map_or(0, |newest| newest.header.number) + 1,
         first_lsn: survey.durable + 1,
     };
-    let active = begin_segment(disk, config.segment_bytes, header, tail.records, survey.durable)?;
+    let active = begin_segment(&**disk, &mut pool, header, tail.records, survey.durable)?;
     let sealed = seal(&segments, &survey.ends, survey.milestones, header.first_lsn)?;
     let recovered = Recovered {
         boot: header.boot,
@@ -78,17 +82,17 @@ pub(crate) fn recover(
         checkpoint,
         refused_checkpoints,
     };
-    Ok(Opened { active, sealed, recovered })
+    pool.measure().map_err(OpenError::io("measure", &config.dir))?;
+    Ok(Opened { active, pool, sealed, recovered })
 }
 
-/// Whether a file goes before the log goes on. A spare file may hold records of a try to recover that crashed,
-/// which would pass for ours: they had the same segment number. A checkpoint that does not fit now might seem to
-/// later, when the log has other records at its place.
+/// Whether a file goes before the log goes on. A checkpoint that does not fit now might seem to later, when the log
+/// has other records at its place. Spare files are the pool's.
 fn is_doomed(name: Name, merge: &Merge) -> bool {
     match name {
-        Name::Spare(_) | Name::CheckpointDraft(_) => true,
+        Name::CheckpointDraft(_) => true,
         Name::Checkpoint(_) => !merge.keeps(name),
-        Name::Lock | Name::Segment(_) | Name::LostAndFound => false,
+        Name::Lock | Name::Segment(_) | Name::Spare(_) | Name::LostAndFound => false,
     }
 }
 
@@ -363,26 +367,28 @@ impl Tail {
 /// Writes the segment of this run, with the tail in it. It gets its name last, after a sync of the whole.
 fn begin_segment(
     disk: &dyn Disk,
-    segment_bytes: u64,
+    pool: &mut Pool,
     header: SegmentHeader,
     mut tail: Buffer,
     durable: Lsn,
 ) -> Result<Active, OpenError> {
-    let bytes = segment_bytes.max(segment_bytes_for(tail.len()));
-    let spare = Name::Spare(0);
-    let file = disk.create(spare, bytes).map_err(OpenError::io("allocate", disk.path(spare)))?;
+    let path = disk.path(Name::Segment(header.number));
+    let spare = match pool.take_first(segment_bytes_for(tail.len())) {
+        Err(error) if is_full(&error) => return Err(OpenError::Full { path }),
+        taken => taken.map_err(OpenError::io("allocate", &path))?,
+    };
     let begin = || {
-        let mut active = Active::begin(file, bytes, header)?;
+        let mut active = Active::begin(spare.file, spare.bytes, header)?;
         if !tail.is_empty() {
             active.append(&mut tail, durable)?;
             assert!(tail.is_empty(), "the segment was made large enough for the tail");
         }
         // It says that the tail is durable, which is true before anyone can read it.
         active.append_watermark(Mark::Open)?;
-        active.publish(disk, spare)?;
+        active.publish(disk, spare.name)?;
         Ok(active)
     };
-    begin().map_err(OpenError::io("write", disk.path(Name::Segment(header.number))))
+    begin().map_err(OpenError::io("write", path))
 }
 
 /// What the older segments have become. Space that they reserved and did not use is given back; it does not

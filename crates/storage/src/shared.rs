@@ -1,7 +1,7 @@
 //! What the handles of a log and its writer have in common.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Arc, OnceLock};
 
 use crossbeam::utils::CachePadded;
@@ -11,7 +11,7 @@ use crate::batch::Buffer;
 use crate::catalog::Catalog;
 use crate::doorbell::Doorbell;
 use crate::staging::Staging;
-use crate::{LogEvent, Lsn, Poison, Records, Staged};
+use crate::{LogEvent, Lsn, Poison, Records, Room, Space, Staged};
 
 /// The callback for events.
 pub(crate) type OnEvent = Arc<dyn Fn(LogEvent) + Send + Sync>;
@@ -35,7 +35,12 @@ pub(crate) struct Shared {
     log_bytes: AtomicU64,
     sync_wanted: AtomicU64,
     is_closing: AtomicBool,
-    is_disk_full: AtomicBool,
+    space: AtomicU8,
+    room: Mutex<Room>,
+    /// What was taken from staging and is not counted in `room` yet.
+    taken_bytes: AtomicUsize,
+    /// What is reserved beyond the segments for reclaiming.
+    reserve_bytes: AtomicU64,
     free_requests: Mutex<VecDeque<FreeRequest>>,
     pub(crate) catalog: Catalog,
     poison: OnceLock<Arc<Poison>>,
@@ -61,7 +66,10 @@ impl Shared {
             log_bytes: AtomicU64::new(0),
             sync_wanted: AtomicU64::new(0),
             is_closing: AtomicBool::new(false),
-            is_disk_full: AtomicBool::new(false),
+            space: AtomicU8::new(Space::Ample as u8),
+            room: Mutex::new(Room::default()),
+            taken_bytes: AtomicUsize::new(0),
+            reserve_bytes: AtomicU64::new(0),
             free_requests: Mutex::new(VecDeque::new()),
             catalog,
             poison: OnceLock::new(),
@@ -128,8 +136,23 @@ impl Shared {
         self.log_bytes.load(Acquire)
     }
 
-    pub(crate) fn is_disk_full(&self) -> bool {
-        self.is_disk_full.load(Acquire)
+    pub(crate) fn space(&self) -> Space {
+        Space::from_byte(self.space.load(Acquire))
+    }
+
+    pub(crate) fn room(&self) -> Room {
+        *self.room.lock()
+    }
+
+    pub(crate) fn has_space_for(&self, bytes: u64) -> bool {
+        let waiting = (self.staged_bytes() + self.taken_bytes.load(SeqCst)) as u64;
+        let room = self.room();
+        // Twice, because a record that does not fit into the rest of a segment leaves that unused.
+        room.left_bytes >= room.reserve_bytes.saturating_add(waiting).saturating_add(bytes.saturating_mul(2))
+    }
+
+    pub(crate) fn want_reserve(&self, bytes: u64) {
+        self.reserve_bytes.store(bytes, Release);
     }
 
     pub(crate) fn poisoned(&self) -> Option<Arc<Poison>> {
@@ -147,6 +170,8 @@ impl Shared {
         {
             let mut staging = self.staging.lock();
             staging.swap(empty);
+            // Before it is no longer counted as staged.
+            self.taken_bytes.store(empty.len(), SeqCst);
             self.staged_bytes.store(0, SeqCst);
         }
         if empty.len() >= self.staged_bytes_max {
@@ -197,9 +222,15 @@ impl Shared {
         self.tell(LogEvent::Durable(lsn));
     }
 
-    pub(crate) fn set_disk_full(&self, is_full: bool) {
-        if self.is_disk_full.swap(is_full, AcqRel) != is_full {
-            self.tell(if is_full { LogEvent::DiskFull } else { LogEvent::DiskFreed });
+    pub(crate) fn reserve_bytes(&self) -> u64 {
+        self.reserve_bytes.load(Acquire)
+    }
+
+    pub(crate) fn set_room(&self, room: Room, space: Space, waiting_bytes: usize) {
+        *self.room.lock() = room;
+        self.taken_bytes.store(waiting_bytes, SeqCst);
+        if self.space.swap(space as u8, AcqRel) != space as u8 {
+            self.tell(LogEvent::Space(space, room));
         }
     }
 

@@ -14,13 +14,16 @@ use crate::active::{Active, segment_bytes_for};
 use crate::batch::Buffer;
 use crate::disk::{Disk, is_full};
 use crate::doorbell::RINGS_ONLY;
-use crate::limits::{DISK_FULL_RETRY, GATHER_BYTES, GATHER_TIME};
+use crate::limits::{
+    DISK_FULL_RETRY, GATHER_BYTES, GATHER_TIME, RESERVE_SEGMENTS, SEGMENTS_AHEAD, SPACE_LOOK,
+};
 use crate::lock::Lock;
 use crate::pool::{Pool, Spare};
 use crate::record::Mark;
 use crate::segment::{Name, SegmentHeader};
 use crate::shared::Shared;
-use crate::{Durability, LogEvent, Poison};
+use crate::space::Levels;
+use crate::{Durability, LogEvent, Poison, Room, Space};
 
 /// The writer of a log, and everything that only it touches.
 pub(crate) struct Writer {
@@ -43,8 +46,10 @@ pub(crate) struct Turn {
     unsynced_since: Option<Instant>,
     /// When the gathering ends that has begun.
     gather_until: Option<Instant>,
-    /// When to ask a full disk again.
+    /// When to ask for space again: a full disk, or for the next of several files.
     ask_disk_at: Option<Instant>,
+    /// When to look at the free space again, at the earliest.
+    look_at: Option<Instant>,
     sealed_bytes: u64,
 }
 
@@ -105,6 +110,7 @@ impl Writer {
             unsynced_since: None,
             gather_until: None,
             ask_disk_at: None,
+            look_at: None,
             sealed_bytes,
         }
     }
@@ -153,9 +159,10 @@ impl Writer {
         self.free_segments(turn)?;
         if !turn.batch.is_empty() {
             // The disk is full, and a spare file that is too small for what waits does not change that.
+            self.publish_room(turn);
             return Ok(After::GoOn);
         }
-        self.prepare_spare(turn, now)?;
+        self.tend_space(turn, now)?;
         if self.shared.is_closing() && self.shared.stop_if_drained() {
             self.close(turn)?;
             return Ok(After::Closed);
@@ -236,12 +243,9 @@ impl Writer {
     /// A file for the next record's segment, if there is space for one. A log that is closing can't wait for any.
     fn take_spare(&mut self, turn: &mut Turn, now: Instant) -> Result<Option<Spare>, Poison> {
         match self.pool.take(segment_bytes_for(turn.batch.first_record_bytes())) {
-            Ok(spare) => {
-                self.set_disk_full(turn, false, now);
-                Ok(Some(spare))
-            }
+            Ok(spare) => Ok(Some(spare)),
             Err(error) if is_full(&error) && !self.shared.is_closing() => {
-                self.set_disk_full(turn, true, now);
+                turn.ask_disk_at = Some(now + DISK_FULL_RETRY);
                 Ok(None)
             }
             Err(error) => {
@@ -269,28 +273,70 @@ impl Writer {
         Ok(())
     }
 
-    /// Reserves the next segment when half of this one is used, so that a full disk is known early. Not
-    /// sooner, so that a small log takes the space of one segment.
-    fn prepare_spare(&mut self, turn: &mut Turn, now: Instant) -> Result<(), Poison> {
-        let is_half_full = self.active.segment().bytes > self.active.capacity_bytes() / 2;
-        let may_ask = turn.ask_disk_at.is_none_or(|at| at <= now || self.pool.has_spare());
-        if !is_half_full || !may_ask {
-            return Ok(());
+    /// Allocates what should be there, one file at a time, and says how much there is.
+    fn tend_space(&mut self, turn: &mut Turn, now: Instant) -> Result<(), Poison> {
+        if turn.look_at.is_none_or(|at| at <= now) {
+            self.pool.look();
+            turn.look_at = Some(now + SPACE_LOOK);
         }
-        match self.pool.prepare() {
-            Ok(()) => self.set_disk_full(turn, false, now),
-            Err(error) if is_full(&error) => self.set_disk_full(turn, true, now),
-            Err(error) => {
-                let next = Name::Segment(self.active.header().number + 1);
-                return Err(self.poison("allocate", next, error));
+        let missing = self.pool.want(self.spares_wanted(turn));
+        if turn.ask_disk_at.is_none_or(|at| at <= now) {
+            turn.ask_disk_at = None;
+            if missing > 0 {
+                match self.pool.prepare() {
+                    Ok(()) => turn.ask_disk_at = (missing > 1).then_some(now),
+                    Err(error) if is_full(&error) => turn.ask_disk_at = Some(now + DISK_FULL_RETRY),
+                    Err(error) => {
+                        let next = Name::Segment(self.active.header().number + 1);
+                        return Err(self.poison("allocate", next, error));
+                    }
+                }
             }
+        }
+        if self.publish_room(turn) >= Space::Full {
+            // Nobody tells us when there is space again.
+            turn.ask_disk_at.get_or_insert(now + DISK_FULL_RETRY);
         }
         Ok(())
     }
 
-    fn set_disk_full(&self, turn: &mut Turn, is_full: bool, now: Instant) {
-        turn.ask_disk_at = is_full.then(|| now + DISK_FULL_RETRY);
-        self.shared.set_disk_full(is_full);
+    /// How many files should be allocated: as many as reclaiming needs, and all of the reserve before others take
+    /// the last of the space. A small log takes the space of one segment.
+    fn spares_wanted(&self, turn: &Turn) -> usize {
+        let segment_bytes = self.pool.segment_bytes();
+        let used_bytes = turn.sealed_bytes + self.active.segment().bytes;
+        let reserve_bytes = self.reserve_bytes();
+        if self.pool.obtainable_bytes() < 2 * reserve_bytes {
+            let missing = (reserve_bytes + segment_bytes / 2).saturating_sub(self.active.room_bytes());
+            missing.div_ceil(segment_bytes) as usize
+        } else if turn.sealed_bytes > segment_bytes / 2 {
+            SEGMENTS_AHEAD
+        } else {
+            usize::from(used_bytes > segment_bytes / 2)
+        }
+    }
+
+    fn reserve_bytes(&self) -> u64 {
+        RESERVE_SEGMENTS * self.pool.segment_bytes() + self.shared.reserve_bytes()
+    }
+
+    /// Says how much space there is.
+    pub(crate) fn publish_room(&self, turn: &Turn) -> Space {
+        let allocated_bytes = self.active.room_bytes() + self.pool.spare_bytes();
+        let room = Room {
+            left_bytes: allocated_bytes.saturating_add(self.pool.obtainable_bytes()),
+            reserve_bytes: self.reserve_bytes(),
+            allocated_bytes,
+            file_bytes: self.pool.file_bytes(),
+        };
+        let oldest_bytes = self.shared.catalog.oldest_sealed().map_or(0, |oldest| oldest.bytes);
+        let levels = Levels { segment_bytes: self.pool.segment_bytes(), oldest_bytes };
+        let space = match turn.batch.is_empty() {
+            true => levels.judge(room, self.shared.space()),
+            false => Space::Exhausted,
+        };
+        self.shared.set_room(room, space, turn.batch.len());
+        space
     }
 
     /// Marks a clean end, after all before it is synced.

@@ -311,6 +311,14 @@ impl Disk for SimulatedDisk {
             Ok(())
         })
     }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        Ok(self.with(|state| match state.bytes_max {
+            _ if state.is_full => 0,
+            Some(bytes_max) => bytes_max.saturating_sub(state.bytes()),
+            None => u64::MAX,
+        }))
+    }
 }
 
 struct SimulatedFile {

@@ -1,16 +1,30 @@
 //! No space for the next segment: known early, survived, and not poison.
 
-use super::harness::open_on;
-use crate::LogEvent;
+use std::path::Path;
+
+use super::harness::{open_configured, open_on, small};
+use crate::limits::SEGMENT_BYTES_MIN;
 use crate::simulation::SimulatedDisk;
+use crate::{LogConfig, LogEvent, OpenError, Space};
+
+fn is_full(event: &LogEvent) -> bool {
+    matches!(event, LogEvent::Space(space, _) if *space >= Space::Full)
+}
 
 /// Fills more than half of a segment, so that the next one is wanted.
 fn half_full(disk: &SimulatedDisk) -> super::harness::Opened {
     let log = open_on(disk).unwrap();
     disk.set_full(true);
     log.commit(&[1; 2500]);
-    log.events.wait("disk full", |event| matches!(event, LogEvent::DiskFull));
+    log.events.wait("disk full", is_full);
     log
+}
+
+/// Waits until so many segments are allocated ahead.
+fn wait_allocated(log: &super::harness::Opened, segments: u64) {
+    while log.log.room().allocated_bytes < segments * SEGMENT_BYTES_MIN {
+        log.commit(b"so that the writer takes a turn");
+    }
 }
 
 #[test]
@@ -21,7 +35,7 @@ fn the_current_segment_goes_on() {
     log.commit(b"an ack fits");
     assert!(log.log.poisoned().is_none());
     disk.set_full(false);
-    log.events.wait("disk freed", |event| matches!(event, LogEvent::DiskFreed));
+    log.events.wait("disk freed", |event| matches!(event, LogEvent::Space(Space::Ample, _)));
     assert!(!log.log.is_disk_full());
     log.commit(&[2; 2500]);
     assert_eq!(log.log.sealed().len(), 1);
@@ -36,7 +50,7 @@ fn what_does_not_fit_waits_for_space() {
     assert!(log.log.durable() < waiting);
     disk.set_full(false);
     log.events.wait_durable(waiting);
-    assert!(!log.log.is_disk_full());
+    log.events.wait("disk freed", |event| matches!(event, LogEvent::Space(Space::Ample, _)));
 }
 
 #[test]
@@ -45,19 +59,33 @@ fn a_freed_segment_is_space() {
     let log = open_on(&disk).unwrap();
     log.commit(&[1; 2500]);
     let rewritten = log.commit(&[2; 2500]);
-    // The spare that was reserved at half of the second segment becomes the third.
-    log.commit(&[3; 2500]);
+    wait_allocated(&log, 2);
     disk.set_full(true);
-    log.commit(&[4; 100]);
-    let waiting = log.stage(&[5; 4000]).last;
+    // The files that were allocated ahead become the third segment and the fourth.
+    log.commit(&[3; 2500]);
+    log.commit(&[4; 2500]);
+    let waiting = log.stage(&[6; 4000]).last;
     let oldest = log.log.oldest_sealed().unwrap();
     assert_eq!((oldest.number, oldest.last_lsn), (1, 1));
     log.log.free_through(1, rewritten);
     log.events.wait("freed", |event| matches!(event, LogEvent::Freed(1)));
     // The record is larger than an ordinary segment leaves room for, so it still waits for the disk.
     assert!(log.log.durable() < waiting);
+    assert_eq!(log.log.space(), Space::Exhausted);
     disk.set_full(false);
     log.events.wait_durable(waiting);
+}
+
+#[test]
+fn a_large_record_takes_the_space_of_spare_files() {
+    let disk = SimulatedDisk::new();
+    let log = open_on(&disk).unwrap();
+    log.commit(&[1; 2500]);
+    log.commit(&[2; 2500]);
+    wait_allocated(&log, 2);
+    disk.set_bytes_max(Some(disk.bytes()));
+    let lsn = log.commit(&[5; 7000]);
+    assert_eq!(log.log.durable(), lsn);
 }
 
 #[test]
@@ -70,4 +98,50 @@ fn a_close_on_a_full_disk_says_that_it_could_not() {
     assert_eq!((poison.operation, poison.durable), ("allocate", durable));
     let again = open_on(&disk.after_kill());
     again.unwrap();
+}
+
+#[test]
+fn a_run_that_finds_no_space_at_all_says_what_to_do() {
+    let disk = SimulatedDisk::new();
+    open_on(&disk).unwrap().commit(b"a small log has no file for the next segment");
+    let disk = disk.after_kill();
+    disk.set_full(true);
+    let error = open_on(&disk).unwrap_err();
+    assert!(matches!(error, OpenError::Full { .. }), "{error}");
+    assert!(error.to_string().contains("free some space"), "{error}");
+    // With a little space there is a small segment.
+    disk.set_full(false);
+    disk.set_bytes_max(Some(disk.bytes() + SEGMENT_BYTES_MIN));
+    open_configured(&disk, LogConfig { segment_bytes: 1 << 20, ..small(Path::new("simulated")) })
+        .unwrap()
+        .commit(b"an ack");
+}
+
+#[test]
+fn a_budget_is_a_disk_of_that_size() {
+    let budget = 10 * SEGMENT_BYTES_MIN;
+    let config = LogConfig { budget_bytes: Some(budget), ..small(Path::new("simulated")) };
+    let disk = SimulatedDisk::new();
+    let log = open_configured(&disk, config.clone()).unwrap();
+    let mut pushed = 0;
+    while log.log.has_space_for(700) {
+        pushed = log.commit(&[7; 600]);
+        assert!(disk.bytes() <= budget);
+    }
+    assert!((20..50).contains(&pushed), "{pushed}");
+    let room = log.log.room();
+    assert!(room.file_bytes <= budget && log.log.space() >= Space::Low, "{room:?}");
+    drop(log);
+    // Another start finds it full, and a larger budget gives room.
+    let log = open_configured(&disk.after_kill(), config.clone()).unwrap();
+    assert!(!log.log.has_space_for(700));
+    log.commit(b"an ack");
+    drop(log);
+    let more = LogConfig { budget_bytes: Some(4 * budget), ..config };
+    let log = open_configured(&disk.after_kill(), more).unwrap();
+    assert!(log.log.has_space_for(700));
+
+    let less = LogConfig { budget_bytes: Some(5 * SEGMENT_BYTES_MIN - 1), ..small(Path::new("simulated")) };
+    let error = open_configured(&SimulatedDisk::new(), less).unwrap_err();
+    assert!(error.to_string().contains("needs at least 20480"), "{error}");
 }

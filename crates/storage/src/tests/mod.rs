@@ -16,4 +16,5 @@ mod reclaim;
 mod records;
 mod recovery;
 mod replay;
+mod reserve;
 mod verdict;

@@ -55,7 +55,7 @@ fn what_a_failed_sync_left_in_memory_is_written_again() {
 fn any_failed_operation_of_the_writer_is_terminal() {
     // Enough to rotate, so that all operations of the writer are among those that fail.
     let mut operations = std::collections::BTreeSet::new();
-    for stop in 0..60 {
+    for stop in 0..100 {
         let disk = SimulatedDisk::new();
         let log = open_on(&disk).unwrap();
         disk.stop_after(stop);
