@@ -22,7 +22,12 @@ use crate::{Damaged, Settings, SettingsError, SettingsPatch};
 impl Queue {
     /// Applies an event of the log.
     pub(crate) fn replay(&mut self, at: At, event: &Event<'_>) -> Result<(), Damaged> {
-        self.touch(at.now);
+        // Writing again what there is, is nothing that happens.
+        if !matches!(event, Event::Job(_) | Event::Window { .. } | Event::RootKept { .. }) {
+            self.touch(at);
+        }
+        // What a checkpoint says is not in the log, so all of the queue is to be written again some time.
+        self.touched_base = 0;
         if let Some(id) = job_of(event) {
             match (self.find(id), event) {
                 (Some(ix), event) => self.replay_on(at, ix, event),

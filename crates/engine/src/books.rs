@@ -96,7 +96,7 @@ impl Shard {
         self.changes += 1;
         let queue = &mut self.queues[ix];
         queue.version = self.changes;
-        queue.touch(at.now);
+        queue.touch(at);
         if queue.notes.is_some() {
             self.collect_notes(ix);
         }

@@ -113,8 +113,9 @@ pub(crate) struct Queue {
     pub(crate) version: u64,
     /// The number of the change that made it.
     pub(crate) made_by: u64,
-    /// Something happened since it was written again, so the next reclaiming must write it, after its entries.
-    pub(crate) changed: bool,
+    /// The oldest base of what its events since its last snapshot are about, themselves included. Once that is
+    /// reclaimed replay does not know what they did to the totals, so the queue must be written again.
+    pub(crate) touched_base: Lsn,
 
     /// Blocked claims that wait for this queue by name.
     pub(crate) waiters: u32,
@@ -182,7 +183,7 @@ impl Queue {
             idle_since: now,
             version: 0,
             made_by: 0,
-            changed: false,
+            touched_base: Lsn::MAX,
             waiters: 0,
             attention: false,
             in_turn: false,
@@ -343,6 +344,7 @@ impl Queue {
 
     /// Like [`Queue::leave`], but the group keeps its turn, for a job that is put back in the same step.
     pub(crate) fn lift(&mut self, ix: u32) {
+        self.touched_base = self.touched_base.min(self.jobs.base(ix));
         let Job { group, stand, link_a: place, .. } = self.jobs[ix];
         let jobs = &mut self.jobs;
         let state = match stand {
@@ -473,8 +475,9 @@ impl Queue {
     }
 
     /// An event happened.
-    pub(crate) fn touch(&mut self, now: u64) {
-        (self.idle_since, self.changed) = (now, true);
+    pub(crate) fn touch(&mut self, at: At) {
+        self.idle_since = at.now;
+        self.touched_base = self.touched_base.min(at.base);
     }
 
     // --- what happens next

@@ -1,8 +1,9 @@
 //! Snapshots: what must be written again before the oldest segment of the log is freed.
 //!
 //! A queue's entries go first, the queue itself last: its totals are absolute, so whatever replay made of
-//! events of jobs that it did not know, the totals are right from there on. That is why a queue is written
-//! again whenever anything happened to it since the last time: its older records may be of such jobs.
+//! events of jobs that it did not know, the totals are right from there on. So a queue is written again when its
+//! own snapshot is in what goes, and when anything happened since that to what is based there: of that replay
+//! would not know any more.
 
 use crate::event::{Event, Part};
 use crate::hold::Hold;
@@ -13,10 +14,20 @@ use crate::slab::{NONE, Slab};
 use crate::terms::{JobSnapshot, KeyTerms, Spot, Terms};
 use crate::{Lsn, Payload, ReadPayloads};
 
+/// What of a queue was written again.
+pub(crate) enum Kept {
+    /// Some entries; there are more.
+    Some,
+    /// All that had to be, the queue itself not among it.
+    Entries,
+    /// All that had to be, and the queue itself.
+    Queue,
+}
+
 impl Queue {
-    /// Writes snapshots of what is based below `below` until the record holds `bytes_max`; true when nothing
-    /// older is left. The queue's own base is `base`; the caller moves it when the queue is written again. It stops
-    /// at a payload that is only in the log and not among those that were `read`.
+    /// Writes snapshots of what is based below `below` until the record holds `bytes_max`. The queue's own base is
+    /// `base`; the caller moves it when the queue is written again. It stops at a payload that is only in the log and
+    /// not among those that were `read`.
     pub(crate) fn reclaim(
         &mut self,
         at: At,
@@ -25,10 +36,10 @@ impl Queue {
         base: Lsn,
         bytes_max: usize,
         read: &ReadPayloads,
-    ) -> bool {
+    ) -> Kept {
         loop {
             if part.bytes() >= bytes_max {
-                return false;
+                return Kept::Some;
             }
             if let Some(root) = oldest(&self.roots, below) {
                 self.keep_root(at, part, root);
@@ -38,17 +49,18 @@ impl Queue {
                     owner => self.keep_job(at, part, owner, read),
                 };
                 if !kept {
-                    return false;
+                    return Kept::Some;
                 }
             } else if let Some(job) = oldest(&self.jobs, below) {
                 if !self.keep_job(at, part, job, read) {
-                    return false;
+                    return Kept::Some;
                 }
-            } else if self.changed || base < below {
-                self.keep_queue(part);
-                return true;
+            } else if self.touched_base.min(base) < below {
+                self.put_queue(part);
+                self.touched_base = Lsn::MAX;
+                return Kept::Queue;
             } else {
-                return true;
+                return Kept::Entries;
             }
         }
     }
@@ -56,13 +68,11 @@ impl Queue {
     fn keep_root(&mut self, at: At, part: &mut Part<'_>, ix: u32) {
         part.add(&self.name, &self.root_event(&self.roots[ix]));
         self.roots.rebase(ix, at.base);
-        self.changed = true;
     }
 
     fn keep_window(&mut self, at: At, part: &mut Part<'_>, ix: u32) -> bool {
         part.add(&self.name, &self.window_event(&self.holds[ix]));
         self.holds.rebase(ix, at.base);
-        self.changed = true;
         true
     }
 
@@ -76,9 +86,10 @@ impl Queue {
         if unread {
             return false;
         }
-        // Whether a lapse drops the job depends on its root, so replay must know that no later than the job.
+        // Whether a lapse drops the job depends on its root, so replay must know that no later than the job. Of a
+        // job that is not superseded its own tag says enough.
         let root = self.tag_of(ix).map_or(NONE, |tag| tag.root);
-        if root != NONE && self.roots.base(root) < at.base {
+        if root != NONE && self.roots.base(root) < at.base && self.superseded(ix) {
             self.keep_root(at, part, root);
         }
         let payload = match self.payload(ix) {
@@ -91,13 +102,7 @@ impl Queue {
         if let Some(hold) = self.hold_of(ix) {
             self.holds.rebase(hold, at.base);
         }
-        self.changed = true;
         true
-    }
-
-    fn keep_queue(&mut self, part: &mut Part<'_>) {
-        self.put_queue(part);
-        self.changed = false;
     }
 
     /// Writes what the queue is beside its entries.

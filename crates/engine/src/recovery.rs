@@ -2,6 +2,7 @@
 
 use crate::event::{Decoded, Event, Part, events, put_boot, split_part};
 use crate::queue::At;
+use crate::reclaim::Kept;
 use crate::terms::JobSnapshot;
 use crate::{Damaged, Lsn, Now, ReadPayloads, Shard, Step, limits};
 
@@ -29,14 +30,12 @@ impl Shard {
                 let base = self.queues.base(ix);
                 let queue = &mut self.queues[ix];
                 let mut part = Part::new(log, at.now);
-                let done = queue.reclaim(at, &mut part, below, base, start + bytes, read);
-                let wrote = !part.is_empty();
+                let kept = queue.reclaim(at, &mut part, below, base, start + bytes, read);
                 drop(part);
-                if !done {
-                    return Step::More(log.len() - start);
-                }
-                if wrote || base < below {
-                    self.queues.rebase(ix, at.base);
+                match kept {
+                    Kept::Some => return Step::More(log.len() - start),
+                    Kept::Entries => {}
+                    Kept::Queue => self.queues.rebase(ix, at.base),
                 }
             }
             self.reclaim_at += 1;
