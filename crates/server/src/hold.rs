@@ -313,6 +313,11 @@ impl<'a> Hold<'a> {
         self.unlock(Handover::Fair).settle()
     }
 
+    /// The same for records that only write again what the log has already; how many bytes they are.
+    pub(crate) fn end_rewriting(self) -> (Lsn, u64) {
+        self.unlock(Handover::Fair).settle_rewriting()
+    }
+
     /// Stages the records and gives the lock back, but wakes nobody yet: for a transaction, which has more locks.
     pub(crate) fn unlock(mut self, handover: Handover) -> Ended<'a> {
         let mut state = self.state.take().expect("a hold ends once");

@@ -10,7 +10,7 @@ use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
 use stanchion_engine::{Shard, ShardConfig};
 use stanchion_protocol::slot;
-use stanchion_storage::{Durability, Log, LogEvent, Lsn, RecordKind};
+use stanchion_storage::{Durability, Log, LogEvent, Lsn, RecordKind, Room, Space};
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Source};
@@ -46,10 +46,19 @@ pub(crate) struct Lane {
     appended_bytes: AtomicU64,
     /// How many of them wake it.
     reclaim_after_bytes: u64,
+    /// All bytes that were staged in this run, and those that reclaiming wrote again.
+    written: Written,
     shards: Box<[CachePadded<ShardCell>]>,
     /// A bug that a checker has to find.
     #[cfg(feature = "simulation")]
     pub(crate) planted: Option<crate::simulation::Planted>,
+}
+
+/// How much was staged in this run, for the statistics.
+#[derive(Default)]
+struct Written {
+    appended_bytes: AtomicU64,
+    rewritten_bytes: AtomicU64,
 }
 
 /// What the log's writer thread tells: who waits for it registers here.
@@ -60,6 +69,10 @@ pub(crate) struct Tidings {
     room: Mutex<Vec<Arc<Notify>>>,
     /// Notified when segments were freed.
     pub(crate) freed: Notify,
+    /// Notified when more was written.
+    pub(crate) wrote: Notify,
+    /// Notified when there is more or less space on the disk.
+    pub(crate) space: Notify,
     lifecycle: Arc<Lifecycle>,
     latency: Arc<Latency>,
 }
@@ -104,6 +117,7 @@ impl Lane {
             reclaim: Notify::new(),
             appended_bytes: AtomicU64::new(0),
             reclaim_after_bytes: (parts.segment_bytes / 8).max(1),
+            written: Written::default(),
             shards: parts
                 .shards
                 .into_iter()
@@ -138,10 +152,22 @@ impl Lane {
     /// while; very many wake it at once.
     #[inline]
     pub(crate) fn appended(&self, bytes: u64) {
+        self.written.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
         let before = self.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
         if before == 0 || self.is_many(before + bytes) && !self.is_many(before) {
             self.reclaim.notify_one();
         }
+    }
+
+    /// Records were staged that only write again what the log has already.
+    pub(crate) fn rewrote(&self, bytes: u64) {
+        self.written.rewritten_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes staged in this run for commands and timers, and those that reclaiming wrote again.
+    pub(crate) fn written_bytes(&self) -> (u64, u64) {
+        let Written { appended_bytes, rewritten_bytes } = &self.written;
+        (appended_bytes.load(Ordering::Relaxed), rewritten_bytes.load(Ordering::Relaxed))
     }
 
     /// Whether so many bytes are worth a look at the log's size at once.
@@ -173,6 +199,8 @@ impl Tidings {
             durable: DurableWaits::default(),
             room: Mutex::default(),
             freed: Notify::new(),
+            wrote: Notify::new(),
+            space: Notify::new(),
             lifecycle,
             latency,
         }
@@ -181,17 +209,15 @@ impl Tidings {
     /// Takes an event on the log's writer thread.
     pub(crate) fn take(&self, event: LogEvent) {
         match event {
-            LogEvent::Written(_) => {}
+            LogEvent::Written(_) => self.wrote.notify_one(),
             LogEvent::Synced(took) => self.latency.took(Kind::Fsync, took),
             LogEvent::Durable(lsn) => self.durable.publish(lsn),
             LogEvent::Room => self.wake_for_room(),
             LogEvent::Freed(_) => self.freed.notify_one(),
-            LogEvent::DiskFull => {
-                tracing::error!(
-                    "the disk is full: pushes, roots and settings are refused until there is room"
-                );
+            LogEvent::Space(space, room) => {
+                tell_space(space, room);
+                self.space.notify_one();
             }
-            LogEvent::DiskFreed => tracing::info!("the disk has room again"),
             LogEvent::Poisoned(poison) => {
                 // Before anybody is woken, because they look at the phase to learn why.
                 self.lifecycle.fail(poison.to_string());
@@ -220,6 +246,31 @@ impl Tidings {
         self.lifecycle.fail(why);
         self.durable.wake_all();
         self.wake_for_room();
+    }
+}
+
+/// Tells the operator how much space there is.
+fn tell_space(space: Space, room: Room) {
+    let (left_bytes, reserve_bytes) = (room.left_bytes, room.reserve_bytes);
+    match space {
+        Space::Ample => tracing::info!(left_bytes, "the log has room again"),
+        Space::Low => tracing::warn!(
+            left_bytes,
+            reserve_bytes,
+            "there is little space left for the log; once only the reserve is left, pushes are refused"
+        ),
+        Space::Full => tracing::error!(
+            left_bytes,
+            reserve_bytes,
+            "the disk is full: pushes, roots and settings are refused until there is room; claims, acks and deletes \
+             go on in the reserve"
+        ),
+        Space::Exhausted => tracing::error!(
+            left_bytes,
+            reserve_bytes,
+            "the disk is full, and the reserve is used up: all that changes queues is refused until reclaiming has \
+             made room; free some space if this does not end soon"
+        ),
     }
 }
 

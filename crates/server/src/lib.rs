@@ -37,6 +37,7 @@ mod muted;
 pub mod offline;
 mod outbox;
 mod output_limits;
+mod pace;
 mod pause;
 mod process;
 mod reclaim;

@@ -2,7 +2,7 @@
 //!
 //! The oldest segment goes first, always, so that an ack can never disappear before the push that it cancels.
 //! What still lives in it is written again, in bounded steps under the shards' locks, and once that is synced the
-//! segment is freed. It is paced: about one byte rewritten per byte appended, unless the log is beyond its bound.
+//! segment is freed. A step is in the file before the next one begins, so that a push waits for one of them at most.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use stanchion_storage::{Lsn, Segment};
 
 use crate::hold::Hold;
 use crate::lane::Lane;
-use crate::limits::RECLAIM_STEP_BYTES;
+use crate::limits::{RECLAIM_STEP_BYTES, RESERVE_JOB_BYTES};
+use crate::pace::{Pace, Sizes};
 use crate::server::Server;
 use crate::timers::wait_for_room;
 
@@ -20,26 +21,29 @@ use crate::timers::wait_for_room;
 /// garbage, so their number says little.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The log may hold this many segments beyond 2.5 times what lives.
-const BOUND_SEGMENTS: u64 = 4;
-
 /// Keeps the log small for ever; asleep while nothing is staged.
 pub(crate) async fn run(server: Arc<Server>) {
     let lane = server.lane().expect("reclaiming starts after recovery");
-    let segment_bytes = server.config.segment_bytes;
-    // A burst of one segment is free, so that a small log is reclaimed without ado.
-    let mut budget = segment_bytes as i64;
+    let mut reclaiming = Reclaiming::new(lane, server.config.segment_bytes);
     loop {
-        while lane.appended_bytes() == 0 {
-            lane.reclaim.notified().await;
+        reclaiming.go_on(lane).await;
+        tokio::select! {
+            biased;
+            () = something_appended(lane) => {}
+            () = lane.tidings.space.notified() => continue,
         }
         tokio::select! {
             biased;
             () = tokio::time::sleep(LOOK_EVERY) => {}
             () = many_appended(lane) => {}
+            () = lane.tidings.space.notified() => {}
         }
-        budget = (budget + lane.take_appended_bytes() as i64).min(segment_bytes as i64);
-        reclaim(lane, segment_bytes, &mut budget).await;
+    }
+}
+
+async fn something_appended(lane: &Lane) {
+    while lane.appended_bytes() == 0 {
+        lane.reclaim.notified().await;
     }
 }
 
@@ -50,120 +54,112 @@ async fn many_appended(lane: &Lane) {
     }
 }
 
-/// Reclaims segments while there is enough garbage and the pace allows it.
-async fn reclaim(lane: &Lane, segment_bytes: u64, budget: &mut i64) {
-    loop {
-        let sizes = Sizes { log: lane.log.bytes(), live: live_bytes(lane), segment: segment_bytes };
-        if !sizes.has_garbage() || (*budget <= 0 && !sizes.is_beyond_bound()) {
-            return;
-        }
-        let Some(segment) = last_to_free(&lane.log.sealed(), sizes.excess()) else { return };
-        let rewritten = rewrite(lane, &segment, budget).await;
-        #[cfg(feature = "simulation")]
-        let rewritten = match lane.planted {
-            Some(crate::simulation::Planted::HastyFree) => 0,
-            _ => rewritten,
-        };
-        lane.log.free_through(segment.number, rewritten);
-        // Nothing else wakes us before: if the log fails instead, the server ends.
-        lane.tidings.freed.notified().await;
+/// The reclaiming of a lane, between its steps.
+pub(crate) struct Reclaiming {
+    pace: Pace,
+    step_bytes: usize,
+    /// What is being written again.
+    pass: Option<Pass>,
+}
+
+/// The writing again of everything that lives up to the end of a segment.
+struct Pass {
+    segment: Segment,
+    /// The shard whose turn it is.
+    shard: usize,
+    /// The last record that was written.
+    last: Lsn,
+    /// How much was written.
+    rewritten: u64,
+    /// How much is freed for it.
+    frees: u64,
+    /// How large everything was when it began.
+    began: Sizes,
+}
+
+impl Reclaiming {
+    pub(crate) fn new(lane: &Lane, segment_bytes: u64) -> Reclaiming {
+        // What a step wrote must not be too large for the rest of a small segment.
+        let step_bytes = RECLAIM_STEP_BYTES.min((segment_bytes / 8) as usize);
+        Reclaiming { pace: Pace::new(segment_bytes, sizes(lane).live), step_bytes, pass: None }
     }
-}
 
-/// The newest of the oldest segments that are freed together: with fewer bytes than are in excess, but at least one.
-fn last_to_free(sealed: &[Segment], excess: u64) -> Option<Segment> {
-    let mut bytes = 0;
-    let within = sealed.iter().take_while(|segment| {
-        bytes += segment.bytes;
-        bytes <= excess
-    });
-    within.last().or(sealed.first()).copied()
-}
-
-/// Writes everything that lives up to the end of a segment again; gives the last record that it wrote.
-async fn rewrite(lane: &Lane, segment: &Segment, budget: &mut i64) -> Lsn {
-    let below = segment.last_lsn + 1;
-    let mut last = 0;
-    for index in 0..lane.shard_count() {
+    /// Reclaims segments while there is enough garbage and the pace allows it.
+    pub(crate) async fn go_on(&mut self, lane: &Lane) {
         loop {
-            wait_for_room(lane).await;
-            let step = {
-                let mut hold = Hold::begin(lane, index);
-                let step = hold.record(|engine, now, log| {
-                    engine.reclaim(now, below, RECLAIM_STEP_BYTES, &ReadPayloads::new(), log)
-                });
-                last = hold.end_fairly();
-                step
-            };
-            let (Step::More(bytes) | Step::Done(bytes)) = step;
-            // Twice, because what we write counts as appended, too.
-            *budget -= 2 * bytes as i64;
-            tokio::task::yield_now().await;
-            if matches!(step, Step::Done(_)) {
-                break;
+            let sizes = sizes(lane);
+            self.pace.appended(lane.take_appended_bytes(), sizes.live);
+            if self.pass.is_none() && self.pace.may_begin(sizes) {
+                let sealed = lane.log.sealed();
+                self.pass =
+                    self.pace.last_to_free(&sealed, sizes).map(|segment| Pass::new(segment, &sealed, sizes));
             }
+            let Some(pass) = &mut self.pass else { return };
+            if !self.pace.may_go_on(sizes) {
+                return;
+            }
+            wait_for_room(lane).await;
+            let rewritten = pass.step(lane, self.step_bytes);
+            self.pace.rewrote(rewritten);
+            if pass.shard < lane.shard_count() {
+                wait_written(lane, pass.last).await;
+                continue;
+            }
+            #[cfg(feature = "simulation")]
+            if lane.planted == Some(crate::simulation::Planted::HastyFree) {
+                pass.last = 0;
+            }
+            lane.log.free_through(pass.segment.number, pass.last);
+            self.pace.passed(pass.began, pass.frees, pass.rewritten);
+            self.pass = None;
+            // Nothing else wakes us before: if the log fails instead, the server ends.
+            lane.tidings.freed.notified().await;
         }
     }
-    last
 }
 
-/// What a full snapshot would take.
-fn live_bytes(lane: &Lane) -> u64 {
-    (0..lane.shard_count()).map(|index| lane.shard(index).state.lock().engine.live_bytes()).sum()
+impl Pass {
+    fn new(segment: Segment, sealed: &[Segment], began: Sizes) -> Pass {
+        let freed = sealed.iter().take_while(|freed| freed.number <= segment.number);
+        let frees = freed.map(|freed| freed.bytes).sum();
+        Pass { segment, shard: 0, last: 0, rewritten: 0, frees, began }
+    }
+
+    /// Writes some of what lives again; how many bytes of log.
+    fn step(&mut self, lane: &Lane, step_bytes: usize) -> u64 {
+        let below = self.segment.last_lsn + 1;
+        let mut hold = Hold::begin(lane, self.shard);
+        let step =
+            hold.record(|engine, now, log| engine.reclaim(now, below, step_bytes, &ReadPayloads::new(), log));
+        let rewritten;
+        (self.last, rewritten) = hold.end_rewriting();
+        if matches!(step, Step::Done(_)) {
+            self.shard += 1;
+        }
+        self.rewritten += rewritten;
+        rewritten
+    }
 }
 
-/// What the decision to reclaim depends on, in bytes.
-struct Sizes {
-    log: u64,
-    live: u64,
-    segment: u64,
+/// Waits until a record is in the file, and lets others run.
+async fn wait_written(lane: &Lane, lsn: Lsn) {
+    tokio::task::yield_now().await;
+    while lane.log.written() < lsn && lane.log.poisoned().is_none() {
+        lane.tidings.wrote.notified().await;
+    }
 }
 
-impl Sizes {
-    /// Whether garbage is more than a third of what lives.
-    fn has_garbage(&self) -> bool {
-        self.excess() > 0
+/// How large everything is; the reserve follows how many jobs there are.
+fn sizes(lane: &Lane) -> Sizes {
+    let (mut live, mut jobs) = (0, 0);
+    for index in 0..lane.shard_count() {
+        let state = lane.shard(index).state.lock();
+        live += state.engine.live_bytes();
+        jobs += state.engine.live_jobs();
     }
-
-    /// How much more garbage there is than may stay.
-    fn excess(&self) -> u64 {
-        self.log.saturating_sub(self.live).saturating_sub(self.live / 3)
-    }
-
-    /// Whether the log is larger than it may become.
-    fn is_beyond_bound(&self) -> bool {
-        self.log > self.live * 5 / 2 + BOUND_SEGMENTS * self.segment
-    }
+    lane.log.set_reserve(jobs * RESERVE_JOB_BYTES);
+    Sizes { log: lane.log.bytes(), live, space: lane.log.space() }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn segments_are_freed_together_but_no_more_than_are_in_excess() {
-        let sealed: Vec<_> =
-            (1..=4).map(|number| Segment { number, first_lsn: 1, last_lsn: 1, bytes: 10 }).collect();
-        for (excess, want) in [(0, 1), (10, 1), (29, 2), (30, 3), (1_000, 4)] {
-            assert_eq!(last_to_free(&sealed, excess).unwrap().number, want, "{excess}");
-        }
-        assert!(last_to_free(&[], 10).is_none());
-    }
-
-    #[test]
-    fn garbage_and_bound_are_measured_by_what_lives() {
-        for (log, live, garbage, beyond) in [
-            (0, 0, false, false),
-            (1, 0, true, false),
-            (40, 0, true, false),
-            (41, 0, true, true),
-            (133, 100, false, false),
-            (134, 100, true, false),
-            (290, 100, true, false),
-            (291, 100, true, true),
-        ] {
-            let sizes = Sizes { log, live, segment: 10 };
-            assert_eq!((sizes.has_garbage(), sizes.is_beyond_bound()), (garbage, beyond), "{log} {live}");
-        }
-    }
-}
+mod tests;

@@ -70,6 +70,7 @@ pub(crate) fn open_lane_with(
             durability: config.durability,
             staged_bytes_max: config.staged_bytes_max,
             uses_checkpoint,
+            budget_bytes: config.disk_budget,
         };
         let events = Arc::clone(&tidings);
         let opened = open(log_config, &mut replayer, Arc::new(move |event| events.take(event)))?;

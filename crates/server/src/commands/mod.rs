@@ -21,6 +21,7 @@ mod report;
 mod save;
 mod settings;
 mod slow_log;
+mod space;
 mod steps;
 pub(crate) mod transaction;
 mod waiting;
@@ -42,6 +43,9 @@ pub(crate) use waiting::{WaitOver, poll_pending};
 /// Runs a queue command.
 #[inline]
 pub(crate) fn run(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, command: &QueueCommand<'_>) {
+    if let Err(error) = space::check(turn, command) {
+        return turn.fail(spec, &error);
+    }
     let result = match command {
         QueueCommand::Push(push) => produce::push(turn, push),
         QueueCommand::Root { queue, root, group } => produce::root(turn, queue, root, group),
@@ -189,18 +193,6 @@ fn refused(refusal: Refusal) -> CommandError {
         Refusal::Setting(_) | Refusal::TooFar { .. } => ErrorCode::Err,
     };
     CommandError::with_code(code, refusal.to_string())
-}
-
-/// Refuses a command that would grow the log while the disk is full.
-#[inline]
-fn check_disk(turn: &Turn<'_, '_>) -> Done {
-    if !turn.lane().log.is_disk_full() {
-        return Ok(());
-    }
-    Err(CommandError::with_code(
-        ErrorCode::Full,
-        "disk: there is no room for the next segment of the log; free some, claims and acks go on meanwhile",
-    ))
 }
 
 /// A word as text, for words that our own tables know.

@@ -4,7 +4,7 @@ use stanchion_engine::{Paused, Stats};
 use stanchion_protocol::command::{Count, Pause, Selection};
 use stanchion_protocol::{CommandError, Reply};
 
-use super::{Done, check_disk};
+use super::Done;
 use crate::fields::Fields;
 use crate::lane::LANE_NAME;
 use crate::turn::Turn;
@@ -119,7 +119,6 @@ pub(super) fn delete(turn: &mut Turn<'_, '_>, queue: &[u8], jobs: &Selection<'_>
 
 /// QPAUSE.
 pub(super) fn pause(turn: &mut Turn<'_, '_>, queue: &[u8], what: Pause, for_ms: Option<u64>) -> Done {
-    check_disk(turn)?;
     let (holds, session, outbox) = turn.parts();
     holds.enter(queue, outbox);
     holds.record(|engine, now, log| engine.pause(now, queue, what, for_ms, log));

@@ -22,6 +22,7 @@ pub(super) fn ack(turn: &mut Turn<'_, '_>, queue: &[u8], receipts: &[Receipt]) -
 
 /// QNACK.
 pub(super) fn nack(turn: &mut Turn<'_, '_>, nack: &Nack<'_>) -> Done {
+    let nack = &super::space::within_reserve(turn, nack);
     let (holds, session, outbox) = turn.parts();
     holds.enter(nack.queue, outbox);
     let nacked = holds.record(|engine, now, log| engine.nack(now, nack, log));

@@ -2,12 +2,11 @@
 
 use stanchion_engine::{Now, Refusal, Shard, Source};
 
-use super::{Done, check_disk, refused};
+use super::{Done, refused};
 use crate::turn::Turn;
 
 /// QCONFIG SET.
 pub(super) fn set(turn: &mut Turn<'_, '_>, queue: &[u8], pairs: &[(&[u8], &[u8])]) -> Done {
-    check_disk(turn)?;
     change(turn, queue, |engine, now, log| engine.config_set(now, queue, pairs, log))
 }
 

@@ -100,6 +100,8 @@ pub struct Config {
     pub segment_bytes: u64,
     /// How much may wait for the log's writer.
     pub staged_bytes_max: usize,
+    /// How large all files of the log may be together.
+    pub disk_budget: Option<u64>,
     /// How much a client may leave unread before it is disconnected.
     pub output_limits: OutputLimits,
     /// What operators debug with.
@@ -256,6 +258,7 @@ impl Default for Config {
             shutdown_timeout: Duration::ZERO,
             segment_bytes: 0,
             staged_bytes_max: 0,
+            disk_budget: None,
             output_limits: OutputLimits::default(),
             diagnostics: Diagnostics::NOTHING,
             limits: Limits::default(),

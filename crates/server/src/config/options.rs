@@ -267,6 +267,17 @@ pub const OPTIONS: &[Opt] = &[
         },
     },
     Opt {
+        name: "disk-budget",
+        summary: "How large all files of the log may be together, at least five segments; 0: as large as the disk has room for.",
+        expected: "write a number of bytes, or 0 for no budget",
+        default: || "0".into(),
+        set: |config, text| {
+            let bytes = number(text, 0, 1 << 60)?;
+            config.disk_budget = (bytes > 0).then_some(bytes);
+            Some(())
+        },
+    },
+    Opt {
         name: "staged-bytes-max",
         summary: "How much may wait for the log's writer before clients wait.",
         expected: "write a number of bytes from 4096 to 1073741824",

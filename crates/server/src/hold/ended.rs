@@ -30,6 +30,13 @@ pub(crate) struct Ended<'a> {
 }
 
 impl Ended<'_> {
+    /// The same for records that only write again what the log has already; how many bytes they are.
+    pub(crate) fn settle_rewriting(mut self) -> (Lsn, u64) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.lane.rewrote(bytes);
+        (self.settle(), bytes)
+    }
+
     /// Wakes whoever is to know, now that no lock is held; says up to which record replies that wait have to wait.
     pub(crate) fn settle(self) -> Lsn {
         let Ended { lane, last, .. } = self;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{DISK_FULL_RETRY, SPACE_LOOK};
 use crate::simulation::{Driver, Due, Random, SimulatedDisk};
-use crate::{Log, LogConfig, Lsn, OpenError, RecordKind, Records, Space};
+use crate::{Log, LogConfig, Lsn, OpenError, RecordKind, RecordView, Records, Space};
 
 /// Large enough that a restart gives the rest of a segment back.
 const SEGMENT_BYTES: u64 = 16 << 10;
@@ -41,7 +41,7 @@ impl Queue {
         let (log, _, driver) = Log::open_simulated(
             disk.clone(),
             config,
-            &mut |record| {
+            &mut |record: RecordView<'_>| {
                 let id = u64::from_le_bytes(record.body[..8].try_into().expect("eight bytes"));
                 newest_id = newest_id.max(id);
                 match record.kind.get() {

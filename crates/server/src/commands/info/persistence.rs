@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use stanchion_storage::Space;
+
 use super::super::save;
 use super::{line, sum_shards, zeros};
 use crate::lifecycle::Phase;
@@ -44,5 +46,27 @@ pub(super) fn persistence(turn: &mut Turn<'_, '_>, out: &mut String) {
     line(out, "log_segments_sealed", log.sealed().len());
     // What a full snapshot would take.
     line(out, "log_live_bytes", sum_shards(turn, |shard| shard.live_bytes()));
-    line(out, "log_disk_full", u8::from(turn.lane().log.is_disk_full()));
+    let lane = turn.lane();
+    let (appended, rewritten) = lane.written_bytes();
+    line(out, "log_appended_bytes", appended);
+    line(out, "log_rewritten_bytes", rewritten);
+    let amplification = (appended + rewritten) as f64 / appended.max(1) as f64;
+    line(out, "write_amplification", format_args!("{amplification:.3}"));
+    let (space, room) = (lane.log.space(), lane.log.room());
+    line(out, "log_disk_full", u8::from(space >= Space::Full));
+    line(out, "log_space", space_word(space));
+    line(out, "log_left_bytes", room.left_bytes);
+    line(out, "log_reserve_bytes", room.reserve_bytes);
+    line(out, "log_allocated_bytes", room.allocated_bytes);
+    line(out, "log_file_bytes", room.file_bytes);
+    line(out, "log_budget_bytes", turn.server.config.disk_budget.unwrap_or(0));
+}
+
+fn space_word(space: Space) -> &'static str {
+    match space {
+        Space::Ample => "ample",
+        Space::Low => "low",
+        Space::Full => "full",
+        Space::Exhausted => "exhausted",
+    }
 }
