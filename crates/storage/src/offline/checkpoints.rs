@@ -117,4 +117,8 @@ impl Disk for Looking<'_> {
     fn sync_directory(&self) -> io::Result<()> {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        Ok(0)
+    }
 }
