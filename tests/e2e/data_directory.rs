@@ -180,11 +180,12 @@ fn a_dump_has_every_job_with_all_its_fields() {
         (&"sig".into(), &5.into())
     );
     assert_eq!(job("once")["attempts_max"], 4);
-    assert_eq!(job("c")["worker"], "w1");
+    let claimed = lines.iter().find(|line| line["state"] == "claimed").expect("a claimed job");
+    assert_eq!(claimed["worker"], "w1");
     let bytes = lines.iter().find(|line| line.get("payload_base64").is_some()).expect("a job of bytes");
     assert_eq!((&bytes["payload_base64"], &bytes["queue_base64"]), (&"AP/+".into(), &"/2J5dGVz".into()));
     assert_eq!(of_type("set")[0]["value"], "9");
-    assert!(of_type("queue").iter().any(|line| line["push_paused_until"] == "until_resumed"));
+    assert!(of_type("queue").iter().any(|line| line["claim_paused_until"] == "until_resumed"));
     assert_eq!(of_type("root_kept")[0]["signature"], "sig");
     drop(server);
 
