@@ -6,6 +6,7 @@ mod acl;
 mod acl_compare;
 mod blocking;
 mod catalogue;
+mod checkpoint;
 mod claims;
 mod client_admin;
 mod clients;

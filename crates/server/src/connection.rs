@@ -366,6 +366,12 @@ impl Connection {
             }
             self.waits_for = lsn;
         }
+        if let Some(Pending::Checkpoint { request }) = self.session.pending
+            && let Some(lane) = self.server.lane()
+            && !lane.checkpoints.wait(request, &self.session.client.wake)
+        {
+            return true;
+        }
         if matches!(self.session.pending, Some(Pending::Postponed { .. })) && !self.server.pause.is_on() {
             return true;
         }

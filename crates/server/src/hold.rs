@@ -138,6 +138,17 @@ impl<'a> Hold<'a> {
         result
     }
 
+    /// A lower bound of the lsn of its records; what happened before it has a lower one.
+    pub(crate) fn base(&self) -> Lsn {
+        self.base
+    }
+
+    /// Does what changes nothing that is logged.
+    pub(crate) fn look<R>(&mut self, run: impl FnOnce(&mut Shard, Now) -> R) -> R {
+        let now = self.now();
+        run(&mut self.state().engine, now)
+    }
+
     /// Runs a command of a transaction, whose events go into the transaction's record.
     pub(crate) fn join<R>(
         &mut self,

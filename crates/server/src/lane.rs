@@ -10,9 +10,10 @@ use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
 use stanchion_engine::{Shard, ShardConfig};
 use stanchion_protocol::slot;
-use stanchion_storage::{Durability, Log, LogEvent, Lsn, RecordKind, Room, Space};
+use stanchion_storage::{Durability, Log, LogEvent, Lsn, RecordKind, Room, Space, WrittenCheckpoint};
 use tokio::sync::Notify;
 
+use crate::checkpoint::Checkpoints;
 use crate::clock::{Clock, Source};
 use crate::durable::DurableWaits;
 use crate::hub::Hub;
@@ -40,6 +41,10 @@ pub(crate) struct Lane {
     pub(crate) hub: Arc<Hub>,
     /// Asks for syncs that no reply waits for.
     pub(crate) syncer: Syncer,
+    /// What is known of its checkpoints.
+    pub(crate) checkpoints: Checkpoints,
+    /// The log's segment size.
+    pub(crate) segment_bytes: u64,
     /// Wakes the reclaiming task when there may be garbage.
     pub(crate) reclaim: Notify,
     /// Bytes staged since the reclaiming task looked last.
@@ -98,7 +103,9 @@ pub(crate) struct LaneParts {
     pub(crate) durability: Durability,
     /// Where its time comes from.
     pub(crate) time: Source,
-    /// The log's segment size, by which reclaiming is paced.
+    /// The checkpoint that recovery began from.
+    pub(crate) checkpoint: Option<WrittenCheckpoint>,
+    /// The log's segment size, by which reclaiming and checkpoints are paced.
     pub(crate) segment_bytes: u64,
 }
 
@@ -107,13 +114,16 @@ impl Lane {
     pub(crate) fn new(parts: LaneParts, seed: u64) -> Lane {
         let floor_ms = parts.shards.iter().map(Shard::last_now).max().unwrap_or(0);
         parts.tidings.durable.publish(parts.log.durable());
+        let clock = Clock::new(parts.time, floor_ms);
         Lane {
             log: parts.log,
             tidings: parts.tidings,
             durability: parts.durability,
-            clock: Clock::new(parts.time, floor_ms),
+            checkpoints: Checkpoints::new(parts.checkpoint, clock.now_ms()),
+            clock,
             hub: parts.hub,
             syncer: Syncer::default(),
+            segment_bytes: parts.segment_bytes,
             reclaim: Notify::new(),
             appended_bytes: AtomicU64::new(0),
             reclaim_after_bytes: (parts.segment_bytes / 8).max(1),

@@ -10,6 +10,7 @@ mod admission;
 mod attention;
 mod bound;
 mod buffers;
+mod checkpoint;
 mod claims;
 mod clients;
 mod clock;

@@ -122,6 +122,27 @@ pub const RECLAIM_STEP_BYTES: usize = 128 << 10;
 /// Bytes of the log that are reserved for each job on a full disk: a claim and an ack.
 pub const RESERVE_JOB_BYTES: u64 = 96;
 
+/// Bytes of snapshots that one step of a checkpoint takes, under the lock of a shard.
+pub const CHECKPOINT_STEP_BYTES: usize = 64 << 10;
+
+/// Bytes of a checkpoint that are gathered before they are written.
+pub(crate) const CHECKPOINT_GATHER_BYTES: usize = 1 << 20;
+
+/// A checkpoint is written when a start would read more than so many segments of the log...
+pub const CHECKPOINT_AFTER_SEGMENTS: u64 = 4;
+
+/// ...and more than so many times what it would read of the last one.
+pub const CHECKPOINT_AFTER_TIMES: u64 = 4;
+
+/// At a clean end one is written if a start would read so much without it...
+pub const CHECKPOINT_END_BYTES_MIN: u64 = 1 << 20;
+
+/// ...and so many records.
+pub(crate) const CHECKPOINT_END_RECORDS_MIN: u64 = 100;
+
+/// After a checkpoint failed, the next one is tried so much later, unless somebody asks for it.
+pub(crate) const CHECKPOINT_RETRY: Duration = Duration::from_secs(60);
+
 /// How many jobs of QREQUEUE DEAD are looked at before the lock is handed over.
 pub const LIST_STEP: usize = 256;
 

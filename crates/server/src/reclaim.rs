@@ -38,6 +38,7 @@ pub(crate) async fn run(server: Arc<Server>) {
             () = many_appended(lane) => {}
             () = lane.tidings.space.notified() => {}
         }
+        lane.checkpoints.look();
     }
 }
 

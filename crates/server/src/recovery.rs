@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use stanchion_engine::{Now, Shard};
 use stanchion_protocol::id::BOOT_MAX;
-use stanchion_storage::{Log, LogConfig, LogEvent, OpenError, Records, Recovered, RefusedCheckpoint, Replay};
+use stanchion_storage::{
+    Log, LogConfig, LogEvent, OpenError, Records, Recovered, RefusedCheckpoint, Replay, WrittenCheckpoint,
+};
 
 use crate::clock::Source;
 use crate::hub::Hub;
@@ -123,6 +125,7 @@ pub(crate) fn open_lane_with(
         shards,
         durability: config.durability,
         time,
+        checkpoint: recovered.checkpoint.map(|used| WrittenCheckpoint { from: used.from, bytes: used.bytes }),
         segment_bytes: config.segment_bytes,
     };
     let lane = Lane::new(parts, seed);

@@ -19,7 +19,7 @@ use crate::server::{Ports, Server};
 use crate::threads::Threads;
 use crate::tls::{Tls, TlsError};
 use crate::transport::Security;
-use crate::{Config, admission, descriptors, reclaim, recovery, timers};
+use crate::{Config, admission, checkpoint, descriptors, reclaim, recovery, timers};
 
 /// Why a server could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -258,6 +258,9 @@ async fn live(
     if let Some(why) = server.lifecycle.failure() {
         return Err(ServerError::Failed(why));
     }
+    if orderly {
+        checkpoint::end(&server).await;
+    }
     let closing = Arc::clone(&server);
     let closed = tokio::task::spawn_blocking(move || closing.lane().map(|lane| lane.log.close())).await;
     match closed {
@@ -293,6 +296,7 @@ pub(crate) fn start_tasks(server: &Arc<Server>, tasks: &mut JoinSet<()>) {
         tasks.spawn(timers::run(Arc::clone(server), index));
     }
     tasks.spawn(reclaim::run(Arc::clone(server)));
+    tasks.spawn(checkpoint::run(Arc::clone(server)));
     let syncing = Arc::clone(server);
     tasks.spawn(async move {
         if let Some(lane) = syncing.lane() {

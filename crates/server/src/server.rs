@@ -11,7 +11,6 @@ use crate::Config;
 use crate::acl::{Acl, SetUserError};
 use crate::attention::Attention;
 use crate::clients::Clients;
-use crate::commands::Saved;
 use crate::config::Secret;
 use crate::disconnect::Disconnects;
 use crate::endpoint::Endpoint;
@@ -44,8 +43,6 @@ pub(crate) struct Server {
     pub(crate) clients: Clients,
     /// Whether commands wait for CLIENT UNPAUSE.
     pub(crate) pause: Pause,
-    /// What LASTSAVE answers.
-    pub(crate) saved: Saved,
     /// Who listens to which channel.
     pub(crate) hub: Arc<Hub>,
     /// What its commands cost.
@@ -111,7 +108,6 @@ impl Server {
             loading: Loading::new(),
             clients: Clients::new(config.output_limits),
             pause: Pause::default(),
-            saved: Saved::default(),
             hub: Arc::new(Hub::new()),
             stats: CommandStats::new(),
             errors: ErrorStats::new(),
@@ -139,8 +135,6 @@ impl Server {
 
     /// The log is recovered.
     pub(crate) fn set_lane(&self, lane: Lane) {
-        // What was recovered was on disk.
-        self.saved.note();
         assert!(self.lane.set(lane).is_ok(), "a server recovers its log once");
     }
 

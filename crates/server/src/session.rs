@@ -66,29 +66,23 @@ pub(crate) enum Pending {
         /// The end of the pause, as far as is known.
         until: Instant,
     },
-    /// WAITAOF or SAVE waits for the disk.
+    /// WAITAOF waits for the disk.
     Sync {
         /// Up to this record.
         lsn: Lsn,
         /// Until then.
         deadline: Option<Instant>,
-        /// What is answered.
-        reply: SyncReply,
+    },
+    /// SAVE waits for a checkpoint.
+    Checkpoint {
+        /// Which one it has asked for.
+        request: u64,
     },
     /// WAIT waits for replicas, of which there are none.
     Replicas {
         /// Until then.
         deadline: Option<Instant>,
     },
-}
-
-/// What is answered when the disk has it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum SyncReply {
-    /// How many logs have it, as WAITAOF says it.
-    Count,
-    /// OK, as SAVE does.
-    Ok,
 }
 
 impl Pending {
@@ -98,7 +92,7 @@ impl Pending {
             Pending::Claim(blocked) => blocked.deadline,
             Pending::Sync { deadline, .. } | Pending::Replicas { deadline } => *deadline,
             Pending::Postponed { until, .. } => Some(*until),
-            Pending::Task(_) => None,
+            Pending::Task(_) | Pending::Checkpoint { .. } => None,
         }
     }
 }

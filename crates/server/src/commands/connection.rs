@@ -203,7 +203,7 @@ pub(super) fn time(turn: &mut Turn<'_, '_>) -> Done {
     Ok(())
 }
 
-/// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]`: the log is always synced, so most words make no difference.
+/// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]`: the log is always synced; what is saved, or not, is a checkpoint.
 pub(super) fn shutdown(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     let (mut save, mut no_save, mut hurry, mut abort) = (false, false, false, false);
     for word in args.skip(1).iter() {
@@ -226,6 +226,13 @@ pub(super) fn shutdown(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
         } else {
             CommandError::syntax("ABORT stands alone")
         });
+    }
+    if let Some(lane) = turn.server.lane() {
+        if save {
+            lane.checkpoints.ask();
+        } else if no_save {
+            lane.checkpoints.forgo();
+        }
     }
     turn.server.lifecycle.stop();
     if hurry {

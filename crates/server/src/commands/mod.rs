@@ -36,7 +36,6 @@ use crate::hub::Topic;
 use crate::turn::Turn;
 
 pub(crate) use claim::{finish_claim, unpark};
-pub(crate) use save::Saved;
 pub(crate) use steps::LongTask;
 pub(crate) use waiting::{WaitOver, poll_pending};
 

@@ -1,42 +1,22 @@
-//! SAVE, BGSAVE and LASTSAVE: the log is the database, so to save is to sync it.
+//! SAVE, BGSAVE and LASTSAVE. The log is the database and needs no saving; what they write is a checkpoint, from
+//! which the next start is quicker, after a sync of the log.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use stanchion_protocol::{Args, CommandError};
 
 use super::Done;
 use crate::server::Server;
-use crate::session::{Pending, SyncReply};
+use crate::session::Pending;
 use crate::turn::Turn;
-
-/// When everything was known to be on disk last, in Unix seconds.
-#[derive(Default)]
-pub(crate) struct Saved {
-    at: AtomicU64,
-}
-
-impl Saved {
-    /// Everything is on disk at this moment, or was: the later counts.
-    pub(crate) fn note(&self) -> u64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        self.at.fetch_max(now, Ordering::Relaxed).max(now)
-    }
-
-    fn last(&self) -> u64 {
-        self.at.load(Ordering::Relaxed)
-    }
-}
 
 /// SAVE.
 pub(super) fn save(turn: &mut Turn<'_, '_>) -> Done {
     turn.end_hold();
-    let lane = turn.lane();
-    let lsn = lane.log.next_lsn() - 1;
-    if lsn > lane.tidings.durable.durable() {
-        lane.log.sync_to(lsn);
-    }
-    turn.session.pending = Some(Pending::Sync { lsn, deadline: None, reply: SyncReply::Ok });
+    let checkpoints = &turn.lane().checkpoints;
+    let request = checkpoints.ask();
+    checkpoints.hurry(request);
+    turn.session.pending = Some(Pending::Checkpoint { request });
     Ok(())
 }
 
@@ -50,8 +30,7 @@ pub(super) fn background(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
         return Err(CommandError::new("syntax error"));
     }
     turn.end_hold();
-    let lane = turn.lane();
-    lane.log.sync_to(lane.log.next_lsn() - 1);
+    turn.lane().checkpoints.ask();
     turn.reply().simple("Background saving started");
     Ok(())
 }
@@ -63,9 +42,13 @@ pub(super) fn last(turn: &mut Turn<'_, '_>) -> Done {
     Ok(())
 }
 
-/// When everything was on disk last, in Unix seconds: now, unless something is not on disk yet.
+/// When the last checkpoint was written, or the server started before there was one, in Unix seconds.
 pub(super) fn last_secs(server: &Server) -> u64 {
-    let is_saved =
-        server.lane().is_some_and(|lane| lane.log.next_lsn() - 1 <= lane.tidings.durable.durable());
-    if is_saved { server.saved.note() } else { server.saved.last() }
+    match server.lane() {
+        Some(lane) => lane.checkpoints.saved_at(),
+        None => {
+            let started = SystemTime::now() - server.started.elapsed();
+            started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+        }
+    }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{Done, finish_claim, unpark};
 use crate::clients::Unblock;
 use crate::muted::Replies;
-use crate::session::{Blocked, Pending, SyncReply};
+use crate::session::{Blocked, Pending};
 use crate::turn::Turn;
 
 /// WAITAOF numlocal numreplicas timeout: the barrier after NOSYNC.
@@ -36,7 +36,7 @@ pub(super) fn wait_aof(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     }
     lane.log.sync_to(lsn);
     let deadline = (timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(timeout_ms as u64));
-    turn.session.pending = Some(Pending::Sync { lsn, deadline, reply: SyncReply::Count });
+    turn.session.pending = Some(Pending::Sync { lsn, deadline });
     Ok(())
 }
 
@@ -105,21 +105,28 @@ fn poll(turn: &mut Turn<'_, '_>, over: WaitOver) -> bool {
             }
             done
         }
-        Some(Pending::Sync { lsn, deadline, reply }) => {
+        Some(Pending::Sync { lsn, deadline }) => {
             let synced = lsn <= turn.lane().tidings.durable.durable();
             let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            // SAVE has only one answer; the end of the server syncs, too, so it comes.
-            let waits = reply == SyncReply::Ok || (over == WaitOver::No && !is_late);
-            if !synced && waits {
-                turn.session.pending = Some(Pending::Sync { lsn, deadline, reply });
+            if !synced && over == WaitOver::No && !is_late {
+                turn.session.pending = Some(Pending::Sync { lsn, deadline });
                 return false;
             }
-            if synced {
-                turn.server.saved.note();
-            }
-            match reply {
-                SyncReply::Count => write_synced(turn, synced),
-                SyncReply::Ok => turn.reply().ok(),
+            write_synced(turn, synced);
+            true
+        }
+        // The task that writes checkpoints outlives the connections, so the answer comes, also at the end.
+        Some(Pending::Checkpoint { request }) => {
+            match turn.lane().checkpoints.outcome(request) {
+                None => {
+                    turn.session.pending = Some(Pending::Checkpoint { request });
+                    return false;
+                }
+                Some(Ok(())) => turn.reply().ok(),
+                Some(Err(why)) => turn.error(
+                    ErrorCode::Err,
+                    &format!("no checkpoint was written: {why}; jobs are in the log, with or without one"),
+                ),
             }
             true
         }

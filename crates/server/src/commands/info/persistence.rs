@@ -1,24 +1,29 @@
-//! INFO persistence: the log, in the words of Redis's append-only file.
+//! INFO persistence: the log, in the words of Redis's append-only file, and checkpoints, in those of its snapshots.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use stanchion_storage::Space;
 
 use super::super::save;
 use super::{line, sum_shards, zeros};
+use crate::checkpoint;
 use crate::lifecycle::Phase;
 use crate::turn::Turn;
 
 pub(super) fn persistence(turn: &mut Turn<'_, '_>, out: &mut String) {
     let loading = turn.holds.is_none();
     line(out, "loading", u8::from(loading));
-    // There are no snapshots and no forks: the log is all there is, and it is never rewritten as a whole.
-    zeros(out, &["async_loading", "rdb_bgsave_in_progress"]);
+    zeros(out, &["async_loading"]);
+    let status = turn.server.lane().map(|lane| lane.checkpoints.status()).unwrap_or_default();
+    let seconds = |time: Option<Duration>| time.map_or(-1, |time| time.as_secs() as i64);
+    line(out, "rdb_bgsave_in_progress", u8::from(status.running.is_some()));
     line(out, "rdb_last_save_time", save::last_secs(turn.server));
-    line(out, "rdb_last_bgsave_status", "ok");
-    line(out, "rdb_last_bgsave_time_sec", -1);
-    line(out, "rdb_current_bgsave_time_sec", -1);
-    zeros(out, &["rdb_saves", "rdb_last_cow_size"]);
+    line(out, "rdb_last_bgsave_status", if status.has_failed { "err" } else { "ok" });
+    line(out, "rdb_last_bgsave_time_sec", seconds(status.took));
+    line(out, "rdb_current_bgsave_time_sec", seconds(status.running));
+    line(out, "rdb_saves", status.written);
+    // Nothing forks, and the log is never rewritten as a whole.
+    zeros(out, &["rdb_last_cow_size"]);
     line(out, "aof_enabled", 1);
     zeros(out, &["aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
     line(out, "aof_last_rewrite_time_sec", -1);
@@ -46,6 +51,10 @@ pub(super) fn persistence(turn: &mut Turn<'_, '_>, out: &mut String) {
     line(out, "log_segments_sealed", log.sealed().len());
     // What a full snapshot would take.
     line(out, "log_live_bytes", sum_shards(turn, |shard| shard.live_bytes()));
+    line(out, "checkpoint_lsn", status.from);
+    line(out, "checkpoint_bytes", status.bytes);
+    // What a start would read of the log.
+    line(out, "checkpoint_replay_bytes", checkpoint::replay_bytes(turn.lane()));
     let lane = turn.lane();
     let (appended, rewritten) = lane.written_bytes();
     line(out, "log_appended_bytes", appended);
