@@ -76,7 +76,10 @@ pub(crate) fn live(
     drop(entered);
     drop(runtime);
     world.leave_all(end_ms);
-    world.oracle(|oracle| oracle.end_life(ended == Ended::InOrder, kept_until(world, ending, end_ms)));
+    let kept_ms = kept_until(world, ending, end_ms);
+    if let Err(problem) = world.oracle(|oracle| oracle.end_life(ended == Ended::InOrder, kept_ms)) {
+        world.fail(problem);
+    }
     match ended {
         Ended::Crashed => disk.after_crash(random),
         Ended::Killed => disk.after_kill(),

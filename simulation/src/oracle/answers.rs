@@ -72,9 +72,10 @@ impl Oracle {
             Ask::Root { queue, group, root } => self.registered(*queue, *group, root, sent, reply, now)?,
             Ask::Delete { queue, id } => {
                 self.done(sent, *queue, None, now);
+                // A deletion is never part of a transaction, so all that is reported is of this job.
+                let live = take(reported, reported.len());
                 if reply.integer()? == 0 {
-                    let held = self.live_claim_of(id, now);
-                    if held.is_some_and(|claim| self.claims[claim].endings == 1) {
+                    if live.iter().any(|reported| self.was_live(reported, now)) {
                         return Err(format!("the claimed job {id} could not be deleted"));
                     }
                     for serial in self.ids.get(id).cloned().unwrap_or_default() {
@@ -380,15 +381,6 @@ impl Oracle {
             }
             None => Ok(()),
         }
-    }
-
-    fn live_claim_of(&self, id: &str, now: Moment) -> Option<usize> {
-        let life = self.effects.life();
-        let is_live = |claim: &usize| {
-            let claim = &self.claims[*claim];
-            claim.life == life && now.ms < claim.until_ms && claim.receipt.starts_with(id)
-        };
-        (0..self.claims.len()).rev().find(is_live)
     }
 
     /// Whether the push of a job is kept, as far as is known.

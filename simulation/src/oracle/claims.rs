@@ -53,7 +53,8 @@ impl Oracle {
             [queue, receipt, payload, attempt, meta] => ([queue, receipt, payload, attempt], Some(meta)),
             _ => return Err(format!("a job was handed out as {reply}")),
         };
-        let [queue, receipt, payload, _attempt] = words;
+        let [queue, receipt, payload, attempt] = words;
+        let is_first = attempt.integer()? == 1;
         let receipt = receipt.text()?;
         let serial = self.known_payload(payload, claim.queue)?;
         self.tally.deliveries += 1;
@@ -78,10 +79,15 @@ impl Oracle {
         self.check_time(serial, sent.at, now).map_err(tell)?;
         self.check_root(serial, claim, sent.at, meta).map_err(tell)?;
         self.check_pause(claim.queue, sent.at, now).map_err(tell)?;
+        if is_first && self.was_always_ready(serial) {
+            if let Some(meta) = meta {
+                self.check_passed_over(serial, &self.place(serial, id, meta)?, sent.at);
+            }
+            self.check_key(serial, sent.at);
+        }
         if let Some(meta) = meta {
             self.check_order(serial, id, sent.at, now, meta, places).map_err(tell)?;
         }
-        self.check_key(serial, sent.at).map_err(tell)?;
 
         let lease_ms = claim.lease_ms.unwrap_or(self.plan.queues[claim.queue].lease_ms);
         let number = self.claims.len();
@@ -247,6 +253,19 @@ impl Oracle {
             && !self.books[job.queue].has_broken_claims
     }
 
+    /// Where a job stands.
+    fn place(&self, serial: Serial, id: &str, meta: &Reply) -> Result<Place, String> {
+        let job = &self.jobs[serial];
+        let is_lifo = self.plan.queues[job.queue].is_lifo;
+        let ready_at = meta.field("ready-at").map_or(Ok(0), Reply::integer)?;
+        Ok(Place {
+            reversed_priority: 9 - job.terms.priority,
+            ready_at: if is_lifo { -ready_at } else { ready_at },
+            id: if is_lifo { String::new() } else { id.to_owned() },
+        })
+    }
+
+    /// What META says of a job, and that those of one claim come in their order.
     fn check_order(
         &mut self,
         serial: Serial,
@@ -257,87 +276,67 @@ impl Oracle {
         places: &mut Vec<(u64, Place)>,
     ) -> Result<(), String> {
         let number = |name| meta.field(name).map_or(Ok(0), Reply::integer);
-        let terms = &self.jobs[serial].terms;
-        let (group, due_ms) = (terms.group, terms.delay_ms);
-        let plan = &self.plan.queues[self.jobs[serial].queue];
+        let job = &self.jobs[serial];
+        let (queue, group) = (job.queue, job.terms.group);
+        let plan = &self.plan.queues[queue];
         let ready_at = number("ready-at")?;
         if ready_at > now.ms as i64 && !self.plan.clock_steps {
             return Err(format!("it is ready at {ready_at}"));
         }
-        if number("priority")? != terms.priority as i64 && !plan.replaces {
+        if number("priority")? != job.terms.priority as i64 && !plan.replaces {
             return Err("its priority changed".to_owned());
         }
         let shown_group = meta.field("group").map_or(Ok(String::new()), Reply::text)?;
         if shown_group != group_name(group) {
             return Err(format!("its group is {shown_group}"));
         }
-        let place = Place {
-            reversed_priority: 9 - terms.priority,
-            ready_at: if plan.is_lifo { -ready_at } else { ready_at },
-            id: if plan.is_lifo { String::new() } else { id.to_owned() },
-        };
-        if !plan.replaces
-            && let Some((_, before)) =
-                places.iter().find(|(other, before)| *other == group && *before > place)
-        {
+        let place = self.place(serial, id, meta)?;
+        let is_before = |(other, before): &&(u64, Place)| *other == group && *before > place;
+        if let Some((_, before)) = places.iter().find(is_before).filter(|_| !plan.replaces) {
             return Err(format!("it stands before {before:?}, which was handed out before it"));
         }
-        if self.was_always_ready(serial) {
-            self.check_passed_over(serial, due_ms, &place, sent)?;
-        }
         places.push((group, place.clone()));
-        let queue = self.jobs[serial].queue;
         self.books[queue].deliveries.push(Delivery { sent, replied: now, group, place });
         Ok(())
     }
 
     /// No claim that could have had this job was handed a later one, or none.
-    fn check_passed_over(
-        &self,
-        serial: Serial,
-        due_ms: u64,
-        place: &Place,
-        sent: Moment,
-    ) -> Result<(), String> {
-        let job = &self.jobs[serial];
-        let (book, plan) = (&self.books[job.queue], &self.plan.queues[job.queue]);
-        let pushed = self.effects.get(job.push).replied.expect("its push was answered");
+    fn check_passed_over(&mut self, serial: Serial, place: &Place, sent: Moment) {
+        let Job { queue, terms, push, .. } = &self.jobs[serial];
+        let (queue, book, plan) = (*queue, &self.books[*queue], &self.plan.queues[*queue]);
+        let pushed = self.effects.get(*push).replied.expect("its push was answered");
+        let due_ms = terms.delay_ms;
         let could_have = |claim_sent: &Moment, claim_replied: &Moment| {
             claim_sent.seq > pushed.seq
                 && (due_ms == 0 || claim_sent.ms > pushed.ms + due_ms + late_ms(due_ms))
                 && claim_replied.seq < sent.seq
         };
         let later = book.deliveries.iter().find(|other| {
-            could_have(&other.sent, &other.replied) && other.group == job.terms.group && other.place > *place
+            could_have(&other.sent, &other.replied) && other.group == terms.group && other.place > *place
         });
-        if let Some(later) = later {
-            return Err(format!("{:?} was handed out before it, from behind it", later.place));
-        }
         let empty = book.empties.iter().filter(|_| plan.always_serves()).find(|empty| {
-            could_have(&empty.sent, &empty.replied)
-                && empty.group.is_none_or(|group| group == job.terms.group)
+            could_have(&empty.sent, &empty.replied) && empty.group.is_none_or(|group| group == terms.group)
         });
-        match empty {
-            Some(empty) => Err(format!("it was ready, and the claim of {:?} got nothing", empty.sent)),
-            None => Ok(()),
-        }
+        let problem = match (later, empty) {
+            (Some(later), _) => format!("{:?} was handed out before it, from behind it", later.place),
+            (None, Some(empty)) => format!("it was ready, and the claim of {:?} got nothing", empty.sent),
+            (None, None) => return,
+        };
+        self.suspicions.push((queue, format!("job {serial}: {problem}")));
     }
 
     /// As long as a job was there and nobody's, nobody else could have its key.
-    fn check_key(&self, serial: Serial, sent: Moment) -> Result<(), String> {
-        let job = &self.jobs[serial];
-        let Some(dedupe) = &job.terms.dedupe else { return Ok(()) };
-        if self.plan.queues[job.queue].roots || !self.was_always_ready(serial) {
-            return Ok(());
-        }
-        let pushed = self.effects.get(job.push).replied.expect("its push was answered");
-        let pushes = self.books[job.queue].keys.get(&(job.terms.group, dedupe.key));
+    fn check_key(&mut self, serial: Serial, sent: Moment) {
+        let Job { queue, terms, push, .. } = &self.jobs[serial];
+        let Some(dedupe) = terms.dedupe.as_ref().filter(|_| !self.plan.queues[*queue].roots) else { return };
+        let pushed = self.effects.get(*push).replied.expect("its push was answered");
+        let pushes = self.books[*queue].keys.get(&(terms.group, dedupe.key));
         let other = pushes.into_iter().flatten().find(|other| {
             other.serial != serial && other.sent.seq > pushed.seq && other.replied.seq < sent.seq
         });
-        match other {
-            Some(other) => Err(format!("job {} was added although this one held its key", other.serial)),
-            None => Ok(()),
+        if let Some(other) = other {
+            let problem = format!("job {} was added although job {serial} held its key", other.serial);
+            self.suspicions.push((*queue, problem));
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Oracle {
     killed: BTreeSet<i64>,
     /// The server ends connections by itself.
     stops: bool,
+    /// What can't be unless a claim of the queue turns out to have been taken back.
+    suspicions: Vec<(usize, String)>,
     /// When the request was sent whose reply is being looked at.
     reporting: Seq,
     /// What was counted, for the report.
@@ -102,6 +104,7 @@ impl Oracle {
             receipts: BTreeSet::new(),
             killed: BTreeSet::new(),
             stops: false,
+            suspicions: Vec::new(),
             reporting: 0,
             tally: Tally::default(),
         }
@@ -157,11 +160,11 @@ impl Oracle {
             Ask::Claim(claim) => self.expect_acks(&claim.acks, effect, at, reported),
             Ask::Ack { held, .. } => self.expect_acks(held, effect, at, reported),
             Ask::Nack { held, .. } => {
-                self.report(held, at, reported);
+                self.report(held.claim, at, reported);
                 self.jobs[held.serial].not_before = None;
             }
             Ask::Release { held, .. } => held.iter().for_each(|held| {
-                self.report(held, at, reported);
+                self.report(held.claim, at, reported);
                 self.jobs[held.serial].not_before = None;
             }),
             Ask::Extend { held, ms } => {
@@ -173,7 +176,9 @@ impl Oracle {
             Ask::Delete { id, .. } => {
                 for serial in self.ids.get(id).cloned().unwrap_or_default() {
                     self.end(serial, effect, EndedBy::Deletion);
-                    self.may_end_claims(|claim| claim.receipt.starts_with(id.as_str()));
+                    for claim in self.jobs[serial].claims.clone() {
+                        self.report(claim, at, reported);
+                    }
                 }
             }
             Ask::Wipe { queue, all } => {
@@ -289,17 +294,17 @@ impl Oracle {
         reported: &mut Vec<(usize, Option<u64>, u32)>,
     ) {
         for held in held {
-            self.report(held, at, reported);
+            self.report(held.claim, at, reported);
             self.end(held.serial, effect, EndedBy::Ack(held.claim));
         }
     }
 
     /// A claim is reported, which may end it.
-    fn report(&mut self, held: &Held, at: Moment, reported: &mut Vec<(usize, Option<u64>, u32)>) {
-        let claim = &mut self.claims[held.claim];
+    fn report(&mut self, number: usize, at: Moment, reported: &mut Vec<(usize, Option<u64>, u32)>) {
+        let claim = &mut self.claims[number];
         let until = claim.is_live(self.effects.life(), at.ms).then_some(claim.until_ms);
         claim.endings += 1;
-        reported.push((held.claim, until, claim.endings));
+        reported.push((number, until, claim.endings));
     }
 
     fn may_end_claims(&mut self, which: impl Fn(&ClaimRecord) -> bool) {
@@ -388,7 +393,10 @@ impl Oracle {
 
     /// The server is gone. `in_order` if it had the time to write everything; everything known by `kept_ms` is kept
     /// in any case.
-    pub(crate) fn end_life(&mut self, in_order: bool, kept_ms: Option<u64>) {
+    pub(crate) fn end_life(&mut self, in_order: bool, kept_ms: Option<u64>) -> Result<(), String> {
+        // By now all claims were answered, or never will be.
+        let suspicions = std::mem::take(&mut self.suspicions);
+        let proved = suspicions.into_iter().find(|(queue, _)| !self.books[*queue].has_broken_claims);
         if let Some(ms) = kept_ms {
             let known = self.effects.known_by(ms);
             self.effects.keep(self.effects.life(), known);
@@ -397,5 +405,6 @@ impl Oracle {
         self.books.iter_mut().for_each(Book::end_life);
         self.killed.clear();
         self.stops = false;
+        proved.map_or(Ok(()), |(_, problem)| Err(problem))
     }
 }
