@@ -72,10 +72,10 @@ impl Oracle {
             Ask::Root { queue, group, root } => self.registered(*queue, *group, root, sent, reply, now)?,
             Ask::Delete { queue, id } => {
                 self.done(sent, *queue, None, now);
-                // A deletion is never part of a transaction, so all that is reported is of this job.
-                let live = take(reported, reported.len());
                 if reply.integer()? == 0 {
-                    if live.iter().any(|reported| self.was_live(reported, now)) {
+                    let is_of_job = |claim: usize| self.claims[claim].receipt.starts_with(id);
+                    let mut claims = self.deleted.iter().filter(|(effect, _)| *effect == sent.effect);
+                    if claims.any(|(_, claim)| is_of_job(claim.0) && self.was_live(claim, now)) {
                         return Err(format!("the claimed job {id} could not be deleted"));
                     }
                     for serial in self.ids.get(id).cloned().unwrap_or_default() {

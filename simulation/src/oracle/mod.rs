@@ -39,6 +39,8 @@ pub(crate) struct Oracle {
     killed: BTreeSet<i64>,
     /// The server ends connections by itself.
     stops: bool,
+    /// Claims of jobs that somebody wanted to delete, as in [`Sent::reported`].
+    deleted: Vec<(EffectId, (usize, Option<u64>, u32))>,
     /// What can't be unless a claim of the queue turns out to have been taken back.
     suspicions: Vec<(usize, String)>,
     /// When the request was sent whose reply is being looked at.
@@ -104,6 +106,7 @@ impl Oracle {
             receipts: BTreeSet::new(),
             killed: BTreeSet::new(),
             stops: false,
+            deleted: Vec::new(),
             suspicions: Vec::new(),
             reporting: 0,
             tally: Tally::default(),
@@ -176,9 +179,11 @@ impl Oracle {
             Ask::Delete { id, .. } => {
                 for serial in self.ids.get(id).cloned().unwrap_or_default() {
                     self.end(serial, effect, EndedBy::Deletion);
+                    let mut deleted = Vec::new();
                     for claim in self.jobs[serial].claims.clone() {
-                        self.report(claim, at, reported);
+                        self.report(claim, at, &mut deleted);
                     }
+                    self.deleted.extend(deleted.into_iter().map(|claim| (effect, claim)));
                 }
             }
             Ask::Wipe { queue, all } => {
@@ -405,6 +410,7 @@ impl Oracle {
         self.books.iter_mut().for_each(Book::end_life);
         self.killed.clear();
         self.stops = false;
+        self.deleted.clear();
         proved.map_or(Ok(()), |(_, problem)| Err(problem))
     }
 }
