@@ -8,6 +8,7 @@ mod client;
 mod drain;
 mod life;
 mod oracle;
+mod panics;
 mod plan;
 mod trace;
 mod wire;
@@ -63,6 +64,7 @@ const EPOCH_MS: u64 = 1_380_000_000_000;
 
 /// Runs a seed.
 pub fn run(seed: u64, options: Options) -> Run {
+    panics::watch();
     let mut random = Random(seed);
     let mut plan = Plan::draw(&mut random.fork());
     plan.clients = plan.clients.saturating_sub(options.less.clients).max(1);

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::oracle::Oracle;
 use crate::world::World;
-use crate::{client, drain};
+use crate::{client, drain, panics};
 
 /// No life takes longer, in its own time.
 const LIFE_MAX: Duration = Duration::from_secs(48 * 3_600);
@@ -68,6 +68,9 @@ pub(crate) fn live(
     let entered = runtime.enter();
     if let Some(server) = world.close() {
         server.kill();
+    }
+    if panics::any() {
+        world.fail("a task panicked; what it said is above".to_owned());
     }
     world.trace.line(|| format!("{} it has {ended:?}", world.now_ms()));
     let end_ms = world.now_ms();
