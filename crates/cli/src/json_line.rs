@@ -49,7 +49,7 @@ impl JsonLine {
     pub(crate) fn fields(self, event: &EventView<'_>) -> JsonLine {
         event.fields.iter().fold(self, |line, &(name, field)| match field {
             Field::Job(id) => line.text(name, &id.to_string()),
-            Field::Number(number) | Field::Instant(number) => line.raw(name, number),
+            Field::Number(number) | Field::Time(number) => line.raw(name, number),
             Field::Flag(flag) => line.raw(name, flag),
             Field::Word(word) => line.text(name, word),
             Field::Bytes(bytes) => line.bytes(name, bytes),

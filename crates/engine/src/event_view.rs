@@ -25,7 +25,7 @@ pub enum Field<'a> {
     /// A count, a limit or a number of milliseconds.
     Number(u64),
     /// Unix milliseconds.
-    Instant(u64),
+    Time(u64),
     /// Yes or no.
     Flag(bool),
     /// One of a few words.
@@ -87,7 +87,7 @@ type Fields<'a> = Vec<(&'static str, Field<'a>)>;
 fn view<'a>(event: &Event<'a>) -> EventView<'a> {
     let job = |id: u64| ("id", Field::Job(JobId(id)));
     let through =
-        |(at, id): (u64, u64)| vec![("through", Field::Instant(at)), ("through_id", Field::Job(JobId(id)))];
+        |(at, id): (u64, u64)| vec![("through", Field::Time(at)), ("through_id", Field::Job(JobId(id)))];
     let of_root = |group: &'a [u8], signature: &'a [u8]| {
         vec![("group", Field::Bytes(group)), ("signature", Field::Bytes(signature))]
     };
@@ -95,8 +95,7 @@ fn view<'a>(event: &Event<'a>) -> EventView<'a> {
     let (name, fields): (_, Fields<'a>) = match *event {
         Event::Push { id, ref terms } => ("push", with(vec![job(id)], of_terms(terms))),
         Event::Replace { id, pushed_at, epoch, ref terms } => {
-            let head =
-                vec![job(id), ("pushed_at", Field::Instant(pushed_at)), ("epoch", Field::Number(epoch))];
+            let head = vec![job(id), ("pushed_at", Field::Time(pushed_at)), ("epoch", Field::Number(epoch))];
             ("replace", with(head, of_terms(terms)))
         }
         Event::Root { group, signature, timestamp } => {
@@ -105,21 +104,20 @@ fn view<'a>(event: &Event<'a>) -> EventView<'a> {
         Event::Reroot { id, timestamp } => ("reroot", vec![job(id), ("timestamp", Field::Number(timestamp))]),
         Event::Claim { id, epoch, lease_until, rate_at, worker } => {
             let head =
-                vec![job(id), ("epoch", Field::Number(epoch)), ("lease_until", Field::Instant(lease_until))];
+                vec![job(id), ("epoch", Field::Number(epoch)), ("lease_until", Field::Time(lease_until))];
             let tail = [number_unless_0("rate_at", rate_at), bytes_unless_empty("worker", worker)];
             ("claim", with(head, tail.into_iter().flatten()))
         }
         Event::Ack { id } => ("ack", vec![job(id)]),
         Event::Nack { id, ready_at, error: why } => {
-            ("nack", with(vec![job(id), ("ready_at", Field::Instant(ready_at))], error(why)))
+            ("nack", with(vec![job(id), ("ready_at", Field::Time(ready_at))], error(why)))
         }
         Event::Die { id, error: why } => ("die", with(vec![job(id)], error(why))),
-        Event::Release { id, delayed_until } => (
-            "release",
-            with(vec![job(id)], delayed_until.map(|until| ("delayed_until", Field::Instant(until)))),
-        ),
+        Event::Release { id, delayed_until } => {
+            ("release", with(vec![job(id)], delayed_until.map(|until| ("delayed_until", Field::Time(until)))))
+        }
         Event::Extend { id, lease_until } => {
-            ("extend", vec![job(id), ("lease_until", Field::Instant(lease_until))])
+            ("extend", vec![job(id), ("lease_until", Field::Time(lease_until))])
         }
         Event::Lapse { id, attempts_max } => {
             ("lapse", vec![job(id), ("attempts_max", Field::Number(attempts_max.into()))])
@@ -160,18 +158,17 @@ fn view<'a>(event: &Event<'a>) -> EventView<'a> {
         }
         Event::Window { group, key, holder, window_until } => {
             let head = vec![("group", Field::Bytes(group)), ("dedupe", Field::Bytes(key))];
-            let tail =
-                [("holder", Field::Job(JobId(holder))), ("window_until", Field::Instant(window_until))];
+            let tail = [("holder", Field::Job(JobId(holder))), ("window_until", Field::Time(window_until))];
             ("window", with(head, tail))
         }
         Event::RootKept { group, signature, timestamp, registered_at } => {
             let tail =
-                [("timestamp", Field::Number(timestamp)), ("registered_at", Field::Instant(registered_at))];
+                [("timestamp", Field::Number(timestamp)), ("registered_at", Field::Time(registered_at))];
             ("root_kept", with(of_root(group, signature), tail))
         }
         Event::Queue { push_until, claim_until, rate_at, idle_since, ref totals } => {
             let head = with(of_pauses(push_until, claim_until), number_unless_0("rate_at", rate_at));
-            ("queue", with(with(head, [("idle_since", Field::Instant(idle_since))]), of_totals(totals)))
+            ("queue", with(with(head, [("idle_since", Field::Time(idle_since))]), of_totals(totals)))
         }
         Event::Based { base } => ("based", vec![("base", Field::Number(base))]),
     };
@@ -188,7 +185,7 @@ fn number_unless_0(name: &'static str, value: u64) -> Option<(&'static str, Fiel
 }
 
 fn instant_unless_0(name: &'static str, value: u64) -> Option<(&'static str, Field<'static>)> {
-    (value != 0).then_some((name, Field::Instant(value)))
+    (value != 0).then_some((name, Field::Time(value)))
 }
 
 fn bytes_unless_empty<'a>(name: &'static str, bytes: &'a [u8]) -> Option<(&'static str, Field<'a>)> {
@@ -200,7 +197,7 @@ fn of_pauses(push_until: u64, claim_until: u64) -> Fields<'static> {
     let pause = |name: &'static str, until: u64| match until {
         0 => None,
         u64::MAX => Some((name, Field::Word("until_resumed"))),
-        until => Some((name, Field::Instant(until))),
+        until => Some((name, Field::Time(until))),
     };
     [pause("push_paused_until", push_until), pause("claim_paused_until", claim_until)]
         .into_iter()
@@ -212,7 +209,7 @@ fn of_terms<'a>(terms: &Terms<'a>) -> Fields<'a> {
     let mut fields: Fields<'a> = bytes_unless_empty("group", terms.group).into_iter().collect();
     fields.push(("priority", Field::Number(terms.priority.into())));
     fields.push(("delayed", Field::Flag(terms.delayed)));
-    fields.push(("ready_at", Field::Instant(terms.ready_at)));
+    fields.push(("ready_at", Field::Time(terms.ready_at)));
     fields.extend(instant_unless_0("expires_at", terms.expires_at));
     fields.extend(terms.attempts_max.map(|attempts| ("attempts_max", Field::Number(attempts.into()))));
     if let Some(key) = &terms.key {
@@ -239,15 +236,15 @@ fn of_snapshot<'a>(job: &JobSnapshot<'a>) -> Fields<'a> {
         Spot::Delayed => fields.push(("state", Field::Word("delayed"))),
         Spot::Claimed { lease_until, claimed_at } => {
             fields.push(("state", Field::Word("claimed")));
-            fields.push(("lease_until", Field::Instant(lease_until)));
-            fields.push(("claimed_at", Field::Instant(claimed_at)));
+            fields.push(("lease_until", Field::Time(lease_until)));
+            fields.push(("claimed_at", Field::Time(claimed_at)));
         }
         Spot::Dead { died_at } => {
             fields.push(("state", Field::Word("dead")));
-            fields.push(("died_at", Field::Instant(died_at)));
+            fields.push(("died_at", Field::Time(died_at)));
         }
     }
-    fields.push(("pushed_at", Field::Instant(job.pushed_at)));
+    fields.push(("pushed_at", Field::Time(job.pushed_at)));
     fields.push(("attempts", Field::Number(job.attempts.into())));
     fields.push(("failures", Field::Number(job.failures.into())));
     fields.push(("epoch", Field::Number(job.epoch)));
