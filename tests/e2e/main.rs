@@ -4,6 +4,7 @@
 
 mod acl;
 mod acl_compare;
+mod backup;
 mod blocking;
 mod catalogue;
 mod checkpoint;

@@ -4,6 +4,7 @@
 //! Thin on purpose: the server is `stanchion-server`, the runner `stanchion-runner`. Errors are made to be read by
 //! a person here and nowhere else.
 
+pub mod backup;
 pub mod check_command;
 mod data_directory;
 pub mod demo;

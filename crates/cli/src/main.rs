@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use stanchion_cli::backup::{self, BackupArgs};
 use stanchion_cli::check_command::{self, CheckArgs};
 use stanchion_cli::demo::{self, DemoArgs};
 use stanchion_cli::dump_command::{self, DumpArgs};
@@ -27,6 +28,8 @@ struct Args {
 enum Command {
     /// Run the server until SIGTERM or SIGINT; a second one hurries
     Server(ServerArgs),
+    /// Copy the log of a running server, to a directory that a server can start from or as a tar archive to standard output
+    Backup(BackupArgs),
     /// Run real MediaWiki jobs through a server and a runner of its own, in half a minute
     Demo(DemoArgs),
     /// Read all of a data directory; exits 1 if something is damaged, 2 if there is nothing to read
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     }
     match Args::try_parse() {
         Ok(Args { command: Command::Server(args) }) => server_command::run(args),
+        Ok(Args { command: Command::Backup(args) }) => backup::main(&args),
         Ok(Args { command: Command::Demo(args) }) => demo::main(&args),
         Ok(Args { command: Command::Check(args) }) => check_command::main(&args),
         Ok(Args { command: Command::Dump(args) }) => dump_command::main(&args),

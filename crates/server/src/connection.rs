@@ -346,7 +346,12 @@ impl Connection {
         let gone = self.ended
             && matches!(
                 self.session.pending,
-                Some(Pending::Claim(_) | Pending::Replicas { .. } | Pending::Postponed { .. })
+                Some(
+                    Pending::Claim(_)
+                        | Pending::Replicas { .. }
+                        | Pending::Postponed { .. }
+                        | Pending::Piece(_)
+                )
             );
         gone || (finished && (self.ended || self.drained))
     }
@@ -355,7 +360,7 @@ impl Connection {
     fn must_look_again(&mut self, progress: Progress) -> bool {
         let waits = &self.server.tidings.durable;
         let mut awaited = self.outbox.awaits();
-        if let Some(Pending::Sync { lsn, .. }) = self.session.pending {
+        if let Some(Pending::Sync { lsn, .. } | Pending::Backup { lsn }) = self.session.pending {
             awaited = Some(awaited.map_or(lsn, |other| other.min(lsn)));
         }
         if let Some(lsn) = awaited

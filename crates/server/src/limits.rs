@@ -116,6 +116,9 @@ pub const REPLAY_CHUNK_BYTES: usize = 256 << 10;
 /// How many such chunks wait for a thread; then the reading waits.
 pub const REPLAY_CHUNKS_MAX: usize = 8;
 
+/// Bytes of a segment that one BACKUP READ gives.
+pub const BACKUP_READ_BYTES: usize = 1 << 20;
+
 /// Bytes of snapshots that one step of reclaiming writes, about 0.3 ms under a shard's lock.
 pub const RECLAIM_STEP_BYTES: usize = 128 << 10;
 

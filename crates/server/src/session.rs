@@ -11,6 +11,7 @@ use crate::acl::{Access, Acl, Gone};
 use crate::bound::Bound;
 use crate::clients::Client;
 use crate::commands::LongTask;
+use crate::commands::backup::{Backup, Piece};
 use crate::commands::transaction::Queued;
 use crate::commands::watch::Watched;
 use crate::hub::Topic;
@@ -47,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) next_shard: usize,
     /// What the current run of commands did.
     pub(crate) run: RunStats,
+    /// What it copies.
+    pub(crate) backup: Option<Backup>,
     /// Reused for pushes.
     pub(crate) pushed: Vec<Pushed>,
 }
@@ -65,6 +68,13 @@ pub(crate) enum Pending {
         args: OwnedArgs,
         /// The end of the pause, as far as is known.
         until: Instant,
+    },
+    /// BACKUP READ waits for bytes.
+    Piece(Piece),
+    /// BACKUP BEGIN waits for the disk.
+    Backup {
+        /// Up to this record.
+        lsn: Lsn,
     },
     /// WAITAOF waits for the disk.
     Sync {
@@ -92,7 +102,9 @@ impl Pending {
             Pending::Claim(blocked) => blocked.deadline,
             Pending::Sync { deadline, .. } | Pending::Replicas { deadline } => *deadline,
             Pending::Postponed { until, .. } => Some(*until),
-            Pending::Task(_) | Pending::Checkpoint { .. } => None,
+            Pending::Task(_) | Pending::Checkpoint { .. } | Pending::Backup { .. } | Pending::Piece(_) => {
+                None
+            }
         }
     }
 }
@@ -126,6 +138,7 @@ impl Session {
             pending: None,
             closing: false,
             run: RunStats::new(),
+            backup: None,
             pushed: Vec::new(),
         }
     }

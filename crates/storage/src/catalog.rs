@@ -109,6 +109,11 @@ impl Catalog {
         state.segments.iter().take(state.segments.len() - 1).map(|indexed| indexed.segment).collect()
     }
 
+    /// All segments, oldest first, as far as they are written.
+    pub(crate) fn all(&self) -> Vec<Segment> {
+        self.state.lock().segments.iter().map(|indexed| indexed.segment).collect()
+    }
+
     /// The oldest sealed segment.
     pub(crate) fn oldest_sealed(&self) -> Option<Segment> {
         let state = self.state.lock();

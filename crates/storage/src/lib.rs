@@ -17,6 +17,7 @@ mod batch;
 mod catalog;
 mod checkpoint;
 mod config;
+mod copy;
 mod disk;
 mod doorbell;
 mod error;
@@ -38,6 +39,7 @@ mod segment;
 mod shared;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
+mod snapshot;
 mod space;
 mod staging;
 mod verdict;
@@ -47,6 +49,7 @@ pub use checkpoint::{
     CheckpointStart, CheckpointWriter, NONCE_BYTES, RefusedCheckpoint, UsedCheckpoint, WrittenCheckpoint,
 };
 pub use config::{Durability, LogConfig};
+pub use copy::{CopyFault, CopyVerifier, closing_segment};
 pub use error::{OpenError, Poison, ReadError};
 pub use event::LogEvent;
 pub use log::{Log, Staged};
@@ -55,6 +58,7 @@ pub use records::Records;
 pub use recovered::{Recovered, TornTail};
 pub use replay::{Progress, Refused, Replay};
 pub use segment::Segment;
+pub use snapshot::Snapshot;
 pub use space::{Room, Space};
 
 /// The number of a record: the first is 1, each next one is one more, over the whole life of a log.

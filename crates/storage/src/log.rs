@@ -19,7 +19,7 @@ use crate::shared::{FreeRequest, OnEvent, Shared};
 use crate::writer::Writer;
 use crate::{
     CheckpointStart, CheckpointWriter, LogConfig, LogEvent, Lsn, OpenError, Poison, ReadError, RecordView,
-    Records, Recovered, Replay, Room, Segment, Space,
+    Records, Recovered, Replay, Room, Segment, Snapshot, Space,
 };
 
 /// What staging gave to records.
@@ -183,6 +183,12 @@ impl Log {
         let sealed = self.sealed();
         let skipped = sealed.iter().take_while(|segment| segment.last_lsn < from);
         self.bytes().saturating_sub(skipped.map(|segment| segment.bytes).sum())
+    }
+
+    /// What is written now, kept from being freed while it is read: for a copy. Segments of it go all the same if
+    /// nobody reads for a minute, or if the disk is full.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::take(Arc::clone(&self.inner.shared))
     }
 
     /// How many bytes of the log's segments are in use.

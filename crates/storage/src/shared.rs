@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
@@ -10,6 +11,7 @@ use parking_lot::Mutex;
 use crate::batch::Buffer;
 use crate::catalog::Catalog;
 use crate::doorbell::Doorbell;
+use crate::snapshot::Pin;
 use crate::staging::Staging;
 use crate::{LogEvent, Lsn, Poison, Records, Room, Space, Staged};
 
@@ -43,6 +45,8 @@ pub(crate) struct Shared {
     reserve_bytes: AtomicU64,
     free_requests: Mutex<VecDeque<FreeRequest>>,
     pub(crate) catalog: Catalog,
+    /// What keeps segments from being freed.
+    pins: Mutex<Vec<Arc<Pin>>>,
     poison: OnceLock<Arc<Poison>>,
     pub(crate) doorbell: Doorbell,
     on_event: OnEvent,
@@ -72,6 +76,7 @@ impl Shared {
             reserve_bytes: AtomicU64::new(0),
             free_requests: Mutex::new(VecDeque::new()),
             catalog,
+            pins: Mutex::new(Vec::new()),
             poison: OnceLock::new(),
             doorbell,
             on_event,
@@ -109,6 +114,25 @@ impl Shared {
     pub(crate) fn want_free(&self, request: FreeRequest) {
         self.free_requests.lock().push_back(request);
         self.want_sync(request.rewritten_through);
+    }
+
+    pub(crate) fn add_pin(&self, pin: Arc<Pin>) {
+        self.pins.lock().push(pin);
+    }
+
+    pub(crate) fn remove_pin(&self, pin: &Arc<Pin>) {
+        self.pins.lock().retain(|other| !Arc::ptr_eq(other, pin));
+        // What it held back may go now.
+        self.doorbell.ring();
+    }
+
+    /// Whether somebody keeps segments from being freed. On a full disk nobody does.
+    pub(crate) fn is_held_back(&self) -> bool {
+        let pins = self.pins.lock();
+        !pins.is_empty() && self.space() < Space::Full && {
+            let now = Instant::now();
+            pins.iter().any(|pin| pin.holds(now))
+        }
     }
 
     pub(crate) fn want_close(&self) {
@@ -200,12 +224,21 @@ impl Shared {
     /// Whether there is a wish to free segments that can be granted.
     pub(crate) fn can_free(&self) -> bool {
         let durable = self.durable();
-        self.free_requests.lock().front().is_some_and(|request| request.rewritten_through <= durable)
+        let is_durable = |request: &FreeRequest| request.rewritten_through <= durable;
+        self.free_requests.lock().front().is_some_and(is_durable) && !self.is_held_back()
     }
 
     pub(crate) fn take_free_request(&self) -> Option<FreeRequest> {
+        if self.is_held_back() {
+            return None;
+        }
         let durable = self.durable();
         self.free_requests.lock().pop_front_if(|request| request.rewritten_through <= durable)
+    }
+
+    /// What is left of a request waits until nobody holds it back.
+    pub(crate) fn return_free_request(&self, request: FreeRequest) {
+        self.free_requests.lock().push_front(request);
     }
 
     pub(crate) fn set_log_bytes(&self, bytes: u64) {

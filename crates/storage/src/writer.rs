@@ -260,6 +260,11 @@ impl Writer {
             while let Some(oldest) = self.shared.catalog.oldest_sealed()
                 && oldest.number <= request.through_segment
             {
+                if self.shared.is_held_back() {
+                    self.shared.return_free_request(request);
+                    self.publish_bytes(turn);
+                    return Ok(());
+                }
                 let name = Name::Segment(oldest.number);
                 // Before its file changes, so that a reader who sees that knows why.
                 self.shared.catalog.forget_oldest();

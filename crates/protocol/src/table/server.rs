@@ -28,6 +28,13 @@ const FLUSH: CommandSpec = CommandSpec {
     ..SERVER
 };
 
+/// BACKUP: for `stanchion backup`. It shows everything that is in the log, payloads and all.
+const BACKUP: CommandSpec = CommandSpec {
+    flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_MULTI),
+    errors: &[ErrorCode::MisConf],
+    ..SERVER
+};
+
 pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         id: CommandId::Info,
@@ -301,6 +308,47 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         reply: "a Unix time in seconds",
         flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
         categories: Categories::ADMIN.and(Categories::FAST).and(Categories::DANGEROUS),
+        ..SERVER
+    },
+    CommandSpec {
+        id: CommandId::Backup,
+        name: "backup",
+        arity: -2,
+        flags: Flags::NONE,
+        categories: Categories::SLOW,
+        summary: "Copies the log while the server runs; `stanchion backup` makes a directory of it",
+        complexity: "Depends on subcommand",
+        subcommands: &[
+            CommandSpec {
+                id: CommandId::BackupBegin,
+                name: "begin",
+                arity: 2,
+                summary: "Waits until all that was answered so far is on disk, and keeps the segments with it from being freed while \
+                          this connection reads them",
+                complexity: "O(N) in the segments",
+                reply: "`[lsn, [[segment, first lsn, last lsn, bytes] ...]]`, oldest first",
+                ..BACKUP
+            },
+            CommandSpec {
+                id: CommandId::BackupEnd,
+                name: "end",
+                arity: 2,
+                summary: "Lets the segments go again, as the end of the connection does",
+                reply: "1, or 0 when there was no backup",
+                ..BACKUP
+            },
+            HELP,
+            CommandSpec {
+                id: CommandId::BackupRead,
+                name: "read",
+                arity: 4,
+                summary: "Reads the next 1 MiB of a segment",
+                complexity: "O(N) in the bytes",
+                arguments: &[one("segment", WordKind::Integer), one("offset", WordKind::Integer)],
+                reply: "bytes; none at the end of the segment",
+                ..BACKUP
+            },
+        ],
         ..SERVER
     },
     CommandSpec {

@@ -179,6 +179,7 @@ pub(super) fn quit(turn: &mut Turn<'_, '_>) -> Done {
 pub(super) fn reset(turn: &mut Turn<'_, '_>) -> Done {
     turn.session.queued = None;
     turn.session.watched = Watched::default();
+    turn.session.backup = None;
     // What CLIENT REPLY SKIP asked for is this command's silence.
     if turn.session.replies != Replies::Skip {
         turn.session.replies = Replies::On;

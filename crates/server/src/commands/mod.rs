@@ -1,6 +1,7 @@
 //! What commands do: each is parsed, calls one action of the engine, and writes a reply.
 
 mod acl;
+pub(crate) mod backup;
 mod browse;
 mod claim;
 mod client;
@@ -124,6 +125,9 @@ pub(crate) fn run_redis(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, arg
         CommandId::Save => save::save(turn),
         CommandId::Bgsave => save::background(turn, args),
         CommandId::Lastsave => save::last(turn),
+        CommandId::BackupBegin => backup::begin(turn),
+        CommandId::BackupRead => backup::read(turn, args),
+        CommandId::BackupEnd => backup::end(turn),
         CommandId::Wait => waiting::wait(turn, args),
         CommandId::Watch => watch::watch(turn, args),
         CommandId::Unwatch => watch::unwatch(turn),

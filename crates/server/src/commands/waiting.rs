@@ -7,7 +7,7 @@ use stanchion_protocol::limits::DURATION_MS_MAX;
 use stanchion_protocol::{Args, CommandError, ErrorCode};
 use tokio::time::Instant;
 
-use super::{Done, finish_claim, unpark};
+use super::{Done, backup, finish_claim, unpark};
 use crate::clients::Unblock;
 use crate::muted::Replies;
 use crate::session::{Blocked, Pending};
@@ -130,6 +130,26 @@ fn poll(turn: &mut Turn<'_, '_>, over: WaitOver) -> bool {
             }
             true
         }
+        // It has only one answer; the end of the server syncs, too, so it comes.
+        Some(Pending::Backup { lsn }) => {
+            let synced = lsn <= turn.lane().tidings.durable.durable();
+            if synced {
+                backup::write_begun(turn);
+            } else {
+                turn.session.pending = Some(Pending::Backup { lsn });
+            }
+            synced
+        }
+        Some(Pending::Piece(piece)) => match piece.take() {
+            Some(read) => {
+                backup::write_piece(turn, read);
+                true
+            }
+            None => {
+                turn.session.pending = Some(Pending::Piece(piece));
+                false
+            }
+        },
         Some(Pending::Replicas { deadline }) => {
             let unblock = turn.session.client.unblock.lock().take();
             let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);

@@ -17,4 +17,5 @@ mod records;
 mod recovery;
 mod replay;
 mod reserve;
+mod snapshot;
 mod verdict;
