@@ -45,6 +45,7 @@ mod settings;
 mod shutdown;
 mod slow_log;
 mod slow_peers;
+mod spill;
 mod starting;
 mod storm;
 mod sync;

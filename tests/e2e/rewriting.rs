@@ -10,7 +10,7 @@ fn changes_go_into_the_file_and_nothing_else_does() {
     server.check(
         r#"
         > CONFIG REWRITE => +OK
-        > CONFIG SET maxclients 200 timeout 90 slowlog-max-len 7 => +OK
+        > CONFIG SET maxclients 200 timeout 90 slowlog-max-len 7 maxmemory 1gb => +OK
         > CONFIG REWRITE => +OK
         "#,
     );
@@ -18,12 +18,12 @@ fn changes_go_into_the_file_and_nothing_else_does() {
     let text = std::fs::read_to_string(&path).expect("the file is there");
     assert_eq!(
         text,
-        "# by hand\nclients-max = 200 # few\nslowlog-max-len = 7\nidle-timeout = \"90s\"\n\n[limits]\nclaim-jobs-max = 50 # fewer\n"
+        "# by hand\nclients-max = 200 # few\nmaxmemory = 1073741824\nslowlog-max-len = 7\nidle-timeout = \"90s\"\n\n[limits]\nclaim-jobs-max = 50 # fewer\n"
     );
     drop(server);
     options.start().check(
         r#"
-        > CONFIG GET maxclients timeout slowlog-max-len => {maxclients: "200", timeout: "90", slowlog-max-len: "7"}
+        > CONFIG GET maxclients maxmemory timeout slowlog-max-len => {maxclients: "200", maxmemory: "1073741824", timeout: "90", slowlog-max-len: "7"}
         > CONFIG SET requirepass sesame
         > CONFIG REWRITE => +OK
         "#,

@@ -56,6 +56,7 @@ mod tests;
 pub use checkpoint::Checkpoint;
 pub use event_view::{EventView, Field, PartView, view_parts};
 pub use flush::Flush;
+pub use memory::IndexBytes;
 pub use notes::{JobEvent, JobNote, Notes};
 pub use operators::Purge;
 pub use payload::{LoggedPayload, Payload, PayloadBytes, PayloadRoom, ReadPayloads, payloads};

@@ -11,7 +11,38 @@ use crate::queue::{Latencies, Queue};
 use crate::slab::Slab;
 use crate::{Shard, limits};
 
+/// What queues take in memory beside their payloads.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct IndexBytes {
+    /// All of it.
+    pub taken: u64,
+    /// Slots and gaps of it that the next jobs, keys and roots take.
+    pub vacant: u64,
+}
+
 impl Shard {
+    /// Adds what about `count` queues take, from a cursor on, and at the end what is yet to be freed; the next
+    /// cursor, 0 at the end.
+    pub fn measure_index(&self, from: u32, count: usize, sum: &mut IndexBytes) -> u32 {
+        let mut left = count;
+        for ix in from..self.queues.slots() {
+            if left == 0 {
+                return ix;
+            }
+            left -= 1;
+            if let Some(queue) = self.queues.get(ix) {
+                sum.taken += queue.memory_bytes(limits::MEMORY_TOTAL_SAMPLES) - queue.bytes_here;
+                sum.vacant += queue.store.gap_bytes() as u64
+                    + queue.jobs.vacant_bytes()
+                    + queue.holds.vacant_bytes()
+                    + queue.roots.vacant_bytes();
+            }
+        }
+        let doomed = |queue: &Queue| queue.memory_bytes(limits::MEMORY_TOTAL_SAMPLES) - queue.bytes_here;
+        sum.taken += self.doomed.iter().map(doomed).sum::<u64>();
+        0
+    }
+
     /// About how many bytes a queue takes in memory.
     pub fn memory_usage(&self, queue: &[u8]) -> Option<u64> {
         Some(self.queues[self.find(queue)?].memory_bytes(limits::MEMORY_SAMPLES))

@@ -52,6 +52,11 @@ impl<T> Slab<T> {
         self.slots.allocation_bytes()
     }
 
+    /// What vacant slots take.
+    pub(crate) fn vacant_bytes(&self) -> u64 {
+        ((self.slots.len() - self.len as usize) * Self::SLOT_BYTES) as u64
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len as usize
     }

@@ -77,6 +77,11 @@ impl Store {
         self.used + reserved + self.alone + self.chunks.allocation_bytes()
     }
 
+    /// What of it is gaps, which the next items take.
+    pub(crate) fn gap_bytes(&self) -> usize {
+        self.used - self.live
+    }
+
     /// The item at a place.
     pub(crate) fn get(&self, place: Place) -> &[u8] {
         let item = &self.chunks[place.chunk()].bytes[usize::from(place.at)..];

@@ -97,6 +97,16 @@ impl<'a> Reply<'a> {
         self.end_line();
     }
 
+    /// A bulk string whose bytes come later; they belong where it says, behind what is written so far.
+    pub fn bulk_hole(&mut self, bytes: usize) -> usize {
+        self.out.reserve(bytes + 16);
+        self.line(b'$', bytes);
+        let start = self.out.len();
+        self.out.resize(start + bytes, 0);
+        self.end_line();
+        start
+    }
+
     /// A number as a bulk string.
     pub fn bulk_integer(&mut self, value: impl itoa::Integer) {
         self.bulk(itoa::Buffer::new().format(value).as_bytes());

@@ -1,42 +1,49 @@
 //! Jobs that are handed out: how they are written, and how they are given back.
 
 use smallvec::SmallVec;
-use stanchion_engine::{Claimed, JobRef, JobView, Payload, Shard};
+use stanchion_engine::{Claimed, JobRef, JobView, LoggedPayload, Payload, Shard};
 use stanchion_protocol::Reply;
-use stanchion_protocol::command::Receipts;
+use stanchion_protocol::command::{Receipts, Which};
 
 use crate::hold::Hold;
+use crate::holes::{Hole, write_payload};
 use crate::lane::Lane;
 use crate::waiter::Handed;
 
 /// Writes the jobs of a claim as an array.
-pub(crate) fn write_array(engine: &Shard, claimed: &Claimed, meta: bool, reply: &mut Reply<'_>) {
+pub(crate) fn write_array(
+    engine: &Shard,
+    claimed: &Claimed,
+    meta: bool,
+    reply: &mut Reply<'_>,
+    holes: &mut Vec<Hole>,
+) {
     reply.array(claimed.len());
     for job in claimed.jobs() {
-        write_job(engine, *job, meta, reply);
+        write_job(engine, *job, meta, reply, holes);
     }
 }
 
 /// Writes one claimed job.
 #[inline]
-pub(crate) fn write_job(engine: &Shard, job: JobRef, meta: bool, reply: &mut Reply<'_>) {
+pub(crate) fn write_job(
+    engine: &Shard,
+    job: JobRef,
+    meta: bool,
+    reply: &mut Reply<'_>,
+    holes: &mut Vec<Hole>,
+) {
     let handed = engine.handed_out(job);
-    if !meta {
-        return reply.claimed_job(handed.queue, handed.receipt, here(handed.payload), handed.attempt);
+    if let (Payload::Here(payload), false) = (handed.payload, meta) {
+        return reply.claimed_job(handed.queue, handed.receipt, payload, handed.attempt);
     }
-    reply.array(5);
+    reply.array(if meta { 5 } else { 4 });
     reply.bulk(handed.queue);
     reply.bulk_receipt(handed.receipt);
-    reply.bulk(here(handed.payload));
+    write_payload(handed.queue, handed.payload, reply, holes);
     reply.integer(handed.attempt);
-    write_meta(&engine.view(job), reply);
-}
-
-/// Its bytes: no shard of this server gives them up.
-pub(crate) fn here(payload: Payload<'_>) -> &[u8] {
-    match payload {
-        Payload::Here(bytes) => bytes,
-        Payload::Logged(payload) => unreachable!("{payload:?} of a shard without a limit"),
+    if meta {
+        write_meta(&engine.view(job), reply);
     }
 }
 
@@ -95,6 +102,43 @@ pub(crate) fn lapse(lane: &Lane, jobs: &[Handed]) {
     for_each_queue(lane, jobs, |hold, queue, receipts| {
         hold.record(|engine, now, log| engine.lapse(now, queue, receipts, log));
     });
+}
+
+/// What became of a job whose payload could not be read.
+pub(crate) enum Found {
+    /// Its payload is in memory.
+    Here(Box<[u8]>),
+    /// It is in the log, in another place than before.
+    Elsewhere(LoggedPayload),
+    /// The job is dead, for it will never be read.
+    Lost,
+    /// There is no such job any more.
+    Gone,
+}
+
+/// Looks again for a payload that was not where it should be; one that still should be there makes its job dead.
+pub(crate) fn find_again(lane: &Lane, hole: &Hole, why: &str) -> Found {
+    let mut hold = Hold::begin(lane, lane.shard_of(&hole.queue));
+    let job = hold.engine().job(&hole.queue, Which::Id(hole.payload.id));
+    let found = match job.map(|job| hold.engine().payload(job)) {
+        Some(Payload::Here(bytes)) if bytes.len() == hole.bytes() => Found::Here(bytes.into()),
+        Some(Payload::Logged(payload)) if payload == hole.payload => {
+            let reason = format!("its payload can't be read: {why}");
+            hold.record(|engine, now, log| {
+                engine.lose(now, &hole.queue, payload, reason.as_bytes(), log);
+            });
+            Found::Lost
+        }
+        Some(Payload::Logged(payload)) if payload.bytes == hole.payload.bytes => Found::Elsewhere(payload),
+        _ => Found::Gone,
+    };
+    hold.serve();
+    hold.end();
+    if matches!(found, Found::Lost) {
+        let (queue, job) = (hole.queue.escape_ascii().to_string(), hole.payload.id);
+        tracing::error!(queue, %job, why, "a payload can't be read: its job is dead");
+    }
+    found
 }
 
 /// Runs something on each run of jobs of the same queue.

@@ -28,6 +28,12 @@ pub(crate) enum Source {
 }
 
 impl Clock {
+    /// Whether it is a simulation's.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn is_simulated(&self) -> bool {
+        matches!(self.source, Source::Simulated(_))
+    }
+
     /// A clock that shows at least `floor_ms`.
     pub(crate) fn new(source: Source, floor_ms: u64) -> Clock {
         let slew = Slew::new(source.wall_us().max(floor_ms * 1_000));

@@ -4,6 +4,8 @@
 //! staged at its end; replies are written before the task waits, because whoever wakes it has more of them; and
 //! only then does it read, so that a client that does not read its replies is not read from either.
 
+mod filling;
+
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -22,11 +24,13 @@ use crate::lifecycle::Phase;
 use crate::limits::{OUTPUT_PAUSE_BYTES, READ_AHEAD_BYTES, READ_BYTES, READ_BYTES_MIN};
 use crate::mailbox::Closed;
 use crate::outbox::Outbox;
+use crate::payloads::ReadTogether;
 use crate::server::Server;
 use crate::session::{Pending, Session};
 use crate::transport::{Security, Transport};
 use crate::turn::{Progress, Turn};
 use crate::{buffers, claims};
+use filling::Filling;
 
 /// A connection at work. Dropping it gives back what it holds, however its task ends.
 pub(crate) struct Connection {
@@ -47,6 +51,8 @@ pub(crate) struct Connection {
     bytes: (u64, u64),
     /// When the command began to arrive that is not complete.
     begun: Option<Instant>,
+    /// Payloads that its replies wait for.
+    filling: Filling,
 }
 
 /// What happened while a connection waited.
@@ -54,6 +60,7 @@ enum Event {
     Read(io::Result<usize>),
     Writable,
     Woken,
+    Payloads(ReadTogether),
     /// It is time to look at what is pending, or to end the connection for that reason.
     Late(Option<Reason>),
 }
@@ -126,6 +133,7 @@ impl Connection {
             waits_for: 0,
             bytes: (0, 0),
             begun: None,
+            filling: Filling::default(),
         }
     }
 
@@ -144,6 +152,7 @@ impl Connection {
             }
             let progress = self.turn(phase);
             self.give_up_waiting(phase);
+            self.read_payloads();
             if !self.take_mail() {
                 return Ok(());
             }
@@ -161,7 +170,7 @@ impl Connection {
                     continue;
                 }
                 // What was held back by the replies can go on once they are written.
-                Progress::Full if !blocked && self.outbox.awaits().is_none() => continue,
+                Progress::Full if !blocked && !self.outbox.is_held() => continue,
                 _ => {}
             }
             if self.must_look_again(progress) {
@@ -176,6 +185,12 @@ impl Connection {
                     let bytes = read?;
                     self.ended |= bytes == 0;
                     self.count_read(bytes);
+                }
+                Event::Payloads(read) => {
+                    if !self.take_payloads(read) {
+                        self.tell(Reason::Payload);
+                        return Ok(());
+                    }
                 }
                 Event::Late(Some(reason)) => {
                     self.tell(reason);
@@ -274,7 +289,7 @@ impl Connection {
         if phase != Phase::Failed || self.session.closing {
             return;
         }
-        let waits = self.outbox.awaits().is_some() || self.session.pending.take().is_some();
+        let waits = self.outbox.is_held() || self.session.pending.take().is_some();
         if waits {
             self.outbox.drop_waiting(self.server.tidings.durable.durable());
             let why = self.server.lifecycle.failure().unwrap_or_default();
@@ -392,7 +407,7 @@ impl Connection {
         self.outbox.rest();
         buffers::give_back(&mut self.input);
         let missing = self.decoder.missing(self.input.len()).min(READ_AHEAD_BYTES);
-        let (transport, input) = (&mut self.transport, &mut self.input);
+        let (transport, input, filling) = (&mut self.transport, &mut self.input, &mut self.filling);
         let socket = poll_fn(|cx| {
             if reads {
                 make_room(input, missing);
@@ -410,6 +425,7 @@ impl Connection {
             biased;
             event = socket => event,
             () = self.session.client.wake.notified() => Event::Woken,
+            read = filling.read() => Event::Payloads(read),
             () = sleep_until(late.map(|(at, _)| at)) => Event::Late(late.and_then(|(_, reason)| reason)),
         }
     }

@@ -33,12 +33,14 @@ pub(crate) enum Reason {
     Messages,
     /// Another client said so.
     Killed,
+    /// What it was to get can't be read.
+    Payload,
     /// Its user is gone, or may no longer listen to what it listens to.
     User,
 }
 
 /// Every reason with its words, in the order of their numbers.
-const REASONS: [(Reason, &str); 11] = [
+const REASONS: [(Reason, &str); 12] = [
     (Reason::ClientsMax, "refused: clients-max is reached"),
     (Reason::ProtectedMode, "refused: protected mode is on and the default user has no password"),
     (Reason::Handshake, "disconnected: the TLS handshake failed"),
@@ -49,6 +51,7 @@ const REASONS: [(Reason, &str); 11] = [
     (Reason::Output, "disconnected: it leaves more replies unread than client-output-buffer-limit allows"),
     (Reason::Messages, "disconnected: it leaves more messages unread than client-output-buffer-limit allows"),
     (Reason::Killed, "disconnected: another client had it killed"),
+    (Reason::Payload, "disconnected: a payload of its replies can't be read from the log"),
     (Reason::User, "disconnected: its user, or its right to what it listens to, is gone"),
 ];
 

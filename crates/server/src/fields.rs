@@ -1,10 +1,14 @@
 //! A map whose number of fields is known only when they are written: fields that don't apply are left out.
 
+use stanchion_engine::Payload;
 use stanchion_protocol::{Proto, Reply};
+
+use crate::holes::{Hole, write_payload};
 
 /// The fields of a map.
 pub(crate) struct Fields {
     bytes: Vec<u8>,
+    holes: Vec<Hole>,
     count: usize,
     proto: Proto,
 }
@@ -12,7 +16,7 @@ pub(crate) struct Fields {
 impl Fields {
     /// No field yet.
     pub(crate) fn new(proto: Proto) -> Fields {
-        Fields { bytes: Vec::with_capacity(512), count: 0, proto }
+        Fields { bytes: Vec::with_capacity(512), holes: Vec::new(), count: 0, proto }
     }
 
     fn name(&mut self, name: &str) -> Reply<'_> {
@@ -39,6 +43,14 @@ impl Fields {
         self.name(name).bulk(value);
     }
 
+    /// A payload.
+    pub(crate) fn payload(&mut self, name: &str, queue: &[u8], payload: Payload<'_>) {
+        self.count += 1;
+        let mut reply = Reply::new(&mut self.bytes, self.proto);
+        reply.bulk(name.as_bytes());
+        write_payload(queue, payload, &mut reply, &mut self.holes);
+    }
+
     /// Bytes that may not apply.
     pub(crate) fn maybe_text(&mut self, name: &str, value: Option<&[u8]>) {
         if let Some(value) = value {
@@ -48,8 +60,17 @@ impl Fields {
 
     /// Writes the map.
     pub(crate) fn write(self, reply: &mut Reply<'_>) {
+        debug_assert!(self.holes.is_empty(), "somebody has to fill them");
         reply.map(self.count);
         reply.raw(&self.bytes);
+    }
+
+    /// Writes the map, in which there may be holes.
+    pub(crate) fn write_with(self, reply: &mut Reply<'_>, holes: &mut Vec<Hole>) {
+        reply.map(self.count);
+        let before = reply.len() as u64;
+        reply.raw(&self.bytes);
+        holes.extend(self.holes.into_iter().map(|hole| hole.moved(before)));
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::MutexGuard;
 use stanchion_engine::{
-    Claimed, Durability as QueueDurability, Lsn, Now, QueueLine, ReadyLine, Shard, Stats,
+    Claimed, Durability as QueueDurability, Lsn, Now, QueueLine, ReadyLine, Shard, Stats, Step,
 };
 use stanchion_storage::Durability;
 
@@ -69,6 +69,8 @@ impl<'a> Hold<'a> {
         };
         let base = lane.log.next_lsn();
         state.engine.begin(base);
+        let here = state.engine.payload_bytes().here;
+        state.engine.limit_payloads(lane.memory.room(here));
         let (begun, clock_ms) = lane.clock.read();
         let now_ms = clock_ms.max(state.last_ms);
         state.last_ms = now_ms;
@@ -314,6 +316,11 @@ impl<'a> Hold<'a> {
         more
     }
 
+    /// Gives up the memory of payloads, about so many bytes of them; a bounded step.
+    pub(crate) fn spill(&mut self, bytes: u64) -> Step<u64> {
+        self.state().engine.spill(bytes)
+    }
+
     /// Stages the records and gives the lock back; says up to which record replies that wait have to wait.
     pub(crate) fn end(self) -> Lsn {
         self.unlock(Handover::Quick).settle()
@@ -342,6 +349,8 @@ impl<'a> Hold<'a> {
         if bytes > 0 || self.joined {
             state.holds.push(self.base, last, lane.tidings.durable.durable());
         }
+        let here = state.engine.payload_bytes().here;
+        lane.memory.changed(std::mem::replace(&mut state.payloads_booked, here), here);
         let wake_timer = rearm(&mut state);
         let mut events = false;
         if state.engine.has_notes() {

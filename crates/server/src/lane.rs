@@ -19,6 +19,8 @@ use crate::durable::DurableWaits;
 use crate::hub::Hub;
 use crate::latency::{Kind, Latency};
 use crate::lifecycle::Lifecycle;
+use crate::memory::Memory;
+use crate::payloads::Payloads;
 use crate::shard::{ShardCell, ShardState};
 
 /// The name of the only lane.
@@ -45,6 +47,10 @@ pub(crate) struct Lane {
     pub(crate) checkpoints: Checkpoints,
     /// The log's segment size.
     pub(crate) segment_bytes: u64,
+    /// How much of payloads is kept in memory.
+    pub(crate) memory: Memory,
+    /// Reads those that are not.
+    pub(crate) payloads: Arc<Payloads>,
     /// Wakes the reclaiming task when there may be garbage.
     pub(crate) reclaim: Notify,
     /// Bytes staged since the reclaiming task looked last.
@@ -70,6 +76,8 @@ struct Written {
 pub(crate) struct Tidings {
     /// Replies that wait for the disk.
     pub(crate) durable: DurableWaits,
+    /// Payloads that can be read once they are in the file.
+    pub(crate) written: DurableWaits,
     /// Who waits for the log to have room again.
     room: Mutex<Vec<Arc<Notify>>>,
     /// Notified when segments were freed.
@@ -101,6 +109,8 @@ pub(crate) struct LaneParts {
     pub(crate) shards: Vec<Shard>,
     /// When replies wait.
     pub(crate) durability: Durability,
+    /// `maxmemory`; 0: no limit.
+    pub(crate) memory_bytes_max: u64,
     /// Where its time comes from.
     pub(crate) time: Source,
     /// The checkpoint that recovery began from.
@@ -115,6 +125,7 @@ impl Lane {
         let floor_ms = parts.shards.iter().map(Shard::last_now).max().unwrap_or(0);
         parts.tidings.durable.publish(parts.log.durable());
         let clock = Clock::new(parts.time, floor_ms);
+        parts.tidings.written.publish(parts.log.written());
         Lane {
             log: parts.log,
             tidings: parts.tidings,
@@ -124,6 +135,8 @@ impl Lane {
             hub: parts.hub,
             syncer: Syncer::default(),
             segment_bytes: parts.segment_bytes,
+            payloads: Arc::new(Payloads::new(Memory::cache_bytes_max(parts.memory_bytes_max))),
+            memory: Memory::new(parts.memory_bytes_max),
             reclaim: Notify::new(),
             appended_bytes: AtomicU64::new(0),
             reclaim_after_bytes: (parts.segment_bytes / 8).max(1),
@@ -207,6 +220,7 @@ impl Tidings {
     pub(crate) fn new(lifecycle: Arc<Lifecycle>, latency: Arc<Latency>) -> Tidings {
         Tidings {
             durable: DurableWaits::default(),
+            written: DurableWaits::default(),
             room: Mutex::default(),
             freed: Notify::new(),
             wrote: Notify::new(),
@@ -219,7 +233,10 @@ impl Tidings {
     /// Takes an event on the log's writer thread.
     pub(crate) fn take(&self, event: LogEvent) {
         match event {
-            LogEvent::Written(_) => self.wrote.notify_one(),
+            LogEvent::Written(lsn) => {
+                self.wrote.notify_one();
+                self.written.publish(lsn);
+            }
             LogEvent::Synced(took) => self.latency.took(Kind::Fsync, took),
             LogEvent::Durable(lsn) => self.durable.publish(lsn),
             LogEvent::Room => self.wake_for_room(),
@@ -232,6 +249,7 @@ impl Tidings {
                 // Before anybody is woken, because they look at the phase to learn why.
                 self.lifecycle.fail(poison.to_string());
                 self.durable.wake_all();
+                self.written.wake_all();
                 self.wake_for_room();
             }
         }
@@ -255,6 +273,7 @@ impl Tidings {
     pub(crate) fn broken(&self, why: String) {
         self.lifecycle.fail(why);
         self.durable.wake_all();
+        self.written.wake_all();
         self.wake_for_room();
     }
 }

@@ -146,6 +146,40 @@ pub(crate) const CHECKPOINT_END_RECORDS_MIN: u64 = 100;
 /// After a checkpoint failed, the next one is tried so much later, unless somebody asks for it.
 pub(crate) const CHECKPOINT_RETRY: Duration = Duration::from_secs(60);
 
+/// Bytes of the log that were read for payloads and are kept, unless `maxmemory` is small.
+pub const PAYLOAD_CACHE_BYTES_MAX: u64 = 32 << 20;
+
+/// Of a small `maxmemory` the cache gets one part in so many.
+pub const PAYLOAD_CACHE_SHARE: u64 = 16;
+
+/// How much of the log is read for a payload at least, with what is around it.
+pub const PAYLOAD_CHUNK_BYTES: usize = 128 << 10;
+
+/// The same when what was read before has led there: somebody goes through the log in order.
+pub const PAYLOAD_CHUNK_AHEAD_BYTES: usize = 512 << 10;
+
+/// Threads that may read payloads at once.
+pub const PAYLOAD_READERS_MAX: usize = 8;
+
+/// So many records behind a damaged one a payload is still looked for, as the base of its job may be lower than its
+/// record by those that other shards wrote meanwhile.
+pub const PAYLOAD_SEARCH_RECORDS: u64 = 10_000;
+
+/// Payloads that one connection has read for it at once.
+pub const PAYLOADS_READ_MAX: usize = 256;
+
+/// Bytes of them, unless the first alone has more.
+pub const PAYLOADS_READ_BYTES_MAX: usize = 1 << 20;
+
+/// The smallest `maxmemory`.
+pub const MEMORY_BYTES_MIN: u64 = 1 << 20;
+
+/// A queue keeps so many bytes of payloads in memory even when there is no room, unless there are very many queues.
+pub const QUEUE_PAYLOAD_BYTES: u64 = 64 << 10;
+
+/// While jobs come and go, the memory that they take is measured this often.
+pub const MEMORY_LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// How many jobs of QREQUEUE DEAD are looked at before the lock is handed over.
 pub const LIST_STEP: usize = 256;
 
@@ -232,4 +266,6 @@ const _: () =
     assert!(OUTPUT_PAUSE_BYTES <= OUTPUT_BYTES_MAX_MIN, "a client is paused before it is disconnected");
 const _: () = assert!(GENPASS_BITS_MAX / 4 <= PASSWORD_BYTES_MAX, "a generated password can be used");
 const _: () = assert!(READ_BYTES <= READ_AHEAD_BYTES);
+const _: () = assert!(PAYLOAD_CHUNK_AHEAD_BYTES as u64 * 8 <= PAYLOAD_CACHE_BYTES_MAX, "several are cached");
+const _: () = assert!(PAYLOAD_CHUNK_BYTES <= PAYLOAD_CHUNK_AHEAD_BYTES);
 const _: () = assert!(READ_BYTES_MIN <= READ_BYTES && READ_BYTES <= BUFFER_KEPT_BYTES);

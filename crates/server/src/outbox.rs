@@ -5,11 +5,12 @@
 
 use std::collections::VecDeque;
 
-use stanchion_engine::{Claimed, Shard};
+use stanchion_engine::{Claimed, LoggedPayload, Shard};
 use stanchion_protocol::{Proto, Reply};
 use stanchion_storage::Lsn;
 
 use crate::hold::Wait;
+use crate::holes::Hole;
 use crate::limits::BUFFER_KEPT_BYTES;
 use crate::waiter::{Answer, Handed};
 use crate::{buffers, claims};
@@ -28,6 +29,10 @@ pub(crate) struct Outbox {
     pending: Option<u64>,
     /// Jobs in replies that are not written yet, by the end of their reply.
     handed: VecDeque<(u64, Handed)>,
+    /// Payloads that are yet to be read into replies: nothing from the first of them on is written before. Ascending.
+    holes: VecDeque<Hole>,
+    /// Those of the reply that is being written, which count from the buffer's start.
+    fresh_holes: Vec<Hole>,
 }
 
 /// Nothing from `at` on is written before `lsn` is durable.
@@ -53,6 +58,21 @@ impl Outbox {
     #[inline]
     pub(crate) fn reply(&mut self, proto: Proto) -> Reply<'_> {
         Reply::new(&mut self.buf, proto)
+    }
+
+    /// Writes a reply behind all others in which there may be holes.
+    pub(crate) fn reply_with(&mut self, proto: Proto, write: impl FnOnce(&mut Reply<'_>, &mut Vec<Hole>)) {
+        write(&mut Reply::new(&mut self.buf, proto), &mut self.fresh_holes);
+        self.keep_holes();
+    }
+
+    /// The holes of a reply that was just written have their places among all replies.
+    #[inline]
+    fn keep_holes(&mut self) {
+        if !self.fresh_holes.is_empty() {
+            let base = self.base;
+            self.holes.extend(self.fresh_holes.drain(..).map(|hole| hole.moved(base)));
+        }
     }
 
     /// What the reply that is written next waits for.
@@ -90,9 +110,10 @@ impl Outbox {
         let mut reply = Reply::new(&mut self.buf, proto);
         reply.array(claimed.len());
         for job in claimed.jobs() {
-            claims::write_job(engine, *job, meta, &mut reply);
+            claims::write_job(engine, *job, meta, &mut reply, &mut self.fresh_holes);
             self.handed.push_back((0, Handed::of(&engine.handed_out(*job))));
         }
+        self.keep_holes();
         self.handed_until_here(first);
     }
 
@@ -101,7 +122,8 @@ impl Outbox {
         if answer.lsn > 0 {
             self.wait(Wait::Lsn(answer.lsn));
         }
-        let first = self.handed.len();
+        let (first, before) = (self.handed.len(), self.position());
+        self.holes.extend(answer.holes.into_iter().map(|hole| hole.moved(before)));
         self.buf.extend_from_slice(&answer.bytes);
         self.handed.extend(answer.jobs.into_iter().map(|job| (0, job)));
         self.handed_until_here(first);
@@ -123,6 +145,9 @@ impl Outbox {
         self.buf.truncate((position - self.base) as usize);
         while self.barriers.back().is_some_and(|barrier| barrier.at >= position) {
             self.barriers.pop_back();
+        }
+        while self.holes.back().is_some_and(|hole| hole.at >= position) {
+            self.holes.pop_back();
         }
         if self.pending.is_some_and(|at| at >= position) {
             self.pending = None;
@@ -159,7 +184,34 @@ impl Outbox {
             (None, Some(at)) => (at - self.base) as usize,
             (None, None) => self.buf.len(),
         };
+        let end = match self.holes.front() {
+            Some(hole) => end.min((hole.at - self.base) as usize),
+            None => end,
+        };
         &self.buf[self.written..end]
+    }
+
+    /// The payloads that are yet to be read into replies, in their order.
+    pub(crate) fn holes(&self) -> impl ExactSizeIterator<Item = &Hole> {
+        self.holes.iter()
+    }
+
+    /// Reads payloads into the first holes, until `read` can't.
+    pub(crate) fn fill(&mut self, mut read: impl FnMut(&Hole, &mut [u8]) -> bool) {
+        while let Some(hole) = self.holes.front() {
+            let start = (hole.at - self.base) as usize;
+            if !read(hole, &mut self.buf[start..start + hole.bytes()]) {
+                return;
+            }
+            self.holes.pop_front();
+        }
+    }
+
+    /// The payload of the first hole has another base by now.
+    pub(crate) fn rebase_hole(&mut self, payload: LoggedPayload) {
+        if let Some(hole) = self.holes.front_mut() {
+            hole.payload = payload;
+        }
     }
 
     /// The record that the front waits for, when nothing can be written before it is durable.
@@ -185,10 +237,16 @@ impl Outbox {
         }
     }
 
+    /// Whether something has to happen before all of it may be written.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.barriers.is_empty() || !self.holes.is_empty()
+    }
+
     /// Drops whatever waits for the disk, since it will never get there.
     pub(crate) fn drop_waiting(&mut self, durable: Lsn) {
         let keep = self.written + self.ready(durable).len();
         self.buf.truncate(keep);
+        self.holes.clear();
         self.barriers.clear();
         self.pending = None;
     }
@@ -281,12 +339,49 @@ mod tests {
         use stanchion_protocol::id::{Epoch, JobId, Receipt};
         let mut outbox = Outbox::default();
         let job = |id| Handed { queue: b"q"[..].into(), receipt: Receipt { id: JobId(id), epoch: Epoch(1) } };
-        outbox.answer(Answer { bytes: b"12".to_vec(), lsn: 0, jobs: vec![job(1), job(2)] });
+        outbox.answer(Answer { bytes: b"12".to_vec(), lsn: 0, jobs: vec![job(1), job(2)], holes: vec![] });
         let second = outbox.position();
-        outbox.answer(Answer { bytes: b"34".to_vec(), lsn: 0, jobs: vec![job(3)] });
+        outbox.answer(Answer { bytes: b"34".to_vec(), lsn: 0, jobs: vec![job(3)], holes: vec![] });
         assert_eq!(outbox.handed_since(second).count(), 1);
         outbox.wrote(3);
         let undelivered: Vec<_> = outbox.undelivered().iter().map(|job| job.receipt.id.0).collect();
         assert_eq!(undelivered, [3]);
+    }
+
+    #[test]
+    fn a_reply_waits_for_its_payloads() {
+        use stanchion_protocol::id::JobId;
+        let hole = |outbox: &mut Outbox, id: u64| {
+            outbox.reply_with(Proto::Resp2, |reply, holes| {
+                let payload = LoggedPayload { base: id, id: JobId(id), bytes: 3 };
+                crate::holes::write_payload(b"q", stanchion_engine::Payload::Logged(payload), reply, holes);
+            });
+        };
+        let mut outbox = Outbox::default();
+        put(&mut outbox, Wait::No, "a");
+        hole(&mut outbox, 1);
+        put(&mut outbox, Wait::Lsn(4), "b");
+        hole(&mut outbox, 2);
+        assert_eq!(take(&mut outbox, 0), "a$3\r\n");
+        hole(&mut outbox, 3);
+        let from = outbox.position();
+        hole(&mut outbox, 4);
+        outbox.drop_from(from);
+        put(&mut outbox, Wait::No, "c");
+        assert!(outbox.is_held() && outbox.holes().map(|hole| hole.payload.id.0).eq([1, 2, 3]));
+        let mut left = 2;
+        outbox.fill(|hole, into| {
+            into.fill(b'0' + hole.payload.id.0 as u8);
+            left -= 1;
+            left >= 0
+        });
+        assert_eq!(take(&mut outbox, 0), "111\r\n");
+        assert_eq!(take(&mut outbox, 4), "b$3\r\n222\r\n$3\r\n");
+        outbox.fill(|_, into| {
+            into.fill(b'3');
+            true
+        });
+        assert_eq!(take(&mut outbox, 4), "333\r\nc");
+        assert_eq!((outbox.is_held(), outbox.unsent_bytes()), (false, 0));
     }
 }

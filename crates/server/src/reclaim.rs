@@ -10,12 +10,16 @@ use std::time::Duration;
 use stanchion_engine::{ReadPayloads, Step};
 use stanchion_storage::{Lsn, Segment};
 
+use crate::claims;
 use crate::hold::Hold;
+use crate::holes::Hole;
 use crate::lane::Lane;
 use crate::limits::{RECLAIM_STEP_BYTES, RESERVE_JOB_BYTES};
 use crate::pace::{Pace, Sizes};
+use crate::payloads::{self, Read};
 use crate::server::Server;
 use crate::timers::wait_for_room;
+use crate::waiter::Name;
 
 /// While records are staged the log's size is looked at this often; a few bytes of acks can turn gigabytes to
 /// garbage, so their number says little.
@@ -99,8 +103,10 @@ impl Reclaiming {
             if !self.pace.may_go_on(sizes) {
                 return;
             }
+            let below = pass.segment.last_lsn + 1;
+            let read = read_payloads(lane, pass.shard, below, self.step_bytes).await;
             wait_for_room(lane).await;
-            let rewritten = pass.step(lane, self.step_bytes);
+            let rewritten = pass.step(lane, self.step_bytes, &read);
             self.pace.rewrote(rewritten);
             if pass.shard < lane.shard_count() {
                 wait_written(lane, pass.last).await;
@@ -127,11 +133,10 @@ impl Pass {
     }
 
     /// Writes some of what lives again; how many bytes of log.
-    fn step(&mut self, lane: &Lane, step_bytes: usize) -> u64 {
+    fn step(&mut self, lane: &Lane, step_bytes: usize, read: &ReadPayloads) -> u64 {
         let below = self.segment.last_lsn + 1;
         let mut hold = Hold::begin(lane, self.shard);
-        let step =
-            hold.record(|engine, now, log| engine.reclaim(now, below, step_bytes, &ReadPayloads::new(), log));
+        let step = hold.record(|engine, now, log| engine.reclaim(now, below, step_bytes, read, log));
         let rewritten;
         (self.last, rewritten) = hold.end_rewriting();
         if matches!(step, Step::Done(_)) {
@@ -140,6 +145,34 @@ impl Pass {
         self.rewritten += rewritten;
         rewritten
     }
+}
+
+/// Reads the payloads of the next step that are only in the log, while the shard's lock is free. A job whose payload
+/// can't be read is dead from then on.
+async fn read_payloads(lane: &Lane, index: usize, below: Lsn, bytes: usize) -> ReadPayloads {
+    let mut wanted = Vec::new();
+    lane.shard(index).state.lock().engine.reclaim_reads(below, bytes, &mut |queue, payload| {
+        wanted.push(Hole { at: 0, queue: Name::from_slice(queue), payload });
+    });
+    let mut payloads = ReadPayloads::new();
+    if wanted.is_empty() {
+        return payloads;
+    }
+    let read = payloads::read_all(lane, wanted.iter().map(|hole| hole.payload).collect()).await;
+    let together = read.bytes;
+    for (hole, read) in wanted.into_iter().zip(read.each) {
+        match read {
+            Read::Bytes(place) => {
+                payloads.insert(hole.payload, together[place].into());
+            }
+            Read::Unreadable(why) => {
+                claims::find_again(lane, &hole, &why);
+            }
+            // It has another base by now, or is written a moment later: the step stops there and comes again.
+            Read::Gone | Read::Early(_) => {}
+        }
+    }
+    payloads
 }
 
 /// Waits until a record is in the file, and lets others run.

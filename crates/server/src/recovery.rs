@@ -16,6 +16,7 @@ use crate::clock::Source;
 use crate::hub::Hub;
 use crate::lane::{EVENTS, Lane, LaneParts, Tidings, shard_config};
 use crate::loading::Loading;
+use crate::memory::Memory;
 use crate::{Config, ServerError};
 
 pub use fuzz::fuzz_events;
@@ -63,7 +64,10 @@ pub(crate) fn open_lane_with(
         Source::Simulated(_) => 0,
     };
     let mut attempt = |uses_checkpoint: bool| {
-        let shards = (0..config.shards).map(|index| Shard::new(shard_config(config, index, 0))).collect();
+        let mut shards: Vec<_> =
+            (0..config.shards).map(|index| Shard::new(shard_config(config, index, 0))).collect();
+        let room = Memory::room_of_replay(config.memory_bytes_max, config.shards);
+        shards.iter_mut().for_each(|shard| shard.limit_payloads(room));
         let mut replayer = Replayer::new(shards, threads, loading)
             .map_err(|source| ServerError::System { what: "start threads for the recovery", source })?;
         let log_config = LogConfig {
@@ -124,6 +128,7 @@ pub(crate) fn open_lane_with(
         hub,
         shards,
         durability: config.durability,
+        memory_bytes_max: config.memory_bytes_max,
         time,
         checkpoint: recovered.checkpoint.map(|used| WrittenCheckpoint { from: used.from, bytes: used.bytes }),
         segment_bytes: config.segment_bytes,

@@ -19,7 +19,7 @@ use crate::server::{Ports, Server};
 use crate::threads::Threads;
 use crate::tls::{Tls, TlsError};
 use crate::transport::Security;
-use crate::{Config, admission, checkpoint, descriptors, reclaim, recovery, timers};
+use crate::{Config, admission, checkpoint, descriptors, memory, reclaim, recovery, timers};
 
 /// Why a server could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -297,6 +297,7 @@ pub(crate) fn start_tasks(server: &Arc<Server>, tasks: &mut JoinSet<()>) {
     }
     tasks.spawn(reclaim::run(Arc::clone(server)));
     tasks.spawn(checkpoint::run(Arc::clone(server)));
+    tasks.spawn(memory::run(Arc::clone(server)));
     let syncing = Arc::clone(server);
     tasks.spawn(async move {
         if let Some(lane) = syncing.lane() {

@@ -91,6 +91,7 @@ pub(crate) struct LiveConfig {
     pub(crate) changed: Mutex<BTreeSet<&'static str>>,
     /// Without a password, clients of other machines are refused.
     pub(crate) protected_mode: AtomicBool,
+    memory_bytes_max: AtomicU64,
     clients_max: AtomicU32,
     idle_timeout_ms: AtomicU64,
 }
@@ -135,6 +136,8 @@ impl Server {
 
     /// The log is recovered.
     pub(crate) fn set_lane(&self, lane: Lane) {
+        // It may have been changed meanwhile.
+        lane.memory.set_bytes_max(self.memory_bytes_max());
         assert!(self.lane.set(lane).is_ok(), "a server recovers its log once");
     }
 
@@ -149,6 +152,19 @@ impl Server {
     /// Wakes `wake` once the log has room; false when it has some already.
     pub(crate) fn wait_for_room(&self, wake: &Arc<tokio::sync::Notify>) -> bool {
         self.lane().is_some_and(|lane| self.tidings.wait_for_room(&lane.log, wake))
+    }
+
+    /// How much memory jobs and their payloads may take; 0: no limit.
+    pub(crate) fn memory_bytes_max(&self) -> u64 {
+        self.live.memory_bytes_max.load(Ordering::Relaxed)
+    }
+
+    /// Changes it; the lane follows within a moment.
+    pub(crate) fn set_memory_bytes_max(&self, bytes: u64) {
+        self.live.memory_bytes_max.store(bytes, Ordering::Relaxed);
+        if let Some(lane) = self.lane() {
+            lane.memory.set_bytes_max(bytes);
+        }
     }
 
     /// The ports that it listens on.
@@ -184,6 +200,7 @@ impl LiveConfig {
             new_password: Mutex::default(),
             changed: Mutex::default(),
             protected_mode: AtomicBool::new(config.protected_mode),
+            memory_bytes_max: AtomicU64::new(config.memory_bytes_max),
             clients_max: AtomicU32::new(config.clients_max),
             idle_timeout_ms: AtomicU64::new(config.idle_timeout.as_millis() as u64),
         }

@@ -38,6 +38,8 @@ pub(crate) struct ShardState {
     pub(crate) last_ms: u64,
     /// The state of the generator of random bits.
     pub(crate) entropy: u64,
+    /// What the lane's sum has of the payloads in memory.
+    pub(crate) payloads_booked: u64,
     /// Reused for claims.
     pub(crate) claimed: Claimed,
 }
@@ -68,6 +70,7 @@ impl ShardState {
             background: false,
             last_ms: 0,
             entropy: seed,
+            payloads_booked: 0,
             claimed: Claimed::default(),
         }
     }

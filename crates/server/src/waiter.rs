@@ -15,6 +15,8 @@ use stanchion_protocol::id::Receipt;
 use stanchion_storage::Lsn;
 use tokio::sync::Notify;
 
+use crate::holes::Hole;
+
 /// A queue's name, kept without an allocation when it is short.
 pub(crate) type Name = SmallVec<[u8; 32]>;
 
@@ -44,6 +46,8 @@ pub(crate) struct Answer {
     pub(crate) lsn: Lsn,
     /// The jobs in it.
     pub(crate) jobs: Vec<Handed>,
+    /// Payloads that are yet to be read into it.
+    pub(crate) holes: Vec<Hole>,
 }
 
 /// A blocked claim.
@@ -177,7 +181,7 @@ mod tests {
     }
 
     fn answer() -> Answer {
-        Answer { bytes: b"*0\r\n".to_vec(), lsn: 3, jobs: Vec::new() }
+        Answer { bytes: b"*0\r\n".to_vec(), lsn: 3, jobs: Vec::new(), holes: Vec::new() }
     }
 
     #[test]

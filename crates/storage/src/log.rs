@@ -161,6 +161,12 @@ impl Log {
         self.inner.shared.catalog.oldest_sealed()
     }
 
+    /// The record at which to begin to read if whatever is around `lsn` may be of use, too: at most 64 KiB, or one
+    /// record, before it, where [`Log::read_from`] begins without looking for it.
+    pub fn start_near(&self, lsn: Lsn) -> Lsn {
+        read::start_near(&self.inner.shared.catalog, lsn)
+    }
+
     /// Shows the records from `from` on, in order, as far as they are written, until `visit` breaks. It blocks on
     /// the disk; the writer goes on meanwhile, and so does freeing, which may end this with [`ReadError::Gone`].
     /// The pieces that it reads are the larger the further it goes, from 64 KiB to 1 MiB.

@@ -16,6 +16,14 @@ use crate::{Lsn, ReadError, RecordKind, RecordView};
 /// Takes records, and says when it has enough.
 pub(crate) type Visit<'a> = dyn FnMut(RecordView<'_>) -> ControlFlow<()> + 'a;
 
+/// Where to begin for a record and what is before it.
+pub(crate) fn start_near(catalog: &Catalog, lsn: Lsn) -> Lsn {
+    match catalog.locate(lsn) {
+        Whereabouts::Here(location) => location.milestone.lsn,
+        Whereabouts::Ahead | Whereabouts::Gone => lsn,
+    }
+}
+
 /// Shows the records from `from` on, as far as they are written.
 pub(crate) fn read_from(catalog: &Catalog, from: Lsn, visit: &mut Visit<'_>) -> Result<(), ReadError> {
     let mut next = from;
@@ -65,6 +73,8 @@ impl Pass<'_> {
                     }
                     lsn += 1;
                 }
+                // What nobody asks for may be damaged; what its header says is right if the next frame is.
+                Frame::Fault(_) if lsn < from && reader.skip_broken(lsn) => lsn += 1,
                 Frame::Fault(_) if self.catalog.has(number) => {
                     let file = self.catalog.path(number);
                     return Err(ReadError::Damaged { file, offset, lsn });

@@ -119,6 +119,21 @@ impl<'a> Reader<'a> {
         Ok(frame)
     }
 
+    /// Goes on behind a frame that is broken, if its header may be believed; false when it can't be.
+    pub(crate) fn skip_broken(&mut self, expected: Lsn) -> bool {
+        let Some(bytes) = self.buffer[self.position..self.filled].first_chunk() else { return false };
+        let header = Header::parse(*bytes);
+        let total = RECORD_HEADER_BYTES + header.body_bytes;
+        let is_possible = header.lsn == expected
+            && !header.is_batch()
+            && (1..=RECORD_BODY_BYTES_MAX).contains(&header.body_bytes)
+            && self.position + total <= self.filled;
+        if is_possible {
+            self.position += total;
+        }
+        is_possible
+    }
+
     /// The record that was read last.
     pub(crate) fn record(&self) -> RecordView<'_> {
         let bytes = &self.buffer[self.last.clone()];

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Done;
 use crate::claims;
 use crate::hold::{Hold, Wait};
+use crate::holes::Hole;
 use crate::lane::Lane;
 use crate::outbox::Outbox;
 use crate::session::{Blocked, Pending, Session};
@@ -182,6 +183,7 @@ struct Gathered {
     jobs: u32,
     bytes: Vec<u8>,
     handed: Vec<crate::waiter::Handed>,
+    holes: Vec<Hole>,
     /// The reply waits for all that is staged when the last hold ends.
     staged: bool,
     /// It waits for this record.
@@ -197,7 +199,7 @@ impl Gathered {
         let newest_base = claimed.newest_base;
         let mut reply = Reply::new(&mut self.bytes, proto);
         for job in claimed.jobs() {
-            claims::write_job(engine, *job, meta, &mut reply);
+            claims::write_job(engine, *job, meta, &mut reply, &mut self.holes);
         }
         let first = self.handed.len();
         claims::handed(engine, claimed, &mut self.handed);
@@ -218,11 +220,13 @@ impl Gathered {
         }
         let mut bytes = Vec::with_capacity(self.bytes.len() + 16);
         Reply::new(&mut bytes, session.proto).array(self.jobs as usize);
+        let before = bytes.len() as u64;
         bytes.extend_from_slice(&self.bytes);
+        let holes = self.holes.into_iter().map(|hole| hole.moved(before)).collect();
         if self.staged {
             outbox.wait(staged);
         }
-        outbox.answer(Answer { bytes, lsn: self.lsn, jobs: self.handed });
+        outbox.answer(Answer { bytes, lsn: self.lsn, jobs: self.handed, holes });
     }
 }
 

@@ -13,7 +13,7 @@ use stanchion_protocol::{Args, CommandError, glob, limits};
 use stanchion_storage::Durability;
 
 use super::Done;
-use crate::config::{Secret, durability_text, parse_yes_or_no};
+use crate::config::{Secret, durability_text, parse_memory, parse_yes_or_no};
 use crate::descriptors;
 use crate::limits::{ACL_LOG_ENTRIES_MAX, LATENCY_MS_MAX, SLOW_ENTRIES_MAX};
 use crate::server::Server;
@@ -96,7 +96,15 @@ const PARAMETERS: &[Parameter] = &[
             Ok(())
         }),
     },
-    fixed("maxmemory", |_| "0".into()),
+    Parameter {
+        name: "maxmemory",
+        get: |server| server.memory_bytes_max().to_string(),
+        set: Some(|server, value| {
+            let bytes = parse_memory(value).ok_or("argument must be a memory value of at least 1mb, or 0")?;
+            server.set_memory_bytes_max(bytes);
+            Ok(())
+        }),
+    },
     fixed("maxmemory-policy", |_| "noeviction".into()),
     fixed("port", |server| server.ports().plain.to_string()),
     Parameter {

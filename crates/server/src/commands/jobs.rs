@@ -5,8 +5,8 @@ use stanchion_protocol::Reply;
 use stanchion_protocol::command::{State, Which};
 
 use super::Done;
-use crate::claims::here;
 use crate::fields::Fields;
+use crate::holes::Hole;
 use crate::turn::Turn;
 
 /// QJOB.
@@ -15,10 +15,11 @@ pub(super) fn job(turn: &mut Turn<'_, '_>, queue: &[u8], which: Which<'_>) -> Do
     holds.enter(queue, outbox);
     outbox.wait(holds.hold().wait(queue));
     let engine = holds.hold().engine();
-    let mut reply = outbox.reply(session.proto);
     match engine.job(queue, which) {
-        Some(job) => write_job(&engine.view(job), &mut reply),
-        None => reply.nil(),
+        Some(job) => outbox.reply_with(session.proto, |reply, holes| {
+            write_job(&engine.view(job), reply, holes);
+        }),
+        None => outbox.reply(session.proto).nil(),
     }
     holds.worked(1, outbox);
     Ok(())
@@ -36,11 +37,12 @@ pub(super) fn peek(
     let engine = holds.hold().engine();
     let mut jobs = Vec::new();
     engine.peek(queue, state, count as usize, group, &mut jobs);
-    let mut reply = outbox.reply(session.proto);
-    reply.array(jobs.len());
-    for job in &jobs {
-        write_job(&engine.view(*job), &mut reply);
-    }
+    outbox.reply_with(session.proto, |reply, holes| {
+        reply.array(jobs.len());
+        for job in &jobs {
+            write_job(&engine.view(*job), reply, holes);
+        }
+    });
     holds.worked(count, outbox);
     Ok(())
 }
@@ -69,14 +71,14 @@ pub(super) fn scan(
 }
 
 /// Everything there is to know of a job, as a map.
-fn write_job(job: &JobView<'_>, reply: &mut Reply<'_>) {
+fn write_job(job: &JobView<'_>, reply: &mut Reply<'_>, holes: &mut Vec<Hole>) {
     let mut fields = Fields::new(reply.proto());
     fields.text("id", &job.id.text());
     fields.text("queue", job.queue);
     fields.text("group", job.group);
     fields.text("state", state_word(job.state).as_bytes());
     fields.number("priority", job.priority.into());
-    fields.text("payload", here(job.payload));
+    fields.payload("payload", job.queue, job.payload);
     fields.number("attempts", job.attempts.into());
     fields.number("failures", job.failures.into());
     fields.number("attempts-max", job.attempts_max.into());
@@ -91,7 +93,7 @@ fn write_job(job: &JobView<'_>, reply: &mut Reply<'_>) {
         fields.text("root-timestamp", timestamp.to_string().as_bytes());
     }
     fields.maybe_text("last-error", job.last_error);
-    fields.write(reply);
+    fields.write_with(reply, holes);
 }
 
 /// A state as replies name it.

@@ -198,6 +198,21 @@ fn refused(refusal: Refusal) -> CommandError {
     CommandError::with_code(code, refusal.to_string())
 }
 
+/// Refuses a command that would bring more jobs than there is memory for.
+#[inline]
+fn check_memory(turn: &Turn<'_, '_>) -> Done {
+    if !turn.lane().memory.is_full() {
+        return Ok(());
+    }
+    let bytes_max = turn.server.memory_bytes_max();
+    Err(CommandError::with_code(
+        ErrorCode::Full,
+        format!(
+            "memory: jobs take {bytes_max} bytes even without their payloads, which is maxmemory; claim or delete some, or raise it with CONFIG SET"
+        ),
+    ))
+}
+
 /// A word as text, for words that our own tables know.
 fn upper(word: &[u8]) -> String {
     String::from_utf8_lossy(word).to_ascii_uppercase()

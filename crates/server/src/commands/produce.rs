@@ -4,12 +4,13 @@ use stanchion_engine::Pushed;
 use stanchion_protocol::Reply;
 use stanchion_protocol::command::{Push, RootTag, SyncWish};
 
-use super::{Done, refused};
+use super::{Done, check_memory, refused};
 use crate::hold::Wait;
 use crate::turn::Turn;
 
 /// QPUSH, QMPUSH.
 pub(super) fn push(turn: &mut Turn<'_, '_>, push: &Push<'_>) -> Done {
+    check_memory(turn)?;
     let (holds, session, outbox) = turn.parts();
     holds.enter(push.queue, outbox);
     let pushed = &mut session.pushed;
@@ -62,6 +63,7 @@ fn write_status(pushed: Pushed, reply: &mut Reply<'_>) {
 
 /// QROOT.
 pub(super) fn root(turn: &mut Turn<'_, '_>, queue: &[u8], root: &RootTag<'_>, group: &[u8]) -> Done {
+    check_memory(turn)?;
     let (holds, session, outbox) = turn.parts();
     holds.enter(queue, outbox);
     let newest = holds.record(|engine, now, log| engine.root(now, queue, group, *root, log));

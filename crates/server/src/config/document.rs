@@ -82,6 +82,7 @@ fn shown_default(option: &Opt) -> String {
     match option.name {
         "shards" => "two a core".into(),
         "threads" => "one less than cores".into(),
+        "maxmemory" => "half of the machine's memory, or of what its cgroup allows".into(),
         _ => match option.default_text() {
             empty if empty.is_empty() => "–".into(),
             text => format!("`{text}`"),

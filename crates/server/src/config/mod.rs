@@ -11,6 +11,7 @@ mod durations;
 mod file;
 mod options;
 mod queues;
+mod sizes;
 mod users;
 
 use std::ffi::OsString;
@@ -28,8 +29,9 @@ pub use diagnostics::{DebugAccess, Diagnostics};
 pub use document::configuration_md;
 pub use durations::{duration_text, parse_duration};
 pub use options::{OPTIONS, Opt};
-pub(crate) use options::{durability_text, parse_yes_or_no};
+pub(crate) use options::{durability_text, parse_memory, parse_yes_or_no};
 pub use queues::QueueFile;
+pub(crate) use sizes::{memory_default, parse_bytes};
 pub use users::UserFile;
 
 /// How log lines are written.
@@ -102,6 +104,8 @@ pub struct Config {
     pub staged_bytes_max: usize,
     /// How large all files of the log may be together.
     pub disk_budget: Option<u64>,
+    /// How much memory jobs and their payloads may take; 0: no limit.
+    pub memory_bytes_max: u64,
     /// How much a client may leave unread before it is disconnected.
     pub output_limits: OutputLimits,
     /// What operators debug with.
@@ -259,6 +263,7 @@ impl Default for Config {
             segment_bytes: 0,
             staged_bytes_max: 0,
             disk_budget: None,
+            memory_bytes_max: 0,
             output_limits: OutputLimits::default(),
             diagnostics: Diagnostics::NOTHING,
             limits: Limits::default(),

@@ -10,9 +10,11 @@ use stanchion_protocol::limits;
 use stanchion_storage::Durability;
 use stanchion_storage::limits::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, STAGED_BYTES_MAX_DEFAULT};
 
-use super::{Config, LogFormat, Secret, diagnostics, duration_text, parse_duration};
+use super::{
+    Config, LogFormat, Secret, diagnostics, duration_text, memory_default, parse_bytes, parse_duration,
+};
 use crate::acl;
-use crate::limits::{PASSWORD_BYTES_MAX, SHARDS_MAX, THREADS_MAX, UNIX_SOCKET_BYTES_MAX};
+use crate::limits::{MEMORY_BYTES_MIN, PASSWORD_BYTES_MAX, SHARDS_MAX, THREADS_MAX, UNIX_SOCKET_BYTES_MAX};
 use crate::output_limits::OutputLimits;
 use crate::tls::AuthClients;
 
@@ -285,6 +287,13 @@ pub const OPTIONS: &[Opt] = &[
         set: |config, text| number(text, 4096, 1 << 30).map(|bytes| config.staged_bytes_max = bytes as usize),
     },
     Opt {
+        name: "maxmemory",
+        summary: "How much memory jobs and their payloads may take: payloads beyond it are only in the log, and with more jobs than that pushes are refused; 0: no limit.",
+        expected: "write a number of bytes such as 1gb, 512mb or 0, as Redis does",
+        default: || memory_default().to_string(),
+        set: |config, text| parse_memory(text).map(|bytes| config.memory_bytes_max = bytes),
+    },
+    Opt {
         name: "client-output-buffer-limit",
         summary: "What a client may leave unread before it is disconnected: normal for replies, pubsub for messages; each with a hard limit, a soft one and the seconds for that.",
         expected: "write classes as Redis does, such as \"normal 256mb 0 0 pubsub 32mb 8mb 60\"",
@@ -406,6 +415,11 @@ pub(crate) fn parse_yes_or_no(text: &str) -> Option<bool> {
         "no" | "false" => Some(false),
         _ => None,
     }
+}
+
+/// A size of memory that is enough to begin with, or 0.
+pub(crate) fn parse_memory(text: &str) -> Option<u64> {
+    parse_bytes(text).filter(|bytes| *bytes == 0 || *bytes >= MEMORY_BYTES_MIN)
 }
 
 /// A path, or nothing.

@@ -45,6 +45,7 @@ impl Ended<'_> {
         }
         if self.bytes > 0 {
             lane.appended(self.bytes);
+            lane.memory.stir();
         }
         if lane.durability != Durability::Always {
             if self.sync {

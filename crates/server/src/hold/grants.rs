@@ -8,6 +8,7 @@ use stanchion_protocol::Reply;
 
 use super::{Hold, Wait};
 use crate::claims;
+use crate::holes::Hole;
 use crate::lane::Lane;
 use crate::waiter::{Answer, Handed, Waiter};
 
@@ -16,6 +17,7 @@ pub(super) struct Granted {
     waiter: Arc<Waiter>,
     bytes: Vec<u8>,
     jobs: Vec<Handed>,
+    holes: Vec<Hole>,
     wait: Wait,
 }
 
@@ -47,12 +49,13 @@ impl Hold<'_> {
             let newest_base = self.claimed().1.newest_base;
             let wait = self.wait_claimed(&grant.queue, newest_base);
             let mut bytes = Vec::new();
-            let mut jobs = Vec::new();
+            let (mut jobs, mut holes) = (Vec::new(), Vec::new());
             let (engine, claimed) = self.claimed();
-            claims::write_array(engine, claimed, take.meta, &mut Reply::new(&mut bytes, waiter.proto));
+            let mut reply = Reply::new(&mut bytes, waiter.proto);
+            claims::write_array(engine, claimed, take.meta, &mut reply, &mut holes);
             claims::handed(engine, claimed, &mut jobs);
             self.unpark(&waiter);
-            self.granted.push(Granted { waiter, bytes, jobs, wait });
+            self.granted.push(Granted { waiter, bytes, jobs, holes, wait });
         }
     }
 }
@@ -65,7 +68,7 @@ impl Granted {
             Wait::Staged => last,
             Wait::Lsn(lsn) => lsn,
         };
-        let answer = Answer { bytes: self.bytes, lsn, jobs: self.jobs };
+        let answer = Answer { bytes: self.bytes, lsn, jobs: self.jobs, holes: self.holes };
         if let Some(undelivered) = self.waiter.fill(answer) {
             claims::give_back(lane, &undelivered.jobs);
         }

@@ -154,6 +154,27 @@ fn damage_is_named_with_its_place() {
 }
 
 #[test]
+fn damage_before_what_is_wanted_is_passed_by() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(small(dir.path())).unwrap();
+    fill(&log, 1..=60);
+    let second = log.log.sealed()[1];
+    let damaged = second.first_lsn + 2;
+    let file = segment_files(dir.path())[1].clone();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let wanted = body(damaged);
+    let at = bytes.windows(wanted.len()).position(|window| window == wanted).unwrap();
+    bytes[at] ^= 0x10;
+    std::fs::write(&file, bytes).unwrap();
+    for from in [second.first_lsn, damaged] {
+        let error = read(&log.log, from).unwrap_err();
+        assert!(matches!(error, ReadError::Damaged { lsn, .. } if lsn == damaged), "{error}");
+    }
+    assert_eq!(log.log.start_near(damaged + 1), second.first_lsn);
+    assert_eq!(read(&log.log, damaged + 1).unwrap(), expected(damaged + 1..=60));
+}
+
+#[test]
 fn a_file_that_somebody_removed_is_an_error_of_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(small(dir.path())).unwrap();

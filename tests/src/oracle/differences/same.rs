@@ -72,6 +72,7 @@ const OWN: &[&str] = &[
     "bind",
     "databases",
     "dir",
+    "maxmemory",
     "port",
     "requirepass",
     "unixsocket",

@@ -278,7 +278,7 @@ pub const DIFFERENCES: &[Difference] = &[
         about: "`CONFIG GET`",
         redis: "many parameters, in the order of a hash table, named as they were asked for",
         stanchion: "those that clients look for and its own, in the order of their names, in lower case",
-        why: "a parameter that does nothing would be a lie. What both have is the same, but for `databases`, places and what says how the log is written",
+        why: "a parameter that does nothing would be a lie. What both have is the same, but for `databases`, `maxmemory`, places and what says how the log is written",
         allows: |case| case.is("CONFIG GET") && same::parameters(case.theirs, case.ours),
     },
 ];

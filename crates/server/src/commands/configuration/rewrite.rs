@@ -40,6 +40,11 @@ const LIVE: &[Live] = &[
         value: |server| i64::from(server.live.clients_max()).into(),
     },
     Live {
+        parameter: "maxmemory",
+        key: "maxmemory",
+        value: |server| (server.memory_bytes_max() as i64).into(),
+    },
+    Live {
         parameter: "protected-mode",
         key: "protected-mode",
         value: |server| server.live.protected_mode.load(Ordering::Relaxed).into(),

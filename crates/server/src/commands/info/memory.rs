@@ -27,7 +27,7 @@ pub(super) fn memory(turn: &mut Turn<'_, '_>, out: &mut String) {
         out,
         &["used_memory_lua", "used_memory_scripts", "number_of_cached_scripts", "number_of_functions"],
     );
-    with_human(out, "maxmemory", 0);
+    with_human(out, "maxmemory", turn.server.memory_bytes_max());
     line(out, "maxmemory_policy", "noeviction");
     let ratio = memory.resident as f64 / memory.used.max(1) as f64;
     line(out, "mem_fragmentation_ratio", format_args!("{ratio:.2}"));

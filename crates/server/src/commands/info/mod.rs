@@ -174,6 +174,7 @@ fn stanchion(turn: &mut Turn<'_, '_>, out: &mut String) {
     if turn.holds.is_none() {
         return;
     }
+    payloads(turn, out);
     let mut sum = stanchion_engine::Counts::default();
     for_each_queue(turn, |queue| {
         sum.ready += queue.counts.ready;
@@ -185,6 +186,17 @@ fn stanchion(turn: &mut Turn<'_, '_>, out: &mut String) {
     line(out, "jobs_delayed", sum.delayed);
     line(out, "jobs_claimed", sum.claimed);
     line(out, "jobs_dead", sum.dead);
+}
+
+/// Where the bytes of payloads are, and what those cost that are only in the log.
+fn payloads(turn: &mut Turn<'_, '_>, out: &mut String) {
+    line(out, "payload_bytes_in_memory", sum_shards(turn, |shard| shard.payload_bytes().here));
+    line(out, "payload_bytes_in_log", sum_shards(turn, |shard| shard.payload_bytes().logged));
+    let cache = turn.lane().payloads.figures();
+    line(out, "payload_cache_bytes", cache.bytes);
+    line(out, "payload_cache_hits", cache.hits);
+    line(out, "payload_cache_misses", cache.misses);
+    line(out, "memory_full", u8::from(turn.lane().memory.is_full()));
 }
 
 /// Adds something up over all shards; 0 while the log is recovered.
