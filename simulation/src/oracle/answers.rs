@@ -22,7 +22,9 @@ impl Oracle {
         reported: &mut Reported<'_>,
     ) -> Result<Vec<Held>, String> {
         if let Reply::Error(text) = reply {
-            if !REFUSALS.iter().any(|code| text.starts_with(code)) {
+            // SAVE says so when a full disk has no room for a checkpoint.
+            let is_unsaved = matches!(ask, Ask::Save { .. }) && text.contains("no checkpoint was written");
+            if !is_unsaved && !REFUSALS.iter().any(|code| text.starts_with(code)) {
                 return Err(format!("a legal command was refused: {text}"));
             }
             match ask {

@@ -26,7 +26,7 @@ use crate::recovery::{OpenedLog, open_lane_with};
 use crate::server::{Ports, Server};
 use crate::tls::Tls;
 use crate::transport::{Security, Transport};
-use crate::{Config, ServerError, connection, running};
+use crate::{Config, ServerError, checkpoint, connection, running};
 
 pub use stream::MemoryStream;
 pub(crate) use time::SimulatedTime;
@@ -189,8 +189,11 @@ impl SimulatedServer {
     pub async fn stop(&mut self) {
         self.server.lifecycle.stop();
         self.alive = None;
-        running::stop(&self.server, &mut self.all_gone).await;
+        let orderly = running::stop(&self.server, &mut self.all_gone).await;
         self.tasks.shutdown().await;
+        if orderly && self.phase() != Phase::Failed {
+            checkpoint::end(&self.server).await;
+        }
     }
 
     /// Closes the log, and waits until the turns of its writer have done so; at once if it failed.
