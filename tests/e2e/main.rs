@@ -15,6 +15,7 @@ mod connections;
 mod crash;
 mod data_directory;
 mod dedupe;
+mod disk_full;
 mod errors;
 mod framing;
 mod guide;

@@ -176,7 +176,16 @@ impl Shared {
     }
 
     pub(crate) fn want_reserve(&self, bytes: u64) {
-        self.reserve_bytes.store(bytes, Release);
+        let before = self.reserve_bytes.swap(bytes, AcqRel);
+        let room = {
+            let mut room = self.room.lock();
+            room.reserve_bytes = room.reserve_bytes.saturating_sub(before).saturating_add(bytes);
+            *room
+        };
+        // The writer looks only when it has something to do.
+        if room.left_bytes < room.reserve_bytes && self.space() < Space::Full {
+            self.set_space(Space::Full, room);
+        }
     }
 
     pub(crate) fn poisoned(&self) -> Option<Arc<Poison>> {
@@ -262,6 +271,10 @@ impl Shared {
     pub(crate) fn set_room(&self, room: Room, space: Space, waiting_bytes: usize) {
         *self.room.lock() = room;
         self.taken_bytes.store(waiting_bytes, SeqCst);
+        self.set_space(space, room);
+    }
+
+    fn set_space(&self, space: Space, room: Room) {
         if self.space.swap(space as u8, AcqRel) != space as u8 {
             self.tell(LogEvent::Space(space, room));
         }

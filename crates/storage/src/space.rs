@@ -51,13 +51,14 @@ pub(crate) struct Levels {
 }
 
 impl Levels {
-    /// What there is, judged by what there was before: it has to become better by some margin before it is called
+    /// What there is. A disk is full a little before the reserve begins, so that no ordinary push is refused on one
+    /// that is not called full. What there was before counts, too: it has to become better by some margin before it is called
     /// better, so that commands are not refused and taken by turns.
     pub(crate) fn judge(self, room: Room, before: Space) -> Space {
         let margin = |level| if before >= level { self.segment_bytes / 2 } else { 0 };
         if room.left_bytes < self.reclaim_bytes() + margin(Space::Exhausted) / 2 {
             Space::Exhausted
-        } else if room.left_bytes < room.reserve_bytes + margin(Space::Full) {
+        } else if room.left_bytes < room.reserve_bytes + self.segment_bytes / 8 + margin(Space::Full) {
             Space::Full
         } else if room.left_bytes < room.reserve_bytes + self.low_bytes(room) {
             Space::Low
@@ -99,11 +100,11 @@ mod tests {
             (2000, Space::Full, Space::Full),
             (2249, Space::Exhausted, Space::Exhausted),
             (2250, Space::Exhausted, Space::Full),
-            (3099, Space::Low, Space::Full),
-            (3100, Space::Low, Space::Low),
-            (3599, Space::Full, Space::Full),
-            (3600, Space::Full, Space::Low),
-            (3600, Space::Exhausted, Space::Low),
+            (3224, Space::Low, Space::Full),
+            (3225, Space::Low, Space::Low),
+            (3724, Space::Full, Space::Full),
+            (3725, Space::Full, Space::Low),
+            (3725, Space::Exhausted, Space::Low),
             (1 << 40, Space::Exhausted, Space::Ample),
         ];
         for (left, before, want) in rows {
