@@ -29,6 +29,7 @@ mod latency;
 mod limits;
 mod listing;
 mod memory;
+mod memory_figures;
 mod monitor;
 mod operators;
 mod oracle;

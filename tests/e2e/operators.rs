@@ -42,7 +42,7 @@ fn qstats_counts_everything() {
     session.check(STATES);
     session.check(
         r#"
-        > QSTATS q => {ready: 1, delayed: 1, claimed: 1, dead: 1, bytes: 23, groups: 2, oldest-ready-ms: 0..60000, paused: *,
+        > QSTATS q => {ready: 1, delayed: 1, claimed: 1, dead: 1, bytes: 23, memory: *, groups: 2, oldest-ready-ms: 0..60000, paused: *,
             pushed: 4, duplicates: 0, replaced: 0, superseded: 0, expired: 0, claims: 2, acked: 0, nacked: 1, released: 0,
             lapsed: 0, died: 1, stale-acks: 0, wait-p50-ms: 0..60000, wait-p99-ms: 0..60000, wait-max-ms: 0..60000,
             run-p50-ms: 0..60000, run-p99-ms: 0..60000, run-max-ms: 0..60000, lane: default}

@@ -226,10 +226,19 @@ pub fn cpu_ticks(process: u32) -> u64 {
 
 /// How much memory of a process is in the machine's memory now.
 pub fn resident_bytes(process: u32) -> usize {
+    status_bytes(process, "VmRSS:")
+}
+
+/// The same without the pages of files: heap and stacks.
+pub fn anonymous_bytes(process: u32) -> usize {
+    status_bytes(process, "RssAnon:")
+}
+
+fn status_bytes(process: u32, field: &str) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line with VmRSS");
-    let kib = line.trim().strip_suffix(" kB").and_then(|kib| kib.trim().parse::<usize>().ok());
-    kib.expect("a number of KiB") * 1024
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<usize>().ok());
+    kib.unwrap_or_else(|| panic!("{field} has no number of KiB")) * 1024
 }
 
 /// Lets this process have so many open files.

@@ -5,9 +5,10 @@
 
 use std::ops::{Index, IndexMut};
 
-/// Entries of a full chunk, as a power of two.
-const CHUNK_BITS: u32 = 10;
-const CHUNK: usize = 1 << CHUNK_BITS;
+use crate::memory::allocated;
+
+/// Bytes of a full chunk: allocators fit many of this size, or of half of it, into what they get from the system.
+const CHUNK_BYTES_MAX: usize = 28 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Chunks<T> {
@@ -22,9 +23,13 @@ impl<T> Default for Chunks<T> {
 }
 
 impl<T> Chunks<T> {
+    /// Entries of a full chunk, as a power of two.
+    const CHUNK_BITS: u32 = (CHUNK_BYTES_MAX / size_of::<T>()).ilog2();
+    const CHUNK: usize = 1 << Self::CHUNK_BITS;
+
     pub(crate) fn len(&self) -> usize {
         match self.chunks.last() {
-            Some(last) => (self.chunks.len() - 1) * CHUNK + last.len(),
+            Some(last) => (self.chunks.len() - 1) * Self::CHUNK + last.len(),
             None => 0,
         }
     }
@@ -32,19 +37,21 @@ impl<T> Chunks<T> {
     /// What it takes in memory. The part of the last chunk that was never used is pages that nobody has
     /// touched, so it takes nothing.
     pub(crate) fn allocation_bytes(&self) -> usize {
+        let bytes = |entries: usize| allocated(entries * size_of::<T>());
         let entries = match &self.chunks[..] {
-            [only] => only.capacity(),
-            _ => self.len(),
+            [] => 0,
+            [only] => bytes(only.capacity()),
+            [full @ .., last] => full.len() * bytes(Self::CHUNK) + last.len() * size_of::<T>(),
         };
-        entries * size_of::<T>() + self.chunks.capacity() * size_of::<Vec<T>>()
+        entries + self.chunks.capacity() * size_of::<Vec<T>>()
     }
 
     pub(crate) fn get(&self, at: u32) -> Option<&T> {
-        self.chunks.get(at as usize >> CHUNK_BITS)?.get(at as usize % CHUNK)
+        self.chunks.get(at as usize >> Self::CHUNK_BITS)?.get(at as usize % Self::CHUNK)
     }
 
     pub(crate) fn get_mut(&mut self, at: u32) -> Option<&mut T> {
-        self.chunks.get_mut(at as usize >> CHUNK_BITS)?.get_mut(at as usize % CHUNK)
+        self.chunks.get_mut(at as usize >> Self::CHUNK_BITS)?.get_mut(at as usize % Self::CHUNK)
     }
 
     pub(crate) fn first(&self) -> Option<&T> {
@@ -52,13 +59,13 @@ impl<T> Chunks<T> {
     }
 
     pub(crate) fn push(&mut self, entry: T) {
-        if self.chunks.last().is_none_or(|last| last.len() == CHUNK) {
+        if self.chunks.last().is_none_or(|last| last.len() == Self::CHUNK) {
             // Most lists are of small queues and have one chunk, which grows with its queue.
             if self.chunks.is_empty() {
                 self.chunks.reserve_exact(1);
                 self.chunks.push(Vec::with_capacity(1));
             } else {
-                self.chunks.push(Vec::with_capacity(CHUNK));
+                self.chunks.push(Vec::with_capacity(Self::CHUNK));
             }
         }
         self.chunks.last_mut().expect("a chunk with room").push(entry);
@@ -87,9 +94,9 @@ impl<T> Chunks<T> {
     /// Drops up to `count` entries from the end; true when none is left.
     pub(crate) fn dismantle(&mut self, count: usize) -> bool {
         let keep = self.len().saturating_sub(count);
-        self.chunks.truncate(keep.div_ceil(CHUNK));
+        self.chunks.truncate(keep.div_ceil(Self::CHUNK));
         if let Some(last) = self.chunks.last_mut() {
-            last.truncate(keep - (keep - 1) / CHUNK * CHUNK);
+            last.truncate(keep - (keep - 1) / Self::CHUNK * Self::CHUNK);
         }
         keep == 0
     }
@@ -99,19 +106,21 @@ impl<T> Index<u32> for Chunks<T> {
     type Output = T;
 
     fn index(&self, at: u32) -> &T {
-        &self.chunks[at as usize >> CHUNK_BITS][at as usize % CHUNK]
+        &self.chunks[at as usize >> Self::CHUNK_BITS][at as usize % Self::CHUNK]
     }
 }
 
 impl<T> IndexMut<u32> for Chunks<T> {
     fn index_mut(&mut self, at: u32) -> &mut T {
-        &mut self.chunks[at as usize >> CHUNK_BITS][at as usize % CHUNK]
+        &mut self.chunks[at as usize >> Self::CHUNK_BITS][at as usize % Self::CHUNK]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const CHUNK: usize = Chunks::<usize>::CHUNK;
 
     #[test]
     fn it_is_a_list_whatever_its_length() {

@@ -1,9 +1,8 @@
-//! What queues take in memory, for MEMORY USAGE.
+//! What queues take in memory, for QSTATS, MEMORY and INFO.
 //!
-//! Everything that is kept by the queue is known exactly: slots, tables, heaps and the bytes of payloads in memory. What
-//! hangs on single jobs, groups, keys and roots (the words of some, the box of what most jobs lack, and what
-//! the allocator rounds up) is measured on a sample of them, as Redis does, so that the question costs the
-//! same whatever the queue holds.
+//! Nearly all of it is known exactly: slots, tables, heaps, and the chunks that keys and payloads are packed into. The
+//! words that hang on few jobs, on groups, windows and roots are measured on a sample of them, as Redis does, so that the
+//! question costs the same whatever the queue holds.
 
 use std::mem::size_of;
 

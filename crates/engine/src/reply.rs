@@ -173,6 +173,8 @@ pub struct Stats {
     pub counts: Counts,
     /// Payload bytes of all jobs.
     pub bytes: u64,
+    /// Bytes that the queue takes in memory.
+    pub memory: u64,
     /// Groups with jobs.
     pub groups: u64,
     /// Age of the oldest ready job.

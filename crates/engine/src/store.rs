@@ -67,13 +67,11 @@ impl Default for Store {
 impl Store {
     /// What it takes in memory.
     pub(crate) fn allocation_bytes(&self) -> usize {
-        // What is reserved for the chunk that is being filled are pages that nobody has touched.
-        let reserved = match self.chunks.get(self.filled) {
-            Some(filled) if filled.bytes.capacity() < CHUNK_BYTES => {
-                allocated(filled.bytes.capacity()) - filled.bytes.len()
-            }
-            _ => 0,
-        };
+        // What is reserved beyond some pages is pages that nobody has touched.
+        let reserved = self.chunks.get(self.filled).map_or(0, |filled| {
+            let touched = filled.bytes.len().next_multiple_of(KEPT_BYTES_MAX);
+            allocated(filled.bytes.capacity()).min(touched) - filled.bytes.len()
+        });
         self.used + reserved + self.alone + self.chunks.allocation_bytes()
     }
 

@@ -49,6 +49,7 @@ impl Shard {
         Some(Stats {
             counts: queue.counts(),
             bytes: queue.bytes,
+            memory: queue.memory_bytes(limits::MEMORY_SAMPLES),
             groups: queue.groups_with_jobs,
             oldest_ready_ms: queue.oldest_ready_ms(now.ms),
             paused: queue.paused(now.ms),

@@ -26,6 +26,16 @@ pub(crate) struct Cpu {
     pub(crate) user_children: Duration,
 }
 
+/// Has the system give memory in small pages only.
+///
+/// The allocator asks for pages of 2 MiB, of which the smallest part that is touched counts as a whole: a job
+/// would take a sixth more than its bytes, where nobody could say what for, and most of what is freed would stay.
+pub(crate) fn refuse_huge_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::info!(%error, "transparent huge pages stay on, so more memory is taken than the queues' figures say");
+    }
+}
+
 /// What the process takes of the memory.
 ///
 /// An allocator's own figure would need a counter at each allocation or a word with the allocator that this crate

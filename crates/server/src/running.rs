@@ -19,7 +19,7 @@ use crate::server::{Ports, Server};
 use crate::threads::Threads;
 use crate::tls::{Tls, TlsError};
 use crate::transport::Security;
-use crate::{Config, admission, checkpoint, descriptors, memory, reclaim, recovery, timers};
+use crate::{Config, admission, checkpoint, descriptors, memory, process, reclaim, recovery, timers};
 
 /// Why a server could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -158,6 +158,7 @@ pub async fn start(mut config: Config) -> Result<Running, ServerError> {
     let (address, tls_address) = (address(Security::Plain), address(Security::Tls));
     let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port());
     let ports = Ports { plain: port(address), tls: port(tls_address) };
+    process::refuse_huge_pages();
     let clients_max = descriptors::provide_at_start(config.clients_max, config.threads);
     let server = Arc::new(Server::new(config, acl, ports, tls, seed));
     server.live.set_clients_max(clients_max);

@@ -61,7 +61,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         arity: 2,
         summary: "Shows the counters of a queue",
         arguments: &[QUEUE],
-        reply: "a map of `ready delayed claimed dead bytes groups oldest-ready-ms paused pushed duplicates replaced \
+        reply: "a map of `ready delayed claimed dead bytes memory groups oldest-ready-ms paused pushed duplicates replaced \
             superseded expired claims acked nacked released lapsed died stale-acks wait-p50-ms wait-p99-ms \
             wait-max-ms run-p50-ms run-p99-ms run-max-ms lane`; nil when there is no such queue",
         ..FAST_READ

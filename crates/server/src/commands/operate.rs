@@ -41,6 +41,7 @@ fn write_stats(stats: &Stats, reply: &mut Reply<'_>) {
     fields.number("claimed", stats.counts.claimed);
     fields.number("dead", stats.counts.dead);
     fields.number("bytes", stats.bytes);
+    fields.number("memory", stats.memory);
     fields.number("groups", stats.groups);
     fields.maybe("oldest-ready-ms", stats.oldest_ready_ms);
     fields.text("paused", paused_word(stats.paused).as_bytes());
