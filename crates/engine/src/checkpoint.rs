@@ -16,7 +16,7 @@
 use crate::event::{Event, MARK_NONCE_BYTES, Part, put_mark};
 use crate::queue::Queue;
 use crate::slab::NONE;
-use crate::{Lsn, Now, Payload, Shard, Step, limits};
+use crate::{Lsn, Now, Shard, Step, limits};
 
 /// How far a checkpoint of a shard got.
 #[derive(Clone, Debug)]
@@ -26,26 +26,19 @@ pub struct Checkpoint {
     slot: u32,
     /// The change that made the queue under way; 0: none is.
     queue: u64,
-    has_payloads: bool,
 }
 
 /// What one step may still do.
 struct Allowance {
     bytes_max: usize,
     entries: usize,
-    has_payloads: bool,
 }
 
 impl Checkpoint {
     /// A checkpoint of what is based below `below`, the lsn that was next when it began. Its steps are in holds
     /// that begin later. A shard has one checkpoint at a time; an earlier one that is not finished is void.
     pub fn begin(below: Lsn) -> Checkpoint {
-        Checkpoint { below, slot: 0, queue: 0, has_payloads: false }
-    }
-
-    /// The same with all payloads that are in memory, for a start that does not read them from the log.
-    pub fn with_payloads(self) -> Checkpoint {
-        Checkpoint { has_payloads: true, ..self }
+        Checkpoint { below, slot: 0, queue: 0 }
     }
 
     /// The body of a record that changes nothing, but by which a checkpoint knows the log that it is of.
@@ -66,11 +59,7 @@ impl Shard {
     ) -> Step<usize> {
         let at = self.at(now);
         let start = frame.len();
-        let mut allowance = Allowance {
-            bytes_max: start + bytes,
-            entries: limits::CHECKPOINT_ENTRIES_MAX,
-            has_payloads: checkpoint.has_payloads,
-        };
+        let mut allowance = Allowance { bytes_max: start + bytes, entries: limits::CHECKPOINT_ENTRIES_MAX };
         while checkpoint.slot < self.queues.slots() {
             if !allowance.take(frame.len()) {
                 return Step::More(frame.len() - start);
@@ -116,14 +105,7 @@ impl Queue {
             if !allowance.take(part.bytes()) {
                 return false;
             }
-            let base = self.jobs.base(ix);
-            let snapshot = match self.payload(ix) {
-                Payload::Here(payload) if allowance.has_payloads => {
-                    Event::JobBeside { job: self.snapshot(ix, payload), logged: None }
-                }
-                _ => self.snapshot_beside(ix),
-            };
-            self.add_based(part, base, &snapshot);
+            self.add_based(part, self.jobs.base(ix), &self.snapshot_beside(ix));
             self.jobs.advance();
         }
         while let Some(ix) = self.holds.at_cursor(below) {

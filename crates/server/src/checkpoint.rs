@@ -162,7 +162,7 @@ async fn write_shard(
     from: Lsn,
     mut writer: CheckpointWriter,
 ) -> Result<CheckpointWriter, CheckpointError> {
-    let mut checkpoint = Checkpoint::begin(from).with_payloads();
+    let mut checkpoint = Checkpoint::begin(from);
     let mut gathered = Vec::new();
     let mut gathered_bytes = 0;
     loop {
