@@ -1,3 +1,5 @@
+//! Shards that many threads replay, and what is said of records that cannot be replayed.
+
 use std::sync::Arc;
 
 use stanchion_engine::{Now, SettingsPatch, ShardConfig};
