@@ -113,11 +113,21 @@ impl Process {
 
     /// The real Stanchion server.
     pub(crate) fn stanchion(binary: &Path, base: &Path, durability: &str) -> Result<Process> {
+        Process::stanchion_with(binary, base, durability, &[])
+    }
+
+    /// The same with these variables.
+    pub(crate) fn stanchion_with(
+        binary: &Path,
+        base: &Path,
+        durability: &str,
+        variables: &'static [(&str, &str)],
+    ) -> Result<Process> {
         let (program, durability) = (binary.to_owned(), durability.to_owned());
         let command = move |port: u16, data: &Path| {
             let mut command = Command::new(&program);
             command.args(["server", "--bind", "127.0.0.1", "--durability", &durability]);
-            command.env("STANCHION_CLIENTS_MAX", CLIENTS_MAX);
+            command.env("STANCHION_CLIENTS_MAX", CLIENTS_MAX).envs(variables.iter().copied());
             command.args(["--port", &port.to_string(), "--dir"]).arg(data);
             command
         };
@@ -199,6 +209,12 @@ impl Process {
     /// Its memory that is in RAM.
     pub(crate) fn resident_bytes(&self) -> Result<u64> {
         Ok(self.proc_figure("status", "VmRSS:")? << 10)
+    }
+
+    /// The most memory that was ever in RAM, and what is swapped out.
+    pub(crate) fn memory_peak_and_swap(&self) -> Result<(u64, u64)> {
+        let kib = |name| self.proc_figure("status", name);
+        Ok((kib("VmHWM:")? << 10, kib("VmSwap:")? << 10))
     }
 
     /// A number from a file of `/proc/PID`.

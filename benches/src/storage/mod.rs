@@ -1,6 +1,7 @@
 //! What keeping jobs costs, beside Redis with its append-only file and beanstalkd with its binlog: memory and log of
 //! standing jobs, starts, what churn writes, and pushes while the log is cleaned.
 
+mod backlog;
 mod beanstalk;
 mod churn;
 mod latency;
@@ -27,6 +28,10 @@ pub(crate) struct Size {
     /// Jobs that come and go while the backlog grows and shrinks; 1,000 a second for an hour are 3,600,000.
     #[arg(long, value_name = "N", default_value_t = 3_600_000)]
     churn: u64,
+
+    /// Gigabytes of jobs that stand on a server that may take 1 GiB of memory; 0 leaves it out.
+    #[arg(long, value_name = "GB", default_value_t = 20)]
+    backlog: u64,
 }
 
 /// Measures, prints and records.
@@ -36,12 +41,17 @@ pub(crate) fn run(setting: &Setting, size: Size, report: &mut Report) -> Result<
         standing::run(setting, size.many, report)?;
     }
     churn::run(setting, size.churn, report)?;
-    latency::run(setting, report)
+    latency::run(setting, report)?;
+    if size.backlog > 0 {
+        backlog::run(setting, size.backlog, report)?;
+    }
+    Ok(())
 }
 
 /// Does what the bench does with a few jobs, and checks the books.
 pub(crate) fn exercise(setting: &Setting) -> Result<()> {
     standing::exercise(setting)?;
     churn::exercise(setting)?;
-    latency::exercise(setting)
+    latency::exercise(setting)?;
+    backlog::exercise(setting)
 }
