@@ -40,7 +40,7 @@ pub(crate) struct Oracle {
     /// The server ends connections by itself.
     stops: bool,
     /// Claims of jobs that somebody wanted to delete, as in [`Sent::reported`].
-    deleted: Vec<(EffectId, (usize, Option<u64>, u32))>,
+    deleted: Vec<(EffectId, Report)>,
     /// What can't be unless a claim of the queue turns out to have been taken back.
     suspicions: Vec<(usize, String)>,
     /// When the request was sent whose reply is being looked at.
@@ -48,6 +48,9 @@ pub(crate) struct Oracle {
     /// What was counted, for the report.
     pub(crate) tally: Tally,
 }
+
+/// A claim that was spoken of: its number, until when it was live if it was, and how often it had ended by then.
+type Report = (usize, Option<u64>, u32);
 
 /// How much a run has shown.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -90,7 +93,7 @@ pub(crate) struct Sent {
     client: i64,
     /// The claims that it reports, with the end of their leases if they were live for certain, and what may have
     /// ended them then, this request included.
-    reported: Vec<(usize, Option<u64>, u32)>,
+    reported: Vec<Report>,
 }
 
 impl Oracle {
@@ -146,13 +149,7 @@ impl Oracle {
     }
 
     /// Notes what a request may do.
-    fn expect(
-        &mut self,
-        ask: &Ask,
-        effect: EffectId,
-        at: Moment,
-        reported: &mut Vec<(usize, Option<u64>, u32)>,
-    ) {
+    fn expect(&mut self, ask: &Ask, effect: EffectId, at: Moment, reported: &mut Vec<Report>) {
         match ask {
             Ask::Push(push) => {
                 for terms in &push.jobs {
@@ -291,13 +288,7 @@ impl Oracle {
         (0..self.jobs.len()).filter(|&serial| is_same(&self.jobs[serial])).collect()
     }
 
-    fn expect_acks(
-        &mut self,
-        held: &[Held],
-        effect: EffectId,
-        at: Moment,
-        reported: &mut Vec<(usize, Option<u64>, u32)>,
-    ) {
+    fn expect_acks(&mut self, held: &[Held], effect: EffectId, at: Moment, reported: &mut Vec<Report>) {
         for held in held {
             self.report(held.claim, at, reported);
             self.end(held.serial, effect, EndedBy::Ack(held.claim));
@@ -305,7 +296,7 @@ impl Oracle {
     }
 
     /// A claim is reported, which may end it.
-    fn report(&mut self, number: usize, at: Moment, reported: &mut Vec<(usize, Option<u64>, u32)>) {
+    fn report(&mut self, number: usize, at: Moment, reported: &mut Vec<Report>) {
         let claim = &mut self.claims[number];
         let until = claim.is_live(self.effects.life(), at.ms).then_some(claim.until_ms);
         claim.endings += 1;

@@ -2,14 +2,14 @@
 
 use super::effects::{Moment, Status};
 use super::job::ClaimRecord;
-use super::{EndedBy, Oracle, Outcome, Sent};
+use super::{EndedBy, Oracle, Outcome, Report, Sent};
 use crate::ask::{Ask, DEAD_MAX, Held, PauseWhat, Retry, Root};
 use crate::wire::Reply;
 
 /// Errors that a legal command may get: it has changed nothing then.
 const REFUSALS: &[&str] = &["FULL", "PAUSED", "UNBLOCKED", "EXECABORT"];
 
-type Reported<'a> = &'a [(usize, Option<u64>, u32)];
+type Reported<'a> = &'a [Report];
 
 impl Oracle {
     /// Takes in a reply, and gives the jobs in it.
@@ -193,7 +193,7 @@ impl Oracle {
     }
 
     /// Whether a claim was live for certain until now, but for the request that reports it.
-    fn was_live(&self, reported: &(usize, Option<u64>, u32), now: Moment) -> bool {
+    fn was_live(&self, reported: &Report, now: Moment) -> bool {
         let (claim, until, endings) = *reported;
         let claim = &self.claims[claim];
         until.is_some_and(|until| now.ms < until)
