@@ -9,7 +9,7 @@ use stanchion_tests::{Connection, Options, PATIENCE, Server, Value, resident_byt
 /// `maxmemory` of most servers here.
 const MEMORY: &str = "16mb";
 /// What those may take of the machine's memory with it: buffers of the log and of clients, and the program, come on top.
-const RESIDENT_BYTES_MAX: usize = 96 << 20;
+const RESIDENT_BYTES_MAX: usize = 128 << 20;
 
 /// The payload of a job by its number: 40 bytes to 200 kB, of which most are small.
 fn payload(number: u64) -> Vec<u8> {
