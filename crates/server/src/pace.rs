@@ -8,6 +8,9 @@
 //!
 //! Each appended byte is credit for one that is written again. Half of it is for tidying up at ease; the other half is
 //! kept for when the log comes near its bound, as it does when much of what lives is deleted at once.
+//!
+//! A full disk is worth any cost, but only once around the log: then all is freed that can be, and going on would
+//! write the same again and again for as long as the disk is full. What is appended later makes another round worth it.
 
 use stanchion_storage::{Segment, Space};
 
@@ -19,6 +22,9 @@ const HURRY_SEGMENTS: u64 = 2;
 
 /// How many segments may be written again without ado after a time without garbage.
 const EASE_SEGMENTS: u64 = 2;
+
+/// On a full disk so much may be written again for each appended byte, after a first round.
+const ROUND_BYTES_PER_BYTE: u64 = 32;
 
 /// How much garbage may always stay, in thousandths of what lives.
 const PATIENCE_MILLI_MIN: u64 = 333;
@@ -68,6 +74,8 @@ pub(crate) struct Pace {
     credit_bytes: i64,
     /// So much garbage has to gather, in thousandths of what lives.
     patience_milli: u64,
+    /// What is left of the round that a full disk is worth.
+    round_bytes: i64,
 }
 
 impl Pace {
@@ -78,6 +86,7 @@ impl Pace {
             ease_bytes: segment_bytes as i64,
             credit_bytes: live as i64,
             patience_milli: PATIENCE_MILLI_MIN,
+            round_bytes: (live + EASE_SEGMENTS * segment_bytes) as i64,
         }
     }
 
@@ -87,12 +96,15 @@ impl Pace {
             (EASE_SEGMENTS * self.segment_bytes, live + BOUND_SEGMENTS * self.segment_bytes);
         self.ease_bytes = (self.ease_bytes + (bytes / 2) as i64).min(ease_max as i64);
         self.credit_bytes = (self.credit_bytes + bytes as i64).min(credit_max as i64);
+        let round = self.round_bytes.saturating_add((bytes.saturating_mul(ROUND_BYTES_PER_BYTE)) as i64);
+        self.round_bytes = round.min((live + ease_max) as i64);
     }
 
     /// So much was written again.
     pub(crate) fn rewrote(&mut self, bytes: u64) {
         self.ease_bytes = (self.ease_bytes - bytes as i64).max(-(self.segment_bytes as i64));
         self.credit_bytes -= bytes as i64;
+        self.round_bytes = (self.round_bytes - bytes as i64).max(-(self.segment_bytes as i64));
     }
 
     /// A pass that began with these sizes has freed so much, and written so much again for it. A dear one says that it
@@ -107,8 +119,18 @@ impl Pace {
     }
 
     /// Whether a pass over some of the log may begin.
-    pub(crate) fn may_begin(&self, sizes: Sizes) -> bool {
+    pub(crate) fn may_begin(&mut self, sizes: Sizes) -> bool {
+        if sizes.space < Space::Full {
+            self.round_bytes = (sizes.live + EASE_SEGMENTS * self.segment_bytes) as i64;
+        } else if self.round_bytes <= 0 && sizes.log <= self.bound(sizes.live) {
+            return false;
+        }
         self.may(self.need(sizes))
+    }
+
+    /// How large the log may be.
+    fn bound(&self, live: u64) -> u64 {
+        live * 5 / 2 + BOUND_SEGMENTS * self.segment_bytes
     }
 
     /// Whether a pass that has begun may go on. It goes on at ease when what made it begin is over: all that it has
@@ -147,7 +169,7 @@ impl Pace {
     fn need(&self, sizes: Sizes) -> Need {
         let Sizes { log, live, space } = sizes;
         let garbage = sizes.garbage();
-        let bound = live * 5 / 2 + BOUND_SEGMENTS * self.segment_bytes;
+        let bound = self.bound(live);
         // The less space there is, the less garbage is worth writing what lives again.
         let is_worth_it = match space {
             Space::Ample => garbage > live * self.patience_milli / 1_000,
@@ -175,6 +197,30 @@ mod tests {
 
     fn sizes(log: u64, live: u64) -> Sizes {
         Sizes { log, live, space: Space::Ample }
+    }
+
+    #[test]
+    fn a_full_disk_is_worth_one_round_until_more_is_appended() {
+        for space in [Space::Full, Space::Exhausted] {
+            let full = Sizes { space, ..sizes(1_200, 1_000) };
+            let mut pace = Pace::new(100, 1_000);
+            let mut rounds = 0;
+            while pace.may_begin(full) {
+                pace.rewrote(100);
+                pace.passed(full, 100, 100);
+                rounds += 1;
+                assert!(rounds < 100, "it writes the same again and again");
+            }
+            assert!(rounds >= 10, "all of the log is looked at: {rounds}");
+            pace.appended(10, 1_000);
+            assert!(pace.may_begin(full), "an ack may have made more garbage");
+            pace.rewrote(1_000);
+            assert!(!pace.may_begin(full));
+            // Nor does it matter how full the disk is when the log itself is too large.
+            assert!(pace.may_begin(Sizes { space, ..sizes(10_000, 1_000) }));
+            assert!(pace.may_begin(sizes(10_000, 1_000)), "there is room again");
+            assert!(pace.may_begin(full), "a disk that fills again is worth another round");
+        }
     }
 
     #[test]

@@ -25,6 +25,9 @@ use crate::waiter::Name;
 /// garbage, so their number says little.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// A step that could do nothing is tried again after this, unless the log's writer gets on before.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// Keeps the log small for ever; asleep while nothing is staged.
 pub(crate) async fn run(server: Arc<Server>) {
     let lane = server.lane().expect("reclaiming starts after recovery");
@@ -106,8 +109,13 @@ impl Reclaiming {
             let below = pass.segment.last_lsn + 1;
             let read = read_payloads(lane, pass.shard, below, self.step_bytes).await;
             wait_for_room(lane).await;
+            let shard = pass.shard;
             let rewritten = pass.step(lane, self.step_bytes, &read);
             self.pace.rewrote(rewritten);
+            if rewritten == 0 && pass.shard == shard {
+                // A payload that it needs is not written yet, and on a full disk that may take long.
+                _ = tokio::time::timeout(LOOK_AGAIN, lane.tidings.wrote.notified()).await;
+            }
             if pass.shard < lane.shard_count() {
                 wait_written(lane, pass.last).await;
                 continue;
