@@ -291,12 +291,14 @@ impl Connection {
         }
         let waits = self.outbox.is_held() || self.session.pending.take().is_some();
         if waits {
-            self.outbox.drop_waiting(self.server.tidings.durable.durable());
+            self.session.closing = true;
+            if !self.outbox.drop_waiting(self.server.tidings.durable.durable()) {
+                return;
+            }
             let why = self.server.lifecycle.failure().unwrap_or_default();
             let text = format!("the outcome of this command is unknown, for the log failed: {why}");
             self.server.errors.count(ErrorCode::MisConf);
             self.outbox.reply(self.session.proto).error(ErrorCode::MisConf, &text);
-            self.session.closing = true;
         }
     }
 

@@ -242,13 +242,16 @@ impl Outbox {
         !self.barriers.is_empty() || !self.holes.is_empty()
     }
 
-    /// Drops whatever waits for the disk, since it will never get there.
-    pub(crate) fn drop_waiting(&mut self, durable: Lsn) {
+    /// Drops whatever waits for the disk, since it will never get there. False when that cuts a payload: an error
+    /// behind it would be taken for a part of the job.
+    pub(crate) fn drop_waiting(&mut self, durable: Lsn) -> bool {
         let keep = self.written + self.ready(durable).len();
+        let cuts_payload = self.holes.front().is_some_and(|hole| hole.at == self.base + keep as u64);
         self.buf.truncate(keep);
         self.holes.clear();
         self.barriers.clear();
         self.pending = None;
+        !cuts_payload
     }
 
     /// The jobs of replies that are not in the socket: nobody got them.
@@ -309,9 +312,26 @@ mod tests {
         put(&mut outbox, Wait::Staged, "b");
         outbox.end_hold(2);
         put(&mut outbox, Wait::Staged, "c");
-        outbox.drop_waiting(1);
+        assert!(outbox.drop_waiting(1));
         assert_eq!(take(&mut outbox, 1), "a");
         assert_eq!(outbox.unsent_bytes(), 0);
+    }
+
+    #[test]
+    fn no_error_follows_a_payload_that_was_cut() {
+        for (barrier, may_follow) in [(false, false), (true, true)] {
+            let mut outbox = Outbox::default();
+            put(&mut outbox, Wait::No, "a");
+            if barrier {
+                outbox.wait(Wait::Lsn(2));
+            }
+            outbox.reply_with(Proto::Resp2, |reply, holes| {
+                let payload = LoggedPayload { base: 1, id: stanchion_protocol::id::JobId(1), bytes: 300 };
+                crate::holes::write_payload(b"q", stanchion_engine::Payload::Logged(payload), reply, holes);
+            });
+            assert_eq!(outbox.drop_waiting(1), may_follow, "behind a barrier nothing of it has gone out");
+            assert!(!outbox.is_held());
+        }
     }
 
     #[test]
