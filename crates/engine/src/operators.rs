@@ -7,7 +7,7 @@ use crate::event::{Event, Gone, Part};
 use crate::job::{KeyState, Stand};
 use crate::queue::{At, Queue, column};
 use crate::slab::NONE;
-use crate::{Durability, Now, Refusal, SettingsPatch, Shard, Source, Step, limits, settings};
+use crate::{Durability, Now, Refusal, Settings, SettingsPatch, Shard, Source, Step, limits, settings};
 
 /// How far a purge got, and what was there when it began.
 #[derive(Clone, Debug)]
@@ -220,9 +220,17 @@ impl Shard {
         shown.map_err(|error| Refusal::Setting(error.to_string()))
     }
 
-    /// The queue's durability; `Lane` unless it or the file sets one.
+    /// The queue's durability; `Lane` unless it or the file sets one. Of a queue that is not there it is the file's:
+    /// a crash that brings a deleted queue back would make a lie of what was said about it.
     pub fn durability(&self, queue: &[u8]) -> Durability {
-        self.find(queue).map_or(Durability::Lane, |ix| self.queues[ix].settings.durability)
+        if let Some(ix) = self.find(queue) {
+            return self.queues[ix].settings.durability;
+        }
+        let file = (self.file)(queue);
+        match file.get("durability") {
+            Some(_) => Settings::resolve(&SettingsPatch::default(), &file).durability,
+            None => Durability::Lane,
+        }
     }
 
     /// Changes a queue, if it is there.
@@ -308,4 +316,31 @@ impl Queue {
 fn text(word: &[u8]) -> Result<&str, Refusal> {
     std::str::from_utf8(word)
         .map_err(|_| Refusal::Setting(format!("'{}' is neither a setting nor a value", word.escape_ascii())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ShardConfig;
+
+    #[test]
+    fn a_queue_that_is_not_there_has_the_durability_of_the_file() {
+        let file = |queue: &[u8]| {
+            let mut patch = SettingsPatch::default();
+            if queue == b"mail" {
+                patch.set("durability", "always").unwrap();
+            }
+            patch
+        };
+        let mut shard = Shard::new(ShardConfig { index: 0, count: 1, boot: 1, file: Arc::new(file) });
+        let (now, mut log) = (Now { ms: 1, entropy: 0 }, Vec::new());
+        assert_eq!(shard.durability(b"mail"), Durability::Always);
+        assert_eq!(shard.durability(b"other"), Durability::Lane);
+        shard.pause(now, b"mail", Pause::Claim, None, &mut log);
+        assert_eq!(shard.durability(b"mail"), Durability::Always);
+        assert!(shard.delete_queue(now, b"mail", &mut log));
+        assert_eq!(shard.durability(b"mail"), Durability::Always, "a crash may bring it back");
+    }
 }

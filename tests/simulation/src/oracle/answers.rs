@@ -81,7 +81,7 @@ impl Oracle {
                         return Err(format!("the claimed job {id} could not be deleted"));
                     }
                     for serial in self.ids.get(id).cloned().unwrap_or_default() {
-                        self.drop_ends(serial, sent.effect, EndedBy::Deletion);
+                        self.drop_end(serial, sent.effect, EndedBy::Deletion);
                     }
                 }
             }
@@ -283,7 +283,7 @@ impl Oracle {
     }
 
     fn drop_end_of(&mut self, held: &Held, sent: &Sent) {
-        self.drop_ends(held.serial, sent.effect, EndedBy::Ack(held.claim));
+        self.drop_end(held.serial, sent.effect, EndedBy::Ack(held.claim));
     }
 
     /// It is unknown whether this one was done with the others.

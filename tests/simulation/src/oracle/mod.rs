@@ -314,9 +314,12 @@ impl Oracle {
         self.jobs[serial].ends.push(End { effect, by });
     }
 
-    /// An effect has not ended a job in this way.
-    fn drop_ends(&mut self, serial: Serial, effect: EffectId, by: EndedBy) {
-        self.jobs[serial].ends.retain(|end| (end.effect, end.by) != (effect, by));
+    /// A command has not ended a job in this way; another one of its transaction may have.
+    fn drop_end(&mut self, serial: Serial, effect: EffectId, by: EndedBy) {
+        let ends = &mut self.jobs[serial].ends;
+        if let Some(index) = ends.iter().position(|end| (end.effect, end.by) == (effect, by)) {
+            ends.remove(index);
+        }
     }
 
     /// A push has replaced the job of this id, or none.
