@@ -3,6 +3,7 @@
 //!
 //! Parsing touches nothing: no file is opened, no server asked and no program looked up.
 
+mod dispatchers;
 pub mod problem;
 mod section;
 #[cfg(test)]
@@ -13,11 +14,12 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use dispatchers::NamedDispatcher;
+pub use dispatchers::{Dispatcher, Exec, Stdin};
 pub use problem::{ConfigError, Problem};
 use section::{KeySpec, Section};
 
 use crate::limits;
-use crate::template::Template;
 
 /// A whole configuration, every value checked.
 #[derive(Debug, Clone)]
@@ -71,42 +73,6 @@ pub struct LowPriority {
     pub share: f64,
 }
 
-/// `[dispatchers.NAME]`: how a job is done.
-#[derive(Debug, Clone)]
-pub enum Dispatcher {
-    /// `kind = "exec"`: a process per job.
-    Exec(Exec),
-}
-
-/// A process per job.
-#[derive(Debug, Clone)]
-pub struct Exec {
-    /// The program; looked up in PATH unless it has a slash.
-    pub program: String,
-    /// Its arguments, each with its placeholders.
-    pub arguments: Vec<Template>,
-    /// What it reads.
-    pub stdin: Stdin,
-    /// SIGTERM after this long.
-    pub timeout: Duration,
-    /// SIGKILL this long after SIGTERM.
-    pub kill_after: Duration,
-}
-
-/// What a job's process reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stdin {
-    /// The job's payload, then end of file.
-    Payload,
-    /// Nothing.
-    None,
-}
-
-/// The kinds of dispatchers that this version has.
-const KINDS: &[&str] = &["exec"];
-/// Kinds that the design has and this version does not.
-const KINDS_LATER: &[&str] = &["http", "pool", "drain"];
-
 const TOP_KEYS: &[KeySpec] = &[
     KeySpec::here("server"),
     KeySpec::here("runner"),
@@ -130,15 +96,6 @@ const GROUP_KEYS: &[KeySpec] = &[
     KeySpec::here("low-priority-share"),
     KeySpec::here("dispatcher"),
 ];
-const EXEC_KEYS: &[KeySpec] = &[
-    KeySpec::here("kind"),
-    KeySpec::here("command"),
-    KeySpec::here("stdin"),
-    KeySpec::here("timeout"),
-    KeySpec::here("kill-after"),
-    KeySpec::later("memory-max"),
-];
-
 impl Config {
     /// Reads the text of a configuration file; `file` is its name in messages. All problems are found, not only the first.
     pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
@@ -178,7 +135,7 @@ fn whole(mut top: Section<'_>, problems: &mut problem::Problems) -> Option<Confi
         }
     };
     let settings = settings(top.section("runner", problems), problems);
-    let dispatchers = dispatchers(&mut top, problems);
+    let dispatchers = dispatchers::all(&mut top, problems);
     let groups = groups(&mut top, &dispatchers, problems);
     for (name, at, _) in &dispatchers {
         if !groups.iter().any(|(_, dispatcher)| dispatcher.as_deref() == Some(name)) && problems.is_clean() {
@@ -218,64 +175,6 @@ fn settings(section: Option<Section<'_>>, problems: &mut problem::Problems) -> O
     let drain =
         section.duration("drain", Duration::ZERO..=limits::DURATION_MAX, limits::DRAIN_DEFAULT, problems);
     Some(Settings { name: name?, lease: lease?, drain: drain? })
-}
-
-/// Name, position and, when it has no problem, the dispatcher itself.
-type NamedDispatcher = (String, usize, Option<Dispatcher>);
-
-fn dispatchers(top: &mut Section<'_>, problems: &mut problem::Problems) -> Vec<NamedDispatcher> {
-    let sections = top.sections("dispatchers", problems);
-    if sections.is_empty() {
-        problems.add_missing(
-            top,
-            "a section [dispatchers.NAME]",
-            "write [dispatchers.work] with kind and command",
-        );
-    }
-    sections
-        .into_iter()
-        .map(|(name, section)| {
-            let at = section.at();
-            (name, at, dispatcher(section, problems))
-        })
-        .collect()
-}
-
-fn dispatcher(mut section: Section<'_>, problems: &mut problem::Problems) -> Option<Dispatcher> {
-    let kind = section.required_text("kind", "kind = \"exec\"", problems)?;
-    if kind != "exec" {
-        let at = section.value_at("kind");
-        let have = format!("write kind = \"exec\"; the kinds there are: {}", KINDS.join(", "));
-        if KINDS_LATER.contains(&kind) {
-            problems.add(at, format!("the kind \"{kind}\" is not in this version"), have);
-        } else {
-            problems.add(at, format!("unknown kind \"{kind}\""), have);
-        }
-        return None;
-    }
-    section.refuse_unknown(EXEC_KEYS, problems);
-    let command = values::command(&mut section, problems);
-    let stdin = match section.text("stdin", problems) {
-        None | Some("payload") => Some(Stdin::Payload),
-        Some("none") => Some(Stdin::None),
-        Some(other) => {
-            let what = format!("\"{other}\" is nothing that a job can read");
-            problems.add(section.value_at("stdin"), what, "write \"payload\" or \"none\"");
-            None
-        }
-    };
-    let span = limits::TIMEOUT_MIN..=limits::DURATION_MAX;
-    let timeout = section.duration("timeout", span, limits::TIMEOUT_DEFAULT, problems);
-    let span = Duration::ZERO..=limits::DURATION_MAX;
-    let kill_after = section.duration("kill-after", span, limits::KILL_AFTER_DEFAULT, problems);
-    let (program, arguments) = command?;
-    Some(Dispatcher::Exec(Exec {
-        program,
-        arguments,
-        stdin: stdin?,
-        timeout: timeout?,
-        kill_after: kill_after?,
-    }))
 }
 
 /// Each group, if it has no problem, and the name of its dispatcher, if it says one.
