@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::config::parse_bytes;
 use crate::limits::{
     MAIL_BYTES_MAX, MAIL_SOFT_BYTES_MAX, MAIL_SOFT_TIME, OUTPUT_BYTES_MAX_DEFAULT, OUTPUT_BYTES_MAX_MAX,
     OUTPUT_BYTES_MAX_MIN,
@@ -48,6 +49,7 @@ impl OutputLimits {
         }
         let mut changed = *self;
         for class in words.chunks(4) {
+            let bytes = |word| usize::try_from(parse_bytes(word)?).ok();
             let sizes = (bytes(class[1]), bytes(class[2]), class[3].parse::<u32>().ok());
             let (Some(hard), Some(soft), Some(seconds)) = sizes else {
                 return Err("Error in hard, soft or soft_seconds setting in buffer limit configuration.");
@@ -95,23 +97,6 @@ impl fmt::Display for OutputLimits {
         let (soft, seconds) = (self.messages_soft_bytes_max, self.messages_soft_time.as_secs());
         write!(f, "normal {replies} 0 0 slave 0 0 0 pubsub {messages} {soft} {seconds}")
     }
-}
-
-/// A number of bytes with Redis's units.
-fn bytes(text: &str) -> Option<usize> {
-    let text = text.to_ascii_lowercase();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "" | "b" => 1,
-        "k" => 1_000,
-        "kb" => 1 << 10,
-        "m" => 1_000_000,
-        "mb" => 1 << 20,
-        "g" => 1_000_000_000,
-        "gb" => 1 << 30,
-        _ => return None,
-    };
-    digits.parse::<usize>().ok()?.checked_mul(unit)
 }
 
 /// The limits as CONFIG SET changes them, for all connections.
@@ -188,6 +173,7 @@ mod tests {
             ("normal 1 2", "Wrong number"),
             ("normal 1mb 0 0 pubsub x 0 0", "Error in hard"),
             ("pubsub 1mb 0 -1", "Error in hard"),
+            ("pubsub +1mb 0 0", "Error in hard"),
             ("pubsub 1tb 0 0", "Error in hard"),
             ("pubsub 99999999999gb 0 0", "Error in hard"),
             ("master 1mb 0 0", "Invalid client class"),
