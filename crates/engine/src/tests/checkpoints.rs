@@ -74,7 +74,11 @@ impl Rig {
 
     /// A shard of the next boot, made of the newest checkpoint and the log from there on, if there is one.
     pub(crate) fn merged(&self) -> Option<Shard> {
-        let saved = self.checkpoints.whole.as_ref()?;
+        Some(self.merge(self.checkpoints.whole.as_ref()?, |_, _| {}))
+    }
+
+    /// Makes a shard of a checkpoint and the log from there on; `visit` sees it after each record.
+    fn merge(&self, saved: &Saved, mut visit: impl FnMut(Lsn, &Shard)) -> Shard {
         let mut shard = self.replayed(0);
         let mut frames = saved.frames.iter().peekable();
         for (lsn, body) in self.records.iter().filter(|(lsn, _)| *lsn >= saved.from) {
@@ -82,9 +86,10 @@ impl Rig {
                 replay(&mut shard, *lsn, frame);
             }
             replay(&mut shard, *lsn, body);
+            visit(*lsn, &shard);
         }
         frames.for_each(|(lsn, frame)| replay(&mut shard, *lsn, frame));
-        Some(shard)
+        shard
     }
 
     /// The newest checkpoint and the log from there on make the same shard.
@@ -98,19 +103,15 @@ impl Rig {
     /// So it is after a crash behind any record since it was whole.
     pub(super) fn check_merged_prefixes(&self) -> Result<(), String> {
         let Some(saved) = &self.checkpoints.whole else { return Ok(()) };
-        let mut shard = self.replayed(0);
-        let mut frames = saved.frames.iter().peekable();
-        for (lsn, body) in self.records.iter().filter(|(lsn, _)| *lsn >= saved.from) {
-            while let Some((lsn, frame)) = frames.next_if(|(of, _)| of <= lsn) {
-                replay(&mut shard, *lsn, frame);
-            }
-            replay(&mut shard, *lsn, body);
-            if let Some(dump) = self.dump_after(*lsn).filter(|_| *lsn >= saved.through) {
+        let mut verdict = Ok(());
+        self.merge(saved, |lsn, shard| {
+            if verdict.is_ok()
+                && let Some(dump) = self.dump_after(lsn).filter(|_| lsn >= saved.through)
+            {
                 let crash = |why| format!("from a checkpoint, after a crash behind record {lsn}: {why}");
-                shard.check().map_err(crash)?;
-                same(dump, &self.dump(&shard)).map_err(crash)?;
+                verdict = shard.check().and_then(|()| same(dump, &self.dump(shard))).map_err(crash);
             }
-        }
-        Ok(())
+        });
+        verdict
     }
 }
