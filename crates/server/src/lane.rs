@@ -19,6 +19,7 @@ use crate::durable::DurableWaits;
 use crate::hub::Hub;
 use crate::latency::{Kind, Latency};
 use crate::lifecycle::Lifecycle;
+use crate::limits::RESERVE_JOB_BYTES;
 use crate::memory::Memory;
 use crate::payloads::Payloads;
 use crate::shard::{ShardCell, ShardState};
@@ -169,6 +170,18 @@ impl Lane {
     #[inline]
     pub(crate) fn shard_of(&self, queue: &[u8]) -> usize {
         shard_of(queue, self.shards.len())
+    }
+
+    /// How many bytes of its log live; the log's reserve follows how many jobs there are.
+    pub(crate) fn take_stock(&self) -> u64 {
+        let (mut live_bytes, mut jobs) = (0, 0);
+        for shard in &self.shards {
+            let state = shard.state.lock();
+            live_bytes += state.engine.live_bytes();
+            jobs += state.engine.live_jobs();
+        }
+        self.log.set_reserve(jobs * RESERVE_JOB_BYTES);
+        live_bytes
     }
 
     /// Records were staged. The first ones since it looked last wake the reclaiming task, which then waits a

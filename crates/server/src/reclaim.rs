@@ -14,7 +14,7 @@ use crate::claims;
 use crate::hold::Hold;
 use crate::holes::Hole;
 use crate::lane::Lane;
-use crate::limits::{RECLAIM_STEP_BYTES, RESERVE_JOB_BYTES};
+use crate::limits::RECLAIM_STEP_BYTES;
 use crate::pace::{Pace, Sizes};
 use crate::payloads::{self, Read};
 use crate::server::Server;
@@ -191,16 +191,9 @@ async fn wait_written(lane: &Lane, lsn: Lsn) {
     }
 }
 
-/// How large everything is; the reserve follows how many jobs there are.
+/// How large everything is.
 fn sizes(lane: &Lane) -> Sizes {
-    let (mut live, mut jobs) = (0, 0);
-    for index in 0..lane.shard_count() {
-        let state = lane.shard(index).state.lock();
-        live += state.engine.live_bytes();
-        jobs += state.engine.live_jobs();
-    }
-    lane.log.set_reserve(jobs * RESERVE_JOB_BYTES);
-    Sizes { log: lane.log.bytes(), live, space: lane.log.space() }
+    Sizes { live: lane.take_stock(), log: lane.log.bytes(), space: lane.log.space() }
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use stanchion_storage::{
 use crate::clock::Source;
 use crate::hub::Hub;
 use crate::lane::{EVENTS, Lane, LaneParts, Tidings, shard_config};
-use crate::limits::RESERVE_JOB_BYTES;
 use crate::loading::Loading;
 use crate::memory::Memory;
 use crate::{Config, ServerError};
@@ -137,9 +136,7 @@ pub(crate) fn open_lane_with(
     let lane = Lane::new(parts, seed);
     boot(&lane, config)?;
     // Before the first push, which may be one too many.
-    let jobs: u64 =
-        (0..lane.shard_count()).map(|index| lane.shard(index).state.lock().engine.live_jobs()).sum();
-    lane.log.set_reserve(jobs * RESERVE_JOB_BYTES);
+    lane.take_stock();
     Ok(lane)
 }
 
