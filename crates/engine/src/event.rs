@@ -147,7 +147,7 @@ pub(crate) enum Event<'a> {
         name: &'a str,
     },
     Windowless,
-    /// A window whose job is gone ends early.
+    /// Whoever has a key has it no longer: a window whose job is gone ends early, or another job takes the key back.
     KeyFreed {
         group: &'a [u8],
         key: &'a [u8],

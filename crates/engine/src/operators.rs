@@ -4,7 +4,7 @@ use stanchion_protocol::command::{Pause, State};
 use stanchion_protocol::id::JobId;
 
 use crate::event::{Event, Gone, Part};
-use crate::job::{KeyState, Stand};
+use crate::job::{Job, KeyState, Stand};
 use crate::queue::{At, Queue, column};
 use crate::slab::NONE;
 use crate::{Durability, Now, Refusal, Settings, SettingsPatch, Shard, Source, Step, limits, settings};
@@ -268,21 +268,33 @@ impl Shard {
 impl Queue {
     /// Makes a dead or delayed job ready; false for one in another state.
     fn decide_requeue(&mut self, at: At, part: &mut Part<'_>, ix: u32) -> bool {
-        let job = &self.jobs[ix];
-        if !matches!(job.stand, Stand::Dead | Stand::Delayed) {
+        let &Job { id, stand, key, .. } = &self.jobs[ix];
+        if !matches!(stand, Stand::Dead | Stand::Delayed) {
             return false;
         }
         // Its own window does not stand in its way.
-        let takes_key = match job.key {
+        let takes_key = match key {
             KeyState::None => false,
             KeyState::Held | KeyState::Window => true,
-            KeyState::Lost => {
-                let holder = self.key(ix).and_then(|key| self.find_holder(job.group, key));
-                holder.is_none_or(|holder| !self.in_force(holder, at.now))
-            }
+            KeyState::Lost => self.decide_to_free_key(at, part, ix),
         };
-        part.add(&self.name, &Event::Requeue { id: job.id, takes_key });
+        part.add(&self.name, &Event::Requeue { id, takes_key });
         self.requeue(at, ix, takes_key);
+        true
+    }
+
+    /// Whether a job may have its key back. A holder that is not in force loses it, which is said before the job
+    /// takes it: of a holder that is newer than the job the log has more, and a replay that knows the job no longer
+    /// would leave that its window.
+    fn decide_to_free_key(&mut self, at: At, part: &mut Part<'_>, ix: u32) -> bool {
+        let group = self.jobs[ix].group;
+        let key = self.key(ix).expect("a job that lost its key has one");
+        let Some(holder) = self.find_holder(group, key) else { return true };
+        if self.in_force(holder, at.now) {
+            return false;
+        }
+        part.add(&self.name, &Event::KeyFreed { group: &self.groups[group].name, key });
+        self.free(holder);
         true
     }
 

@@ -184,9 +184,14 @@ impl Queue {
         job.ready_at = now;
         let (group, key) = (job.group.clone(), job.key.clone().map(|terms| terms.key));
         if let Some(key) = key
-            && self.holder(&group, &key).is_none_or(|holder| holder == id)
+            && let holder = self.holder(&group, &key)
+            && holder.is_none_or(|holder| holder == id)
             && !self.job(id).is_some_and(|job| self.swept(job))
         {
+            if holder.is_none() {
+                // A superseded job has it for nothing, and loses its window with it.
+                self.free(&group, &key);
+            }
             self.job_mut(id).and_then(|job| job.key.as_mut()).expect("it has a key").held = true;
         }
         self.note(id, JobEvent::Requeued);

@@ -49,6 +49,25 @@ fn a_window_whose_job_goes_meanwhile_stays() {
 }
 
 #[test]
+fn a_key_that_is_requeued_away_from_a_superseded_job_meanwhile_leaves_no_window() {
+    check(&[
+        "0 QPUSH q x DELAY 9000 -> delayed #1",
+        "0 QPUSH q a DEDUPE k UNTIL DONE -> ready #2",
+        "0 QCLAIM q -> #2.1=a",
+        "0 QNACK q #2.1 DEAD -> dead",
+        "1 capture -> more",
+        "1 QPUSH q b DEDUPE k WINDOW 9000 ROOT s 1 TTL 100 -> ready #3",
+        "1 QROOT q s 2",
+        "1 QREQUEUE q #2 -> 1",
+        "101 QCLAIM q -> #2.2=a",
+        "101 QACK q #2.2 -> 1",
+        "101 capture -> done",
+        "102 restart",
+        "102 QPUSH q c DEDUPE k -> ready #4",
+    ]);
+}
+
+#[test]
 fn a_job_that_is_replaced_meanwhile_is_its_replacement() {
     check(&[
         "0 QPUSH q a -> ready #1",

@@ -147,6 +147,39 @@ fn a_superseded_job_does_not_come_back_when_its_root_is_reclaimed_later() {
 }
 
 #[test]
+fn a_key_that_was_requeued_away_from_a_superseded_job_leaves_no_window() {
+    let mut script = Script::new();
+    let run = |script: &mut Script, lines: &[&str]| {
+        lines.iter().for_each(|line| script.line(line).unwrap_or_else(|why| panic!("{line}\n  {why}")));
+    };
+    run(
+        &mut script,
+        &[
+            "0 QPUSH q a DEDUPE k UNTIL DONE -> ready #1",
+            "0 QCLAIM q -> #1.1=a",
+            "0 QNACK q #1.1 DEAD -> dead",
+        ],
+    );
+    let below = script.pair.rig.next_lsn();
+    run(
+        &mut script,
+        &[
+            "0 QPUSH q b DEDUPE k WINDOW 9000 ROOT s 1 TTL 100 -> ready #2",
+            "0 QROOT q s 2",
+            // The superseded job is not in the way, and its window goes with its hold on the key.
+            "0 QREQUEUE q #1 -> 1",
+            "100 QCLAIM q -> #1.2=a",
+            "100 QACK q #1.2 -> 1",
+            "100 QSTATS q -> expired=1",
+        ],
+    );
+    // Of the requeued job nothing is left, of the other one everything is.
+    while script.pair.rig.reclaim_a_little(200, script.pair.rig.next_lsn() - below) {}
+    script.pair.rig.check_replay().unwrap();
+    run(&mut script, &["200 restart", "200 QPUSH q c DEDUPE k -> ready #3"]);
+}
+
+#[test]
 fn a_slow_rates_debt_is_reclaimed_whatever_the_file_says() {
     let mut file = SettingsPatch::default();
     file.set("rate", "1/1s").unwrap();
