@@ -30,7 +30,7 @@ pub struct RunnerArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the groups of a configuration file until SIGTERM or SIGINT; a second one hurries
+    /// Run the groups of a configuration file until SIGTERM or SIGINT; a second one hurries, SIGHUP reads the file again
     Run {
         /// The TOML file
         file: PathBuf,
@@ -68,6 +68,7 @@ fn run(file: &Path, format: Format) -> ExitCode {
     let result = runtime.block_on(async {
         let runner = Runner::from_config(config)?;
         signals::stop_on_signal(runner.stop_handle());
+        signals::reload_on_signal(runner.reload_handle(), file.to_owned());
         runner.run().await
     });
     match result {

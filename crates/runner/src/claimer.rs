@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stanchion_client::{Backoff, Claim, Client, Error, Job, Report, Sources};
+use tokio::sync::watch;
 
-use crate::group::Group;
+use crate::group::{Group, Work};
 use crate::job;
 use crate::limits::{CLAIM_BLOCK, UNBLOCK_WAIT};
 use crate::phase::Phase;
@@ -22,6 +23,8 @@ pub(crate) struct Claimer {
     group: Arc<Group>,
     /// A connection of its own: everything behind a claim that waits would wait with it.
     connection: Client,
+    /// What to claim; changes when the configuration does.
+    work: watch::Receiver<Option<Arc<Work>>>,
 }
 
 /// Whether a claim waits for a job.
@@ -34,30 +37,38 @@ enum Wait {
 impl Claimer {
     pub(crate) fn new(shared: Arc<Shared>, group: Arc<Group>) -> Claimer {
         let connection = shared.client.for_claims();
-        Claimer { shared, group, connection }
+        let work = group.work.subscribe();
+        Claimer { shared, group, connection, work }
     }
 
-    /// Claims until the runner stops. An error is one that will not pass by itself.
-    pub(crate) async fn run(self) -> Result<(), Error> {
+    /// Claims until the runner stops or the group leaves; a group that leaves has nothing left to do then. An
+    /// error is one that will not pass by itself.
+    pub(crate) async fn run(mut self) -> Result<(), Error> {
         let result = self.claim_while_running().await;
         self.group.outbox.claims_ended();
+        if result.is_ok() && self.group.is_leaving() {
+            self.group.slots.wait_idle().await;
+            self.group.outbox.wait_empty().await;
+        }
         result
     }
 
-    async fn claim_while_running(&self) -> Result<(), Error> {
-        let stop = &self.shared.stop;
+    async fn claim_while_running(&mut self) -> Result<(), Error> {
+        let stop = self.shared.stop.clone();
         let mut backoff = Backoff::default();
         let mut is_away = false;
         while !stop.is_stopping() {
+            let Some(work) = self.work.borrow_and_update().clone() else { break };
             tokio::select! {
                 biased;
                 () = stop.reached(Phase::Draining) => break,
-                free = self.group.slots.wait_free() => free,
+                _ = self.work.changed() => continue,
+                _ = self.group.slots.wait_free() => {}
             };
             // After an outage first a word that does not wait, to say that it is over and to claim again.
             let answer = match is_away {
                 true => self.connection.ping().await,
-                false => self.round().await,
+                false => self.round(&work).await,
             };
             match answer {
                 Ok(()) => {
@@ -74,7 +85,7 @@ impl Claimer {
                     is_away = true;
                     tokio::select! {
                         () = tokio::time::sleep(backoff.next_pause()) => {}
-                        () = stop.reached(Phase::Draining) => {}
+                        () = self.interrupted() => {}
                     }
                 }
                 Err(error) => return Err(error),
@@ -83,30 +94,41 @@ impl Claimer {
         Ok(())
     }
 
+    /// Until the runner stops, or the group is to do something else.
+    async fn interrupted(&self) {
+        let mut work = self.work.clone();
+        tokio::select! {
+            () = self.shared.stop.reached(Phase::Draining) => {}
+            _ = work.changed() => {}
+        }
+    }
+
     /// Fills the free slots once, or waits for the first job.
-    async fn round(&self) -> Result<(), Error> {
+    async fn round(&self, work: &Arc<Work>) -> Result<(), Error> {
         let free = self.group.slots.free();
-        let Some(tiers) = &self.group.tiers else {
-            return self.claim(&self.group.all, free.count, Wait::UntilAJob).await.map(drop);
+        let Some(tiers) = &work.tiers else {
+            return self.claim(work, &work.all, free.count, Wait::UntilAJob).await.map(drop);
         };
-        let low = self.claim(&tiers.low, free.low_first, Wait::No).await?;
-        let normal = self.claim(&tiers.normal, free.count - low, Wait::No).await?;
-        let left = free.count - low - normal;
+        let low = self.claim(work, &tiers.low, free.low_first, Wait::No).await?;
+        let normal = self.claim(work, &tiers.normal, free.count.saturating_sub(low), Wait::No).await?;
+        // What is free now, not what is left of it: the group may have been given fewer slots meanwhile.
+        let left = self.group.slots.free().count;
         // The other queues had their chance and left slots free: those are anybody's. Not asked again are
         // low-priority queues that had less than they might have given.
-        let more = if low == free.low_first { self.claim(&tiers.low, left, Wait::No).await? } else { 0 };
+        let more =
+            if low == free.low_first { self.claim(work, &tiers.low, left, Wait::No).await? } else { 0 };
         if low + normal + more == 0 {
-            self.claim(&self.group.all, left, Wait::UntilAJob).await?;
+            self.claim(work, &work.all, left, Wait::UntilAJob).await?;
         }
         Ok(())
     }
 
     /// Sends what there is to report and claims up to `count` jobs; starts them, and returns how many.
-    async fn claim(&self, from: &Sources, count: u32, wait: Wait) -> Result<u32, Error> {
+    async fn claim(&self, work: &Arc<Work>, from: &Sources, count: u32, wait: Wait) -> Result<u32, Error> {
         if count == 0 || self.shared.stop.is_stopping() {
             return Ok(0);
         }
-        let settings = &self.shared.settings;
+        let settings = self.shared.settings();
         let mut claim = Claim::new().count(count).lease(settings.lease).worker(&settings.name);
         if wait == Wait::UntilAJob {
             claim = claim.block(CLAIM_BLOCK);
@@ -114,7 +136,7 @@ impl Claimer {
         // Opened first, because stopping needs its number.
         let connection_id = tokio::select! {
             opened = self.connection.connect() => opened?,
-            () = self.shared.stop.reached(Phase::Draining) => return Ok(0),
+            () = self.interrupted() => return Ok(0),
         };
         let outbox = &self.group.outbox;
         let reports = outbox.take_for_claim();
@@ -129,12 +151,12 @@ impl Claimer {
         let jobs = claimed?;
         let started = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
         for job in jobs {
-            self.start(job);
+            self.start(work, job);
         }
         reported.map(|()| started)
     }
 
-    /// Sends reports and claim. When the runner stops, the claim is unblocked and its reply read all the same,
+    /// Sends reports and claim. When the runner stops or the group is to do something else, the claim is unblocked and its reply read all the same,
     /// because it may bring jobs; only a server that does not answer loses its connection.
     async fn answer(
         &self,
@@ -147,7 +169,7 @@ impl Claimer {
         let mut answer = std::pin::pin!(self.connection.report_and_claim_many(reports, from, claim));
         tokio::select! {
             answer = &mut answer => return answer,
-            () = self.shared.stop.reached(Phase::Draining) => {}
+            () = self.interrupted() => {}
         }
         let unblocked = within(UNBLOCK_WAIT, self.shared.client.unblock(connection_id)).await;
         if let Err(error) = unblocked {
@@ -161,16 +183,15 @@ impl Claimer {
         answered
     }
 
-    /// Runs a job in a free slot; gives it back when the runner stops meanwhile.
-    fn start(&self, job: Job) {
-        let slot = if self.shared.stop.is_stopping() {
-            None
-        } else {
-            self.group.slots.take(self.group.tier(&job.queue))
-        };
+    /// Runs a job in a free slot; gives it back when the runner stops meanwhile, or the group does something else
+    /// now: so no job begins under a configuration that was replaced.
+    fn start(&self, work: &Arc<Work>, job: Job) {
+        let is_over = self.shared.stop.is_stopping() || self.work.has_changed().unwrap_or(true);
+        let slot = if is_over { None } else { self.group.slots.take(work.tier(&job.queue)) };
         match slot {
             Some(slot) => {
-                tokio::spawn(job::run(Arc::clone(&self.shared), Arc::clone(&self.group), job, slot));
+                let (shared, group) = (Arc::clone(&self.shared), Arc::clone(&self.group));
+                tokio::spawn(job::run(shared, group, Arc::clone(work), job, slot));
             }
             None => {
                 self.group.outbox.add(Report::Release { queue: job.queue, receipt: job.receipt, delay: None })

@@ -18,6 +18,7 @@ use dispatchers::NamedDispatcher;
 pub use dispatchers::{Dispatcher, Exec, Stdin};
 pub use problem::{ConfigError, Problem};
 use section::{KeySpec, Section};
+pub(crate) use values::show;
 
 use crate::limits;
 
@@ -48,7 +49,7 @@ pub struct Settings {
 }
 
 /// `[groups.NAME]`: a set of slots, and the queues that they serve.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Group {
     /// NAME.
     pub name: String,
@@ -62,6 +63,13 @@ pub struct Group {
     pub low_priority: Option<LowPriority>,
     /// How their jobs are done.
     pub dispatcher: Dispatcher,
+}
+
+impl Group {
+    /// The share of low-priority queues, if there are any.
+    pub(crate) fn low_share(&self) -> Option<f64> {
+        self.low_priority.as_ref().map(|low| low.share)
+    }
 }
 
 /// `low-priority` and `low-priority-share`.

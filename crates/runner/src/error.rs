@@ -9,6 +9,9 @@ pub enum Error {
     /// The configuration file has mistakes.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A running runner was given a configuration that it can't take; it goes on under the old one.
+    #[error("{0}")]
+    NotReloaded(String),
     /// The builder was given nothing to do.
     #[error("the runner has nothing to do: give it a handler for at least one queue")]
     NothingToDo,

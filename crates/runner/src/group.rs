@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use stanchion_client::Sources;
+use tokio::sync::watch;
 
 use crate::config;
 use crate::dispatch::Dispatch;
@@ -16,6 +17,13 @@ pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) slots: Arc<Slots>,
     pub(crate) outbox: Outbox,
+    /// What its claimer goes by; none when the group is to leave. A job goes on under what it was claimed with.
+    pub(crate) work: watch::Sender<Option<Arc<Work>>>,
+}
+
+/// Where a group claims, and how its jobs are done.
+#[derive(Debug)]
+pub(crate) struct Work {
     pub(crate) dispatch: Dispatch,
     /// All its queues.
     pub(crate) all: Sources,
@@ -32,30 +40,53 @@ pub(crate) struct Tiers {
 }
 
 impl Group {
-    pub(crate) fn from_config(group: config::Group) -> Group {
-        let share = group.low_priority.as_ref().map(|low| low.share);
-        let tiers = group.low_priority.map(|low| Tiers::new(&group.include, &group.exclude, low.queues));
-        let low_globs = tiers.iter().flat_map(|tiers| tiers.low_globs.iter());
-        let globs = group.include.iter().chain(low_globs).cloned().collect();
-        Group {
-            name: group.name,
-            slots: Slots::new(group.slots, share),
-            outbox: Outbox::default(),
-            dispatch: Dispatch::from_config(group.dispatcher),
-            all: Sources::Match { globs, except: group.exclude },
-            tiers,
-        }
+    pub(crate) fn from_config(group: &config::Group) -> Group {
+        let dispatch = Dispatch::from_config(group.dispatcher.clone());
+        let slots = Slots::new(group.slots, group.low_share());
+        Group::new(group.name.clone(), slots, Work::from_config(group, dispatch))
     }
 
     pub(crate) fn of_handler(queues: String, slots: u32, handler: Handler) -> Group {
-        Group {
-            name: queues.clone(),
-            slots: Slots::new(slots, None),
-            outbox: Outbox::default(),
-            dispatch: Dispatch::Handler(handler),
-            all: Sources::Match { globs: vec![queues], except: Vec::new() },
-            tiers: None,
-        }
+        let all = Sources::Match { globs: vec![queues.clone()], except: Vec::new() };
+        let work = Work { dispatch: Dispatch::Handler(handler), all, tiers: None };
+        Group::new(queues, Slots::new(slots, None), work)
+    }
+
+    fn new(name: String, slots: Arc<Slots>, work: Work) -> Group {
+        Group { name, slots, outbox: Outbox::default(), work: watch::Sender::new(Some(Arc::new(work))) }
+    }
+
+    /// Goes on under another configuration. A dispatcher that stays the same keeps its long-lived workers.
+    pub(crate) fn change(&self, old: &config::Group, new: &config::Group) {
+        self.slots.resize(new.slots, new.low_share());
+        // Sent even if only the slots have changed: the claim that waits asks for as many as were free.
+        self.work.send_modify(|work| {
+            let kept = work.as_ref().filter(|_| old.dispatcher == new.dispatcher);
+            let dispatch = match kept {
+                Some(work) => work.dispatch.clone(),
+                None => Dispatch::from_config(new.dispatcher.clone()),
+            };
+            *work = Some(Arc::new(Work::from_config(new, dispatch)));
+        });
+    }
+
+    /// Claims nothing more; what runs may end.
+    pub(crate) fn leave(&self) {
+        self.work.send_replace(None);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.work.borrow().is_none()
+    }
+}
+
+impl Work {
+    fn from_config(group: &config::Group, dispatch: Dispatch) -> Work {
+        let low = group.low_priority.as_ref();
+        let tiers = low.map(|low| Tiers::new(&group.include, &group.exclude, low.queues.clone()));
+        let low_globs = tiers.iter().flat_map(|tiers| tiers.low_globs.iter());
+        let globs = group.include.iter().chain(low_globs).cloned().collect();
+        Work { dispatch, all: Sources::Match { globs, except: group.exclude.clone() }, tiers }
     }
 
     /// Which of the slots a job of this queue counts against.
@@ -89,16 +120,17 @@ mod tests {
                     low-priority=['refresh*']\nlow-priority-share=0.5\ndispatcher='d'\n\
                     [dispatchers.d]\nkind='exec'\ncommand=['true']";
         let config = Config::parse("f", text).unwrap();
-        let group = Group::from_config(config.groups[0].clone());
+        let group = Group::from_config(&config.groups[0]);
+        let work = group.work.borrow().clone().unwrap();
         let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let tiers = group.tiers.as_ref().unwrap();
+        let tiers = work.tiers.as_ref().unwrap();
         assert_eq!(
             tiers.normal,
             Sources::Match { globs: words(&["*"]), except: words(&["video", "refresh*"]) }
         );
         assert_eq!(tiers.low, Sources::Match { globs: words(&["refresh*"]), except: words(&["video"]) });
-        assert_eq!(group.all, Sources::Match { globs: words(&["*", "refresh*"]), except: words(&["video"]) });
-        assert_eq!(group.tier(b"refreshLinks"), Tier::Low);
-        assert_eq!(group.tier(b"emails"), Tier::Normal);
+        assert_eq!(work.all, Sources::Match { globs: words(&["*", "refresh*"]), except: words(&["video"]) });
+        assert_eq!(work.tier(b"refreshLinks"), Tier::Low);
+        assert_eq!(work.tier(b"emails"), Tier::Normal);
     }
 }

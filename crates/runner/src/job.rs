@@ -5,20 +5,20 @@ use std::sync::Arc;
 use stanchion_client::{Job, Report};
 use tokio::time::Instant;
 
-use crate::group::Group;
+use crate::group::{Group, Work};
 use crate::outcome::{Cancel, Outcome};
 use crate::runner::Shared;
 use crate::slots::Slot;
 
 /// Runs a job in its slot, and leaves its report in the group's outbox.
-pub(crate) async fn run(shared: Arc<Shared>, group: Arc<Group>, job: Job, slot: Slot) {
+pub(crate) async fn run(shared: Arc<Shared>, group: Arc<Group>, work: Arc<Work>, job: Job, slot: Slot) {
     let entered = shared.running.start(&job);
     let began = Instant::now();
     let names = Names::of(&job);
     let (queue, tenant, id) = (names.queue.as_str(), names.group.as_str(), names.id.as_str());
     tracing::info!(queue, id, group = tenant, attempt = job.attempt, slot = slot.number(), "job started");
 
-    let outcome = group.dispatch.run(&job, entered.cancel.clone()).await;
+    let outcome = work.dispatch.run(&job, entered.cancel.clone()).await;
 
     let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = outcome.status();

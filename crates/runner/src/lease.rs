@@ -4,23 +4,39 @@
 use std::time::Duration;
 
 use stanchion_client::{Backoff, Client, Error};
+use tokio::time::{Instant, sleep_until};
 
 use crate::limits::EXTENDS_PER_LEASE;
 use crate::outcome::Cancel;
+use crate::runner::Shared;
 use crate::running::Running;
 
 /// Runs until it is dropped.
-pub(crate) async fn keep_leases(client: Client, running: &Running, lease: Duration) {
+pub(crate) async fn keep_leases(shared: &Shared) {
     let mut backoff = Backoff::default();
     loop {
-        running.some().await;
-        tokio::time::sleep(lease / EXTENDS_PER_LEASE).await;
-        while let Err(error) = extend_all(&client, running, lease).await {
+        shared.running.some().await;
+        let lease = next_extend(shared).await;
+        while let Err(error) = extend_all(&shared.client, &shared.running, lease).await {
             // The jobs run on: a server that is soon back grants them a grace, and their reports may still count.
             tracing::warn!(%error, "leases can't be extended; trying again");
             tokio::time::sleep(backoff.next_pause()).await;
         }
         backoff.reset();
+    }
+}
+
+/// Waits for a third of a lease, and returns the lease. One that is made shorter meanwhile counts from the same
+/// moment, so that the jobs that are claimed with it are in time.
+async fn next_extend(shared: &Shared) -> Duration {
+    let began = Instant::now();
+    let mut settings = shared.settings.subscribe();
+    loop {
+        let lease = settings.borrow_and_update().lease;
+        tokio::select! {
+            () = sleep_until(began + lease / EXTENDS_PER_LEASE) => return lease,
+            _ = settings.changed() => {}
+        }
     }
 }
 

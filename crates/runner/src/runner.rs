@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stanchion_client::{Client, Job};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::claimer::Claimer;
 use crate::config::{Config, Settings};
+use crate::crew::Crew;
 use crate::error::Error;
 use crate::group::Group;
 use crate::handler::Handler;
@@ -18,12 +19,13 @@ use crate::limits;
 use crate::outcome::{Cancel, Outcome};
 use crate::phase::{Phase, Stop};
 use crate::release::Releases;
+use crate::reload::{Reload, Request};
 use crate::running::Running;
 
 /// What the parts of a runner share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) settings: Settings,
+    pub(crate) settings: watch::Sender<Arc<Settings>>,
     /// The connection for everything but claims.
     pub(crate) client: Client,
     pub(crate) running: Arc<Running>,
@@ -31,11 +33,21 @@ pub(crate) struct Shared {
     pub(crate) stop: Stop,
 }
 
+impl Shared {
+    /// `[runner]` as it is now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.borrow())
+    }
+}
+
 /// A runner, ready to run.
 #[derive(Debug)]
 pub struct Runner {
     shared: Arc<Shared>,
-    groups: Vec<Arc<Group>>,
+    groups: Vec<Group>,
+    config: Option<Config>,
+    reload: Reload,
+    reloads: mpsc::Receiver<Request>,
 }
 
 /// Makes a runner whose jobs are done by functions of this program.
@@ -61,8 +73,9 @@ impl Runner {
 
     /// A runner for a configuration file.
     pub fn from_config(config: Config) -> Result<Runner, Error> {
-        let groups = config.groups.into_iter().map(Group::from_config).collect();
-        Runner::new(&config.url, config.settings, groups)
+        let groups = config.groups.iter().map(Group::from_config).collect();
+        let runner = Runner::new(&config.url, config.settings.clone(), groups)?;
+        Ok(Runner { config: Some(config), ..runner })
     }
 
     fn new(url: &str, settings: Settings, groups: Vec<Group>) -> Result<Runner, Error> {
@@ -70,13 +83,14 @@ impl Runner {
             return Err(Error::NothingToDo);
         }
         let shared = Shared {
-            settings,
+            settings: watch::Sender::new(Arc::new(settings)),
             client: Client::new(url)?,
             running: Running::new(),
             releases: Releases::default(),
             stop: Stop::default(),
         };
-        Ok(Runner { shared: Arc::new(shared), groups: groups.into_iter().map(Arc::new).collect() })
+        let (reload, reloads) = Reload::new();
+        Ok(Runner { shared: Arc::new(shared), groups, config: None, reload, reloads })
     }
 
     /// Stops the runner, and shows its phase.
@@ -85,70 +99,40 @@ impl Runner {
         self.shared.stop.clone()
     }
 
+    /// Gives the runner another configuration while it runs. A runner of handlers has none to change.
+    #[must_use]
+    pub fn reload_handle(&self) -> Reload {
+        self.reload.clone()
+    }
+
     /// Runs until it is stopped, or until the server refuses it for good. A server that is away is waited for.
     pub async fn run(self) -> Result<(), Error> {
-        let Runner { shared, groups } = self;
+        let Runner { shared, groups, config, reload, reloads } = self;
+        // The other clones belong to who may ask.
+        drop(reload);
+        let name = shared.settings().name.clone();
         let address = shared.client.address();
-        tracing::info!(
-            name = shared.settings.name,
-            server = address,
-            groups = groups.len(),
-            "runner started"
-        );
+        tracing::info!(name, server = address, groups = groups.len(), "runner started");
         let mut helpers = JoinSet::new();
         helpers.spawn({
             let shared = Arc::clone(&shared);
-            async move { lease::keep_leases(shared.client.clone(), &shared.running, shared.settings.lease).await }
+            async move { lease::keep_leases(&shared).await }
         });
-        for group in &groups {
-            let (shared, group) = (Arc::clone(&shared), Arc::clone(group));
-            helpers.spawn(async move { group.outbox.send(&shared.client).await });
-        }
 
-        let result = claim_until_stopped(&shared, &groups, &address).await;
+        let mut crew = Crew::new(Arc::clone(&shared), groups, config);
+        let result = crew.work(reloads).await;
         drain(&shared).await;
-        last_reports(&groups).await;
+        crew.last_reports().await;
         helpers.shutdown().await;
         shared.stop.stopped();
-        tracing::info!(name = shared.settings.name, "runner stopped");
+        tracing::info!(name, "runner stopped");
         result
     }
 }
 
-/// One claimer per group. The first one that is refused for good stops all.
-async fn claim_until_stopped(
-    shared: &Arc<Shared>,
-    groups: &[Arc<Group>],
-    address: &str,
-) -> Result<(), Error> {
-    let mut claimers = JoinSet::new();
-    for group in groups {
-        let claimer = Claimer::new(Arc::clone(shared), Arc::clone(group));
-        let name = group.name.clone();
-        claimers.spawn(async move { (name, claimer.run().await) });
-    }
-    let mut result = Ok(());
-    while let Some(ended) = claimers.join_next().await {
-        let (group, error) = match ended {
-            Ok((_, Ok(()))) => continue,
-            Ok((group, Err(error))) => (group, error),
-            // A bug in here must not leave a runner that looks alive and claims nothing.
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        };
-        tracing::error!(group, %error, "the server refuses the group's claims; stopping");
-        if !shared.stop.is_stopping() {
-            shared.stop.stop();
-        }
-        if result.is_ok() {
-            result = Err(Error::Refused { address: address.to_owned(), group, error });
-        }
-    }
-    result
-}
-
 /// Waits for running jobs: first patiently, then with SIGTERM, and when hurried with SIGKILL.
 async fn drain(shared: &Shared) {
-    let deadline = Instant::now() + shared.settings.drain;
+    let deadline = Instant::now() + shared.settings().drain;
     tokio::select! {
         () = shared.running.none() => return,
         () = tokio::time::sleep_until(deadline) => {
@@ -165,22 +149,6 @@ async fn drain(shared: &Shared) {
         }
     }
     shared.running.none().await;
-}
-
-/// Waits until the server knows about every job, or can't be told.
-async fn last_reports(groups: &[Arc<Group>]) {
-    let all_sent = async {
-        for group in groups {
-            group.outbox.wait_empty().await;
-        }
-    };
-    if tokio::time::timeout(limits::LAST_REPORTS_MAX, all_sent).await.is_err() {
-        let unsent: usize = groups.iter().map(|group| group.outbox.len()).sum();
-        tracing::error!(
-            unsent,
-            "the server can't be told about these jobs; they come back when their leases lapse"
-        );
-    }
 }
 
 impl Builder {

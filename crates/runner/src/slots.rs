@@ -4,6 +4,7 @@
 //! queues leave free is theirs too. So they get at most `ceil(share * slots)` while anything else waits, all
 //! while nothing else does, and a steady stream of other jobs can't starve them unless there is but one slot.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -18,15 +19,20 @@ pub(crate) enum Tier {
 /// The slots of one group.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    /// Slots that low-priority queues may take before the others are asked.
-    low_first_max: u32,
     state: watch::Sender<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Numbers of free slots, the lowest last.
+    /// How many jobs may run at once.
+    count: u32,
+    /// Slots that low-priority queues may take before the others are asked.
+    low_first_max: u32,
+    /// Numbers below `count` that are not in use, the lowest last.
     free: Vec<u32>,
+    /// Numbers in use that the group no longer has, because it was given fewer slots meanwhile.
+    leaving: BTreeSet<u32>,
+    running: u32,
     low_running: u32,
 }
 
@@ -51,38 +57,71 @@ impl Slots {
     /// `low_share` is of all slots; none when the group has no low-priority queues.
     pub(crate) fn new(count: u32, low_share: Option<f64>) -> Arc<Slots> {
         assert!(count > 0, "a group without slots can do nothing");
-        let low_first_max = low_share.map_or(0, |share| {
-            // Above 0 and up to 1 of a u32, so it fits.
-            let part = (share * f64::from(count)).ceil() as u32;
-            part.min(count - 1)
+        let state = State {
+            count,
+            low_first_max: low_first_max(count, low_share),
+            free: (0..count).rev().collect(),
+            leaving: BTreeSet::new(),
+            running: 0,
+            low_running: 0,
+        };
+        Arc::new(Slots { state: watch::Sender::new(state) })
+    }
+
+    /// Gives the group more or fewer slots. Jobs that run in slots too many run on; until they have ended,
+    /// fewer are free.
+    pub(crate) fn resize(&self, count: u32, low_share: Option<f64>) {
+        assert!(count > 0, "a group without slots can do nothing");
+        self.state.send_modify(|state| {
+            let is_free: BTreeSet<u32> = state.free.iter().copied().collect();
+            let in_use: BTreeSet<u32> = (0..state.count)
+                .filter(|number| !is_free.contains(number))
+                .chain(state.leaving.clone())
+                .collect();
+            state.free = (0..count).rev().filter(|number| !in_use.contains(number)).collect();
+            state.leaving = in_use.into_iter().filter(|number| *number >= count).collect();
+            state.count = count;
+            state.low_first_max = low_first_max(count, low_share);
         });
-        let state = State { free: (0..count).rev().collect(), low_running: 0 };
-        Arc::new(Slots { low_first_max, state: watch::Sender::new(state) })
     }
 
     /// Waits until at least one slot is free.
     pub(crate) async fn wait_free(&self) -> Free {
         let mut receiver = self.state.subscribe();
-        let _ = receiver.wait_for(|state| !state.free.is_empty()).await; // the sender is held by self
+        let _ = receiver.wait_for(|state| state.unused() > 0).await; // the sender is held by self
         self.free()
+    }
+
+    /// Waits until no slot is in use.
+    pub(crate) async fn wait_idle(&self) {
+        let _ = self.state.subscribe().wait_for(|state| state.running == 0).await; // the sender is held by self
     }
 
     /// What is free now.
     pub(crate) fn free(&self) -> Free {
         let state = self.state.borrow();
-        let count = u32::try_from(state.free.len()).unwrap_or(u32::MAX);
-        Free { count, low_first: self.low_first_max.saturating_sub(state.low_running).min(count) }
+        let count = state.unused();
+        Free { count, low_first: state.low_first_max.saturating_sub(state.low_running).min(count) }
     }
 
     /// Takes the free slot with the lowest number.
     pub(crate) fn take(self: &Arc<Slots>, tier: Tier) -> Option<Slot> {
         let mut number = None;
         self.state.send_if_modified(|state| {
-            number = state.free.pop();
-            state.low_running += u32::from(number.is_some() && tier == Tier::Low);
+            if state.unused() > 0 {
+                number = state.free.pop();
+                state.running += 1;
+                state.low_running += u32::from(tier == Tier::Low);
+            }
             false // nobody waits for fewer slots
         });
         number.map(|number| Slot { slots: Arc::clone(self), number, tier })
+    }
+}
+
+impl State {
+    fn unused(&self) -> u32 {
+        self.count.saturating_sub(self.running)
     }
 }
 
@@ -96,11 +135,25 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.slots.state.send_modify(|state| {
-            let at = state.free.partition_point(|number| *number > self.number);
-            state.free.insert(at, self.number);
+            if self.number < state.count {
+                let at = state.free.partition_point(|number| *number > self.number);
+                state.free.insert(at, self.number);
+            } else {
+                state.leaving.remove(&self.number);
+            }
+            state.running -= 1;
             state.low_running -= u32::from(self.tier == Tier::Low);
         });
     }
+}
+
+/// The share, rounded up, but never the group's last slot.
+fn low_first_max(count: u32, low_share: Option<f64>) -> u32 {
+    low_share.map_or(0, |share| {
+        // Above 0 and up to 1 of a u32, so it fits.
+        let part = (share * f64::from(count)).ceil() as u32;
+        part.min(count - 1)
+    })
 }
 
 #[cfg(test)]
@@ -149,6 +202,46 @@ mod tests {
         taken.remove(1);
         taken.remove(0);
         assert_eq!(slots.take(Tier::Normal).unwrap().number(), 0);
+    }
+
+    #[test]
+    fn fewer_slots_hold_back_until_jobs_have_ended() {
+        let slots = Slots::new(4, Some(0.5));
+        let mut taken: Vec<Slot> = (0..4).filter_map(|_| slots.take(Tier::Normal)).collect();
+        drop(taken.drain(..2)); // 2 and 3 run on
+        slots.resize(2, None);
+        assert_eq!(slots.free(), Free { count: 0, low_first: 0 }, "two run, and there are two");
+        assert!(slots.take(Tier::Normal).is_none());
+        taken.pop();
+        assert_eq!(slots.take(Tier::Normal).unwrap().number(), 0);
+        assert_eq!(slots.free().count, 1);
+    }
+
+    #[test]
+    fn numbers_in_use_are_not_given_twice_when_slots_come_back() {
+        let slots = Slots::new(3, None);
+        let mut taken: Vec<Slot> = (0..3).filter_map(|_| slots.take(Tier::Normal)).collect();
+        slots.resize(1, None);
+        slots.resize(4, None);
+        let fourth = slots.take(Tier::Normal).unwrap();
+        assert_eq!(fourth.number(), 3);
+        assert!(slots.take(Tier::Normal).is_none());
+        taken.remove(1);
+        assert_eq!(slots.take(Tier::Normal).unwrap().number(), 1);
+    }
+
+    #[tokio::test]
+    async fn more_slots_wake_who_waits() {
+        let slots = Slots::new(1, None);
+        let slot = slots.take(Tier::Normal).unwrap();
+        let waiting = tokio::spawn({
+            let slots = Arc::clone(&slots);
+            async move { slots.wait_free().await }
+        });
+        slots.resize(2, None);
+        assert_eq!(waiting.await.unwrap().count, 1);
+        drop(slot);
+        slots.wait_idle().await;
     }
 
     #[tokio::test]

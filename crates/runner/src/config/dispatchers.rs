@@ -10,14 +10,14 @@ use crate::limits;
 use crate::template::{Field, Template};
 
 /// `[dispatchers.NAME]`: how a job is done.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dispatcher {
     /// `kind = "exec"`: a process per job.
     Exec(Exec),
 }
 
 /// A process per job.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exec {
     /// The program; looked up in PATH unless it has a slash.
     pub program: String,

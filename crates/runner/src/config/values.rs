@@ -26,7 +26,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A duration as one writes it.
-pub(super) fn show(duration: Duration) -> String {
+pub(crate) fn show(duration: Duration) -> String {
     let ms = duration.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
     let whole = units.into_iter().find(|(size, _)| ms > 0 && ms.is_multiple_of(*size));
