@@ -6,12 +6,14 @@ use tokio::sync::watch;
 use crate::config::Dispatcher;
 use crate::exec::ExecDispatcher;
 use crate::handler::Handler;
+use crate::http::HttpDispatcher;
 use crate::outcome::{Cancel, Outcome};
 
 /// A dispatcher, ready to run jobs.
 #[derive(Debug, Clone)]
 pub(crate) enum Dispatch {
     Exec(ExecDispatcher),
+    Http(HttpDispatcher),
     Handler(Handler),
 }
 
@@ -19,12 +21,14 @@ impl Dispatch {
     pub(crate) fn from_config(dispatcher: Dispatcher) -> Dispatch {
         match dispatcher {
             Dispatcher::Exec(exec) => Dispatch::Exec(ExecDispatcher::new(exec)),
+            Dispatcher::Http(http) => Dispatch::Http(HttpDispatcher::new(http)),
         }
     }
 
     pub(crate) async fn run(&self, job: &Job, cancel: watch::Receiver<Cancel>) -> Outcome {
         match self {
             Dispatch::Exec(exec) => exec.run(job, cancel).await,
+            Dispatch::Http(http) => http.run(job, cancel).await,
             Dispatch::Handler(handler) => handler.run(job, cancel).await,
         }
     }

@@ -1,8 +1,8 @@
 //! Claims jobs, has them done, and reports what became of them.
 //!
 //! A [`Runner`] has groups of slots. For each group a claimer asks the server for as many jobs as there are free
-//! slots; each job goes to the group's dispatcher, a process ([`exec`]) or a function of this program
-//! ([`handler`]), and its outcome back to the server. Meanwhile one task extends the leases of all running jobs.
+//! slots; each job goes to the group's dispatcher, a process ([`exec`]), a request ([`http`]) or a function of this
+//! program ([`handler`]), and its outcome back to the server. Meanwhile one task extends the leases of all running jobs.
 //! This crate knows the server only as `stanchion-client` shows it.
 //!
 //! ```no_run
@@ -31,6 +31,7 @@ pub mod error;
 pub mod exec;
 mod group;
 pub mod handler;
+pub mod http;
 mod job;
 mod lease;
 pub mod limits;

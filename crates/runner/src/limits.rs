@@ -38,11 +38,25 @@ pub const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 /// The end of a failed job's output that is kept: what a QNACK keeps.
 pub const ERROR_BYTES_MAX: usize = 4_096;
 
+/// How long a connection to a job's url may take; then the job is given back.
+pub const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// A connection without a request is closed after this long: before the five seconds after which many servers
+/// close it, because a request that meets such an end may have been heard or not.
+pub const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(4);
+/// How much of an answer is read so that its connection can be used again; a longer one costs the connection.
+pub const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Bounds of the pause that an answer asks for with `Retry-After`.
+pub const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
+/// See [`RETRY_AFTER_MIN`].
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
+
 /// First pause of released jobs when they don't say for how long.
 pub const RELEASE_PAUSE_MIN: Duration = Duration::from_secs(5);
 /// Longest such pause.
 pub const RELEASE_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 const _: () = assert!(RELEASE_PAUSE_MIN.as_millis() <= RELEASE_PAUSE_MAX.as_millis());
+const _: () = assert!(RETRY_AFTER_MIN.as_millis() <= RETRY_AFTER_MAX.as_millis());
+const _: () = assert!(ERROR_BYTES_MAX <= ANSWER_BYTES_MAX);
 const _: () = assert!(LEASE_MIN.as_millis() <= LEASE_DEFAULT.as_millis());
 const _: () = assert!(EXTENDS_PER_LEASE >= 2, "one lost extend must not lose the job");

@@ -122,6 +122,22 @@ impl Template {
         OsString::from_vec(bytes)
     }
 
+    /// The text for this job as part of a URL: fields are percent-encoded, so that none can end a path's part or
+    /// begin a query.
+    #[must_use]
+    pub fn fill_url(&self, job: &Job) -> String {
+        let mut url = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => url.push_str(text),
+                Part::Field(field) => {
+                    field.bytes(job).into_iter().for_each(|byte| push_encoded(&mut url, byte))
+                }
+            }
+        }
+        url
+    }
+
     /// Whether it depends on the job.
     #[must_use]
     pub fn has_fields(&self) -> bool {
@@ -142,6 +158,16 @@ impl Template {
             Part::Field(_) => None,
         });
         texts.collect()
+    }
+}
+
+/// RFC 3986: what is not unreserved is written as `%` and two digits.
+fn push_encoded(url: &mut String, byte: u8) {
+    if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        url.push(char::from(byte));
+    } else {
+        let digit = |nibble: u8| char::from(b"0123456789ABCDEF"[usize::from(nibble)]);
+        url.extend(['%', digit(byte >> 4), digit(byte & 15)]);
     }
 }
 
@@ -182,6 +208,14 @@ mod tests {
         let mut job = job("q");
         job.group = b"{id}".to_vec();
         assert_eq!(Template::parse("{group}").unwrap().fill(&job), "{id}");
+    }
+
+    #[test]
+    fn in_a_url_a_field_stays_one_part() {
+        let mut job = job("a/b?c=d&e#f %\r\n");
+        job.group = "\u{e9}".into();
+        let url = Template::parse("http://h/{queue}?wiki={group}&id={id}").unwrap().fill_url(&job);
+        assert_eq!(url, "http://h/a%2Fb%3Fc%3Dd%26e%23f%20%25%0D%0A?wiki=%C3%A9&id=0000100000000001");
     }
 
     #[test]

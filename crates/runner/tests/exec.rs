@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -10,7 +12,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use stanchion_client::{Job, Receipt};
+use common::{failed, job};
+use stanchion_client::Job;
 use stanchion_runner::config::{Exec, Stdin};
 use stanchion_runner::exec::ExecDispatcher;
 use stanchion_runner::outcome::{Cancel, Outcome};
@@ -21,24 +24,6 @@ use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
 const SHIM: &str = env!("CARGO_BIN_EXE_stanchion-shim");
-
-fn job() -> Job {
-    Job {
-        queue: b"transcode".to_vec(),
-        receipt: Receipt::from("0000100000000001-7".to_owned()),
-        payload: b"the payload".to_vec(),
-        attempt: 2,
-        group: b"enwiki".to_vec(),
-        priority: 3,
-        pushed_at: 1,
-        ready_at: 1,
-        lease_until: 30_001,
-        failures: 1,
-        root: None,
-        dedupe: None,
-        last_error: None,
-    }
-}
 
 /// A dispatcher that runs this shell script with these arguments.
 fn script(script: &str, arguments: &[&str]) -> Exec {
@@ -55,13 +40,6 @@ fn script(script: &str, arguments: &[&str]) -> Exec {
 async fn run(exec: Exec, job: &Job) -> Outcome {
     let (_keep, cancel) = watch::channel(Cancel::No);
     ExecDispatcher::new(exec).with_shim(PathBuf::from(SHIM)).run(job, cancel).await
-}
-
-fn failed(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Failed(error) => error,
-        other => panic!("not a failure: {other:?}"),
-    }
 }
 
 #[tokio::test]

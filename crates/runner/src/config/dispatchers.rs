@@ -1,58 +1,40 @@
-//! `[dispatchers.NAME]`: how a job is done, by kind.
+//! `[dispatchers.NAME]`: how a job is done, by kind. Each kind has its keys and its reader in a file of its own.
+
+mod command;
+mod exec;
+mod http;
 
 use std::time::Duration;
 
-use toml::de::DeValue;
+pub use exec::{Exec, Stdin};
+pub use http::Http;
 
 use super::problem::Problems;
-use super::section::{KeySpec, Section, kind_of};
+use super::section::{KeySpec, Section, nearest_or_list};
 use crate::limits;
-use crate::template::{Field, Template};
 
 /// `[dispatchers.NAME]`: how a job is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dispatcher {
     /// `kind = "exec"`: a process per job.
     Exec(Exec),
+    /// `kind = "http"`: a request per job.
+    Http(Http),
 }
 
-/// A process per job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exec {
-    /// The program; looked up in PATH unless it has a slash.
-    pub program: String,
-    /// Its arguments, each with its placeholders.
-    pub arguments: Vec<Template>,
-    /// What it reads.
-    pub stdin: Stdin,
-    /// SIGTERM after this long.
-    pub timeout: Duration,
-    /// SIGKILL this long after SIGTERM.
-    pub kill_after: Duration,
+/// One kind of dispatcher, as the file knows it.
+struct Kind {
+    name: &'static str,
+    keys: &'static [KeySpec],
+    read: fn(&mut Section<'_>, &mut Problems) -> Option<Dispatcher>,
 }
 
-/// What a job's process reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stdin {
-    /// The job's payload, then end of file.
-    Payload,
-    /// Nothing.
-    None,
-}
-
-/// The kinds of dispatchers that this version has.
-const KINDS: &[&str] = &["exec"];
-/// Kinds that the design has and this version does not.
-const KINDS_LATER: &[&str] = &["http", "pool", "drain"];
-
-const EXEC_KEYS: &[KeySpec] = &[
-    KeySpec::here("kind"),
-    KeySpec::here("command"),
-    KeySpec::here("stdin"),
-    KeySpec::here("timeout"),
-    KeySpec::here("kill-after"),
-    KeySpec::later("memory-max"),
+const KINDS: &[Kind] = &[
+    Kind { name: "exec", keys: exec::KEYS, read: exec::read },
+    Kind { name: "http", keys: http::KEYS, read: http::read },
 ];
+/// Kinds that the design has and this version does not.
+const KINDS_LATER: &[&str] = &["pool", "drain"];
 
 /// Name, position and, when it has no problem, the dispatcher itself.
 pub(super) type NamedDispatcher = (String, usize, Option<Dispatcher>);
@@ -76,87 +58,30 @@ pub(super) fn all(top: &mut Section<'_>, problems: &mut Problems) -> Vec<NamedDi
 }
 
 fn dispatcher(mut section: Section<'_>, problems: &mut Problems) -> Option<Dispatcher> {
-    let kind = section.required_text("kind", "kind = \"exec\"", problems)?;
-    if kind != "exec" {
+    let wanted = section.required_text("kind", "kind = \"exec\"", problems)?;
+    let Some(kind) = KINDS.iter().find(|kind| kind.name == wanted) else {
         let at = section.value_at("kind");
-        let have = format!("write kind = \"exec\"; the kinds there are: {}", KINDS.join(", "));
-        if KINDS_LATER.contains(&kind) {
-            problems.add(at, format!("the kind \"{kind}\" is not in this version"), have);
+        let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        if KINDS_LATER.contains(&wanted) {
+            let instead = format!("there are: {}", names.join(", "));
+            problems.add(at, format!("the kind \"{wanted}\" is not in this version"), instead);
         } else {
-            problems.add(at, format!("unknown kind \"{kind}\""), have);
+            problems.add(at, format!("unknown kind \"{wanted}\""), nearest_or_list(wanted, &names));
         }
         return None;
-    }
-    section.refuse_unknown(EXEC_KEYS, problems);
-    let command = command(&mut section, problems);
-    let stdin = match section.text("stdin", problems) {
-        None | Some("payload") => Some(Stdin::Payload),
-        Some("none") => Some(Stdin::None),
-        Some(other) => {
-            let what = format!("\"{other}\" is nothing that a job can read");
-            problems.add(section.value_at("stdin"), what, "write \"payload\" or \"none\"");
-            None
-        }
     };
-    let span = limits::TIMEOUT_MIN..=limits::DURATION_MAX;
-    let timeout = section.duration("timeout", span, limits::TIMEOUT_DEFAULT, problems);
-    let span = Duration::ZERO..=limits::DURATION_MAX;
-    let kill_after = section.duration("kill-after", span, limits::KILL_AFTER_DEFAULT, problems);
-    let (program, arguments) = command?;
-    Some(Dispatcher::Exec(Exec {
-        program,
-        arguments,
-        stdin: stdin?,
-        timeout: timeout?,
-        kill_after: kill_after?,
-    }))
+    section.refuse_unknown(kind.keys, problems);
+    (kind.read)(&mut section, problems)
 }
 
-/// `command`: the program, and its arguments as templates.
-fn command(section: &mut Section<'_>, problems: &mut Problems) -> Option<(String, Vec<Template>)> {
-    let example = "write command = [\"PROGRAM\", \"ARGUMENT\", …]; no shell reads it";
-    let Some(value) = section.value("command") else {
-        problems.add_missing(section, "the key \"command\"", example);
-        return None;
-    };
-    let DeValue::Array(items) = value.get_ref() else {
-        let what = format!("\"command\" is {}, not a list of strings", kind_of(value.get_ref()));
-        problems.add(value.span().start, what, example);
-        return None;
-    };
-    let mut words = Vec::new();
-    for item in items {
-        let Some(word) = item.get_ref().as_str().filter(|word| !word.contains('\0')) else {
-            problems.add(item.span().start, "\"command\" holds something that is no argument", example);
-            return None;
-        };
-        match Template::parse(word) {
-            Ok(template) => words.push((item.span().start, word, template)),
-            Err(error) => {
-                problems.add(item.span().start, format!("in \"{word}\": {}", error.what), error.instead);
-                return None;
-            }
-        }
-    }
-    let mut words = words.into_iter();
-    let Some((at, program, template)) = words.next().filter(|(_, program, _)| !program.is_empty()) else {
-        problems.add(value.span().start, "\"command\" names no program", example);
-        return None;
-    };
-    if template.has_fields() {
-        let what = format!("the program \"{program}\" depends on the job");
-        problems.add(at, what, "name one program, and put placeholders into its arguments");
-        return None;
-    }
-    let mut arguments = Vec::new();
-    for (at, word, template) in words {
-        if template.is_bare(Field::Group) || template.is_bare(Field::Queue) {
-            let what = format!(
-                "the whole argument \"{word}\" can be \"-x\", which a program may take for an option"
-            );
-            problems.warn(at, what, format!("write \"--name={word}\", or \"--\" in front of it"));
-        }
-        arguments.push(template);
-    }
-    Some((template.literal(), arguments))
+/// `timeout`, which every kind has.
+fn timeout(section: &Section<'_>, problems: &mut Problems) -> Option<Duration> {
+    let span = limits::TIMEOUT_MIN..=limits::DURATION_MAX;
+    section.duration("timeout", span, limits::TIMEOUT_DEFAULT, problems)
+}
+
+/// `kill-after`, of the kinds that start processes.
+fn kill_after(section: &Section<'_>, problems: &mut Problems) -> Option<Duration> {
+    let span = Duration::ZERO..=limits::DURATION_MAX;
+    section.duration("kill-after", span, limits::KILL_AFTER_DEFAULT, problems)
 }

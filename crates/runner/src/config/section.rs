@@ -62,6 +62,11 @@ impl<'t> Section<'t> {
         self.entry(key).map(|(_, value)| value)
     }
 
+    /// All keys, with their positions and values; for a section whose keys are the user's own names.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'t str, usize, &'t Spanned<DeValue<'t>>)> {
+        self.table.iter().map(|(key, value)| (key.get_ref().as_ref(), key.span().start, value))
+    }
+
     /// Refuses keys that are not in the list.
     pub(super) fn refuse_unknown(&self, known: &[KeySpec], problems: &mut Problems) {
         let names: Vec<&str> = known.iter().filter(|spec| spec.here).map(|spec| spec.name).collect();

@@ -42,7 +42,7 @@ fn a_whole_file_is_read() {
     assert_eq!(basic.exclude, ["webVideoTranscode", "upload*"]);
     assert_eq!(basic.low_priority.as_ref().unwrap().share, 0.2);
     assert_eq!((transcode.name.as_str(), &transcode.low_priority), ("transcode", &None));
-    let Dispatcher::Exec(exec) = &transcode.dispatcher;
+    let Dispatcher::Exec(exec) = &transcode.dispatcher else { panic!("exec") };
     assert_eq!((exec.program.as_str(), exec.arguments.len(), exec.stdin), ("nice", 3, Stdin::Payload));
     assert_eq!((exec.timeout, exec.kill_after), (secs(86_400), Duration::from_millis(250)));
     assert_eq!(config.warnings, []);
@@ -55,7 +55,7 @@ fn what_may_be_left_out_has_a_default() {
     let config = Config::parse("f", text).unwrap();
     assert_eq!(config.settings.name, host_name());
     assert_eq!((config.settings.lease, config.settings.drain), (secs(30), secs(30)));
-    let Dispatcher::Exec(exec) = &config.groups[0].dispatcher;
+    let Dispatcher::Exec(exec) = &config.groups[0].dispatcher else { panic!("exec") };
     assert_eq!((exec.stdin, exec.timeout, exec.kill_after), (Stdin::Payload, secs(3_600), secs(5)));
 }
 
@@ -137,15 +137,9 @@ const BAD: &[Bad] = &[
         &["no dispatcher \"pph\"", "did you mean \"php\"?"],
     ),
     bad("dispatcher = \"php\"", "", 9, &["\"dispatcher\" is missing in [groups.basic]"]),
-    bad(
-        "kind = \"exec\"",
-        "kind = \"http\"",
-        23,
-        &["\"http\" is not in this version", "the kinds there are: exec"],
-    ),
     bad("kind = \"exec\"", "kind = \"pool\"", 23, &["\"pool\" is not in this version"]),
     bad("kind = \"exec\"", "kind = \"drain\"", 23, &["\"drain\" is not in this version"]),
-    bad("kind = \"exec\"", "kind = \"exce\"", 23, &["unknown kind \"exce\"", "write kind = \"exec\""]),
+    bad("kind = \"exec\"", "kind = \"exce\"", 23, &["unknown kind \"exce\"", "did you mean \"exec\"?"]),
     bad("kind = \"exec\"", "", 22, &["\"kind\" is missing in [dispatchers.php]"]),
     bad("\"--id={id}\"", "\"--id={uuid}\"", 24, &["unknown placeholder {uuid}", "{queue} {group} {id}"]),
     bad("\"--id={id}\"", "\"--id={id\"", 24, &["a single \"{\"", "write \"{{\""]),
@@ -240,4 +234,56 @@ fn durations_are_shown_as_one_writes_them() {
 
 fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
+}
+
+/// The good file with an http dispatcher that has these lines.
+fn http(lines: &str) -> Result<Config, ConfigError> {
+    let (kept, _) = GOOD.split_once("kind =").unwrap();
+    Config::parse("f", &format!("{kept}kind = \"http\"\n{lines}"))
+}
+
+#[test]
+fn an_http_dispatcher_is_read() {
+    let text = "url = \"http://127.0.0.1:9005/rpc/{queue}.php?id={id}\"\ntimeout = \"300s\"\n\
+                [dispatchers.php.headers]\nContent-Type = \"application/json\"";
+    let config = http(text).unwrap();
+    let Dispatcher::Http(http) = &config.groups[0].dispatcher else { panic!("http") };
+    assert_eq!(http.timeout, secs(300));
+    assert_eq!(http.headers["content-type"], "application/json");
+    assert_eq!(
+        http.url.fill_url(&crate::testing::job("q")),
+        "http://127.0.0.1:9005/rpc/q.php?id=0000100000000001"
+    );
+}
+
+#[test]
+fn mistakes_in_an_http_dispatcher_are_named() {
+    let cases = [
+        ("", 22, "the key \"url\" is missing in [dispatchers.php]; write url = \"http://"),
+        ("url = 3", 24, "\"url\" is an integer, not a string"),
+        ("url = \"https://h/\"", 24, "does not speak https; write the http:// url of a proxy"),
+        ("url = \"ftp://h/\"", 24, "is no url that can be posted to; write url = \"http://"),
+        ("url = \"http:///path\"", 24, "is no url that can be posted to"),
+        ("url = \"http://user:secret@h/\"", 24, "is no url that can be posted to"),
+        ("url = \"http://h:99999/\"", 24, "is no url that can be posted to"),
+        ("url = \"http://h/a b\"", 24, "is no url that can be posted to"),
+        ("url = \"http://{group}/\"", 24, "the host depends on the job"),
+        ("url = \"http://h/{wiki}\"", 24, "unknown placeholder {wiki}; there are: {queue}"),
+        ("url = \"http://h\"\ncommand = [\"true\"]", 25, "unknown key \"command\" in [dispatchers.php]"),
+        ("url = \"http://h\"\ntimeout = 3", 25, "\"timeout\" is an integer, not a duration"),
+        ("url = \"http://h\"\nheaders = 3", 25, "\"dispatchers.php.headers\" is an integer, not a section"),
+        ("url = \"http://h\"\nheaders = { a = 3 }", 25, "\"a\" is an integer, not a string"),
+        ("url = \"http://h\"\nheaders = { \"a b\" = \"c\" }", 25, "the header \"a b\" can't be set"),
+        ("url = \"http://h\"\nheaders = { X-Job-Id = \"c\" }", 25, "the header \"X-Job-Id\" can't be set"),
+        ("url = \"http://h\"\nheaders = { Content-Length = \"3\" }", 25, "\"Content-Length\" can't be set"),
+        (
+            "url = \"http://h\"\nheaders = { a = \"b\\r\\nc\" }",
+            25,
+            "none that a header can have; write one line",
+        ),
+    ];
+    for (lines, line, words) in cases {
+        let error = http(lines).expect_err(lines).to_string();
+        assert!(error.starts_with(&format!("f:{line}: ")) && error.contains(words), "{lines}\n{error}");
+    }
 }
