@@ -11,26 +11,26 @@ use rustix::fs::OFlags;
 use stanchion_tests::{PATIENCE, Process, Server, Value, binary};
 
 /// What a runner is configured with, besides its server and the script that does the jobs.
-pub(crate) struct Setup {
-    pub(crate) settings: &'static str,
-    pub(crate) group: &'static str,
-    pub(crate) dispatcher: &'static str,
+pub(crate) struct Setup<'a> {
+    pub(crate) settings: &'a str,
+    pub(crate) group: &'a str,
+    pub(crate) dispatcher: &'a str,
 }
 
-pub(crate) const PLAIN: Setup = Setup {
+pub(crate) const PLAIN: Setup<'static> = Setup {
     settings: "lease = \"30s\"",
     group: "slots = 4\ninclude = [\"*\"]",
     dispatcher: "timeout = \"10m\"\nkill-after = \"10m\"",
 };
 
 /// Starts a runner whose jobs are done by this shell script; `$1` is the server's temporary directory.
-pub(crate) fn runner(server: &Server, setup: &Setup, script: &str) -> Process {
+pub(crate) fn runner(server: &Server, setup: &Setup<'_>, script: &str) -> Process {
     let file = configure(server, setup, script);
     Process::start(Command::new(binary("stanchion-runner")).arg("run").arg(file))
 }
 
 /// Writes, or writes again, the configuration of such a runner.
-pub(crate) fn configure(server: &Server, setup: &Setup, script: &str) -> PathBuf {
+pub(crate) fn configure(server: &Server, setup: &Setup<'_>, script: &str) -> PathBuf {
     let directory = server.directory().display().to_string();
     let toml = format!(
         "[server]\nurl = \"redis://{}\"\n[runner]\nname = \"tested\"\n{}\n\

@@ -44,6 +44,7 @@ mod rewriting;
 mod roots;
 mod runner;
 mod runner_reload;
+mod runner_status;
 mod secrets;
 mod settings;
 mod shutdown;

@@ -12,7 +12,7 @@ const WAIT: &str = r#"read go <"$1/gate""#;
 
 /// Has the runner read its file, which is now made of these, and waits until it says so.
 #[track_caller]
-fn reload(runner: &Process, server: &Server, setup: &Setup, script: &str, words: &[&str]) {
+fn reload(runner: &Process, server: &Server, setup: &Setup<'_>, script: &str, words: &[&str]) {
     wait_for(runner, &["runner started"]);
     configure(server, setup, script);
     runner.signal(Signal::HUP);

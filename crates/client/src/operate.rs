@@ -64,6 +64,10 @@ pub struct QueueSummary {
     pub claimed: u64,
     /// Jobs kept with their reason.
     pub dead: u64,
+    /// How long the oldest claimable job has been that, if there is one.
+    pub oldest_ready_ms: Option<u64>,
+    /// Its claims are paused.
+    pub is_paused: bool,
 }
 
 /// One setting of `QCONFIG GET`.
@@ -118,6 +122,9 @@ impl Client {
     }
 }
 
+/// What QLIST says of a queue whose claims are paused.
+const PAUSES_OF_CLAIMS: [&str; 2] = ["claim", "all"];
+
 fn stats(value: Value) -> Result<Stats> {
     let mut stats = Stats::default();
     for (key, value) in reply::map("QSTATS", value)? {
@@ -158,6 +165,8 @@ fn summary(value: Value) -> Result<QueueSummary> {
             "delayed" => summary.delayed = reply::number("QLIST", &value)?,
             "claimed" => summary.claimed = reply::number("QLIST", &value)?,
             "dead" => summary.dead = reply::number("QLIST", &value)?,
+            "oldest-ready-ms" => summary.oldest_ready_ms = Some(reply::number("QLIST", &value)?),
+            "paused" => summary.is_paused = PAUSES_OF_CLAIMS.contains(&reply::text("QLIST", value)?.as_str()),
             _ => {} // a newer server may say more
         }
     }
@@ -205,6 +214,15 @@ mod tests {
             (2, 1, Some(40), None)
         );
         assert!(stats(Value::Array(vec![bulk("ready"), bulk("two")])).is_err());
+    }
+
+    #[test]
+    fn only_paused_claims_pause_a_queue() {
+        for (word, is_paused) in [("no", false), ("push", false), ("claim", true), ("all", true)] {
+            let line = Value::Array(vec![bulk("paused"), bulk(word), bulk("oldest-ready-ms"), Value::Int(7)]);
+            let found = summary(line).unwrap();
+            assert_eq!((found.is_paused, found.oldest_ready_ms), (is_paused, Some(7)), "{word}");
+        }
     }
 
     #[test]

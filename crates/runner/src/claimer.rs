@@ -6,6 +6,7 @@
 //! does not have, and would hold the slots of one tier back from the other.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use stanchion_client::{Backoff, Claim, Client, Error, Job, Report, Sources};
@@ -13,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::group::{Group, Work};
 use crate::job;
-use crate::limits::{CLAIM_BLOCK, UNBLOCK_WAIT};
+use crate::limits::{CLAIM_BLOCK, ROUND_MAX, UNBLOCK_WAIT};
 use crate::phase::Phase;
 use crate::runner::Shared;
 
@@ -59,12 +60,14 @@ impl Claimer {
         let mut is_away = false;
         while !stop.is_stopping() {
             let Some(work) = self.work.borrow_and_update().clone() else { break };
+            self.group.pulse.rest(); // how long jobs may hold all slots is their dispatcher's business
             tokio::select! {
                 biased;
                 () = stop.reached(Phase::Draining) => break,
                 _ = self.work.changed() => continue,
                 _ = self.group.slots.wait_free() => {}
             };
+            self.group.pulse.promise(ROUND_MAX);
             // After an outage first a word that does not wait, to say that it is over and to claim again.
             let answer = match is_away {
                 true => self.connection.ping().await,
@@ -76,6 +79,7 @@ impl Claimer {
                         tracing::info!(group = self.group.name, "the server is back");
                     }
                     is_away = false;
+                    self.group.is_away.store(false, Ordering::Relaxed);
                     backoff.reset();
                 }
                 Err(error) if passes_by_itself(&error) => {
@@ -83,6 +87,7 @@ impl Claimer {
                         tracing::warn!(group = self.group.name, %error, "the server is away; trying again");
                     }
                     is_away = true;
+                    self.group.is_away.store(true, Ordering::Relaxed);
                     tokio::select! {
                         () = tokio::time::sleep(backoff.next_pause()) => {}
                         () = self.interrupted() => {}

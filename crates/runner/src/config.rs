@@ -10,6 +10,7 @@ mod section;
 mod tests;
 mod values;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use toml::de::DeTable;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub lease: Duration,
     /// When stopping, jobs may run on for this long.
     pub drain: Duration,
+    /// Where /health and /metrics are, if anywhere.
+    pub http: Option<SocketAddr>,
 }
 
 /// `[groups.NAME]`: a set of slots, and the queues that they serve.
@@ -94,7 +97,7 @@ const RUNNER_KEYS: &[KeySpec] = &[
     KeySpec::here("lease"),
     KeySpec::here("drain"),
     KeySpec::later("version"),
-    KeySpec::later("http"),
+    KeySpec::here("http"),
 ];
 const GROUP_KEYS: &[KeySpec] = &[
     KeySpec::here("slots"),
@@ -171,6 +174,7 @@ fn settings(section: Option<Section<'_>>, problems: &mut problem::Problems) -> O
             name: host_name(),
             lease: limits::LEASE_DEFAULT,
             drain: limits::DRAIN_DEFAULT,
+            http: None,
         });
     };
     section.refuse_unknown(RUNNER_KEYS, problems);
@@ -182,7 +186,8 @@ fn settings(section: Option<Section<'_>>, problems: &mut problem::Problems) -> O
         section.duration("lease", limits::LEASE_MIN..=limits::DURATION_MAX, limits::LEASE_DEFAULT, problems);
     let drain =
         section.duration("drain", Duration::ZERO..=limits::DURATION_MAX, limits::DRAIN_DEFAULT, problems);
-    Some(Settings { name: name?, lease: lease?, drain: drain? })
+    let http = values::http(&section, problems);
+    Some(Settings { name: name?, lease: lease?, drain: drain?, http: http? })
 }
 
 /// Each group, if it has no problem, and the name of its dispatcher, if it says one.

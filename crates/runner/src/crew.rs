@@ -96,6 +96,7 @@ impl Crew {
         let claims = Arc::clone(&group);
         self.claimers.spawn(async move { (claims, claimer.run().await) });
         self.members.push(Member { group, sender });
+        self.show();
     }
 
     /// A group's claimer has ended in order: the runner stops, or nothing is left of a group that was to leave.
@@ -111,6 +112,12 @@ impl Crew {
             }
             stays
         });
+        self.show();
+    }
+
+    /// Lets whoever looks at the runner see its groups.
+    fn show(&self) {
+        self.shared.set_groups(self.members.iter().map(|member| Arc::clone(&member.group)).collect());
     }
 
     fn refused(&self, group: &Group, error: stanchion_client::Error) -> Error {

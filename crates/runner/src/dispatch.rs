@@ -1,5 +1,7 @@
 //! How a group's jobs are done: the one place that knows all dispatchers.
 
+use std::time::Duration;
+
 use stanchion_client::Job;
 use tokio::sync::watch;
 
@@ -22,6 +24,15 @@ impl Dispatch {
         match dispatcher {
             Dispatcher::Exec(exec) => Dispatch::Exec(ExecDispatcher::new(exec)),
             Dispatcher::Http(http) => Dispatch::Http(HttpDispatcher::new(http)),
+        }
+    }
+
+    /// A job has ended after this long, whatever it does; none for functions of a program, which nobody can end.
+    pub(crate) fn time_max(&self) -> Option<Duration> {
+        match self {
+            Dispatch::Exec(exec) => Some(exec.time_max()),
+            Dispatch::Http(http) => Some(http.time_max()),
+            Dispatch::Handler(_) => None,
         }
     }
 

@@ -9,6 +9,16 @@ pub enum Error {
     /// The configuration file has mistakes.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// `[runner] http` can't be listened to.
+    #[error(
+        "[runner] http: {address} can't be listened to: {error}; is another runner there? write another port"
+    )]
+    Listen {
+        /// What the file says.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        error: std::io::ErrorKind,
+    },
     /// A running runner was given a configuration that it can't take; it goes on under the old one.
     #[error("{0}")]
     NotReloaded(String),

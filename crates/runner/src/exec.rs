@@ -51,6 +51,11 @@ impl ExecDispatcher {
         self
     }
 
+    /// A job and all that it started are gone after this long.
+    pub(crate) fn time_max(&self) -> Duration {
+        self.exec.timeout.saturating_add(self.exec.kill_after).saturating_add(limits::OUTPUT_GRACE)
+    }
+
     /// Runs the job to its end.
     pub async fn run(&self, job: &Job, cancel: watch::Receiver<Cancel>) -> Outcome {
         // A C string ends at NUL: the process would be told about another job than this one.

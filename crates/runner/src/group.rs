@@ -1,6 +1,7 @@
 //! A group at work: where it claims, its slots, its dispatcher and its reports.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use stanchion_client::Sources;
 use tokio::sync::watch;
@@ -9,6 +10,7 @@ use crate::config;
 use crate::dispatch::Dispatch;
 use crate::handler::Handler;
 use crate::outbox::Outbox;
+use crate::pulse::Pulse;
 use crate::slots::{Slots, Tier};
 
 /// One `[groups.NAME]`, or one in-process handler.
@@ -19,6 +21,10 @@ pub(crate) struct Group {
     pub(crate) outbox: Outbox,
     /// What its claimer goes by; none when the group is to leave. A job goes on under what it was claimed with.
     pub(crate) work: watch::Sender<Option<Arc<Work>>>,
+    /// Of its claims.
+    pub(crate) pulse: Pulse,
+    /// Its claims found the server gone.
+    pub(crate) is_away: AtomicBool,
 }
 
 /// Where a group claims, and how its jobs are done.
@@ -53,7 +59,14 @@ impl Group {
     }
 
     fn new(name: String, slots: Arc<Slots>, work: Work) -> Group {
-        Group { name, slots, outbox: Outbox::default(), work: watch::Sender::new(Some(Arc::new(work))) }
+        Group {
+            name,
+            slots,
+            outbox: Outbox::default(),
+            work: watch::Sender::new(Some(Arc::new(work))),
+            pulse: Pulse::default(),
+            is_away: AtomicBool::new(false),
+        }
     }
 
     /// Goes on under another configuration. A dispatcher that stays the same keeps its long-lived workers.

@@ -67,6 +67,11 @@ impl HttpDispatcher {
         HttpDispatcher { http, client }
     }
 
+    /// A job has been answered or given up after this long.
+    pub(crate) fn time_max(&self) -> Duration {
+        self.http.timeout
+    }
+
     /// Runs the job to its end.
     pub async fn run(&self, job: &Job, mut cancel: watch::Receiver<Cancel>) -> Outcome {
         let request = match self.request(job) {

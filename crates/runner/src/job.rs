@@ -1,6 +1,7 @@
 //! One job from its claim to its report, with a structured log line at its start and at its end.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use stanchion_client::{Job, Report};
 use tokio::time::Instant;
@@ -12,15 +13,18 @@ use crate::slots::Slot;
 
 /// Runs a job in its slot, and leaves its report in the group's outbox.
 pub(crate) async fn run(shared: Arc<Shared>, group: Arc<Group>, work: Arc<Work>, job: Job, slot: Slot) {
-    let entered = shared.running.start(&job);
+    let entered = shared.running.start(&job, work.dispatch.time_max());
     let began = Instant::now();
     let names = Names::of(&job);
     let (queue, tenant, id) = (names.queue.as_str(), names.group.as_str(), names.id.as_str());
     tracing::info!(queue, id, group = tenant, attempt = job.attempt, slot = slot.number(), "job started");
+    shared.counts.job_started(queue, waited(&job));
 
     let outcome = work.dispatch.run(&job, entered.cancel.clone()).await;
 
-    let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let ran = began.elapsed();
+    shared.counts.job_ended(queue, &outcome, ran);
+    let ms = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
     let status = outcome.status();
     let error = outcome.error();
     tracing::info!(
@@ -40,6 +44,12 @@ pub(crate) async fn run(shared: Arc<Shared>, group: Arc<Group>, work: Arc<Work>,
     // In this order, because who sees no job running also sees its report, and who sees the slot free does too.
     drop(entered);
     drop(slot);
+}
+
+/// From ready to now, by this machine's clock and the server's.
+fn waited(job: &Job) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_millis(job.ready_at))
 }
 
 /// What the server is told, if anything.

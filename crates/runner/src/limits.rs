@@ -27,6 +27,10 @@ pub const LAST_REPORTS_MAX: Duration = Duration::from_secs(5);
 /// bounds how long a connection whose other end vanished goes unnoticed.
 pub const CLAIM_BLOCK: Duration = Duration::from_secs(60);
 
+/// One round of claims is over after this long, whatever the server does: each of up to four connects, asks and is
+/// answered or given up in time.
+pub const ROUND_MAX: Duration = Duration::from_secs(4 * 45 + 60);
+
 /// A job's time when the file says nothing.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(3_600);
 /// Shorter timeouts would kill every process before its first instruction.
@@ -54,6 +58,19 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
 pub const RELEASE_PAUSE_MIN: Duration = Duration::from_secs(5);
 /// Longest such pause.
 pub const RELEASE_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Queues that metrics tell apart: their names come from whoever pushes.
+pub const QUEUES_COUNTED_MAX: usize = 200;
+/// Work that waits this long while slots are free is a reason for alarm.
+pub const WORK_WAITS_MAX: Duration = Duration::from_secs(60);
+/// How long the server may take to answer when somebody asks for the runner's health.
+pub const HEALTH_ANSWER_MAX: Duration = Duration::from_secs(2);
+/// How much later than promised a loop may turn, or a job end, on a busy machine.
+pub const PULSE_GRACE: Duration = Duration::from_secs(30);
+/// Connections to `[runner] http` at once.
+pub const HTTP_CONNECTIONS_MAX: usize = 64;
+/// How long one of them may take to ask.
+pub const HTTP_REQUEST_MAX: Duration = Duration::from_secs(10);
 
 const _: () = assert!(RELEASE_PAUSE_MIN.as_millis() <= RELEASE_PAUSE_MAX.as_millis());
 const _: () = assert!(RETRY_AFTER_MIN.as_millis() <= RETRY_AFTER_MAX.as_millis());

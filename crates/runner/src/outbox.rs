@@ -27,6 +27,10 @@ struct State {
     sent: usize,
     /// No claim will come by to take reports along.
     at_once: bool,
+    /// Reports whose claim no longer held, so far.
+    stale: u64,
+    /// Reports that were refused for good, so far.
+    refused: u64,
 }
 
 impl Outbox {
@@ -77,13 +81,17 @@ impl Outbox {
         let mut failed = Ok(());
         for (report, answer) in reports.into_iter().zip(answers) {
             match answer {
-                Ok(Reported::Stale) => log_stale(&report),
+                Ok(Reported::Stale) => {
+                    log_stale(&report);
+                    self.state().stale += 1;
+                }
                 Ok(_) => {}
                 Err(error) if error.is_transient() || matches!(error, Error::Misconf(_)) => {
                     again.push(report);
                     failed = Err(error);
                 }
                 Err(error) => {
+                    self.state().refused += 1;
                     let id = report.receipt().id();
                     tracing::error!(%id, %error, "the server refuses the report; the job comes back when its lease lapses");
                 }
@@ -117,6 +125,16 @@ impl Outbox {
     pub(crate) fn len(&self) -> usize {
         let state = self.state();
         state.waiting.len() + state.sent
+    }
+
+    /// Reports whose claim no longer held, so far.
+    pub(crate) fn stale(&self) -> u64 {
+        self.state().stale
+    }
+
+    /// Reports that were refused for good, so far.
+    pub(crate) fn refused(&self) -> u64 {
+        self.state().refused
     }
 
     /// Waits until every report was answered.

@@ -24,15 +24,23 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All there are, for logs and counters.
+    pub const STATUSES: [&'static str; 5] = ["done", "failed", "dead", "released", "cancelled"];
+
     /// For logs and counters.
     #[must_use]
     pub fn status(&self) -> &'static str {
+        Outcome::STATUSES[self.status_index()]
+    }
+
+    /// Where its status stands in [`Outcome::STATUSES`].
+    pub(crate) fn status_index(&self) -> usize {
         match self {
-            Outcome::Done => "done",
-            Outcome::Failed(_) => "failed",
-            Outcome::Hopeless(_) => "dead",
-            Outcome::Release { .. } => "released",
-            Outcome::Cancelled => "cancelled",
+            Outcome::Done => 0,
+            Outcome::Failed(_) => 1,
+            Outcome::Hopeless(_) => 2,
+            Outcome::Release { .. } => 3,
+            Outcome::Cancelled => 4,
         }
     }
 

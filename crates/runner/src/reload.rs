@@ -2,20 +2,23 @@
 //! file that fails changes nothing.
 //!
 //! Groups appear, change and leave. A job goes on under what it was claimed with. What only a start can decide,
-//! the server and the runner's name, is refused with the rest of its file, so that a runner never works under a
+//! the server, the runner's name and where it listens, is refused with the rest of its file, so that a runner never works under a
 //! mixture of two files.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{self, Config};
 use crate::error::Error;
+use crate::runner::Shared;
 
 /// Gives a running runner another configuration. Clones talk to the same one.
 #[derive(Debug, Clone)]
 pub struct Reload {
     sender: mpsc::Sender<Request>,
+    shared: Arc<Shared>,
 }
 
 /// A configuration on its way to the runner.
@@ -29,9 +32,9 @@ pub(crate) struct Request {
 const REQUESTS_MAX: usize = 1;
 
 impl Reload {
-    pub(crate) fn new() -> (Reload, mpsc::Receiver<Request>) {
+    pub(crate) fn new(shared: Arc<Shared>) -> (Reload, mpsc::Receiver<Request>) {
         let (sender, receiver) = mpsc::channel(REQUESTS_MAX);
-        (Reload { sender }, receiver)
+        (Reload { sender, shared }, receiver)
     }
 
     /// Goes on under this file, if nothing is wrong with it; returns what has changed, in words.
@@ -56,7 +59,12 @@ impl Reload {
 
     /// The same as [`Reload::file`], with the outcome in the log.
     pub async fn file_and_log(&self, file: &Path) {
-        match self.file(file).await {
+        let result = self.file(file).await;
+        match &result {
+            Ok(_) => self.shared.counts.reloaded(),
+            Err(_) => self.shared.counts.reload_refused(),
+        }
+        match result {
             Ok(changes) => {
                 for change in &changes {
                     tracing::info!(change, "configuration changed");
@@ -81,10 +89,13 @@ impl Reload {
 
 /// What is different, in words; an error when it takes a restart.
 pub(crate) fn changes(old: &Config, new: &Config) -> Result<Vec<String>, Error> {
-    for (key, before, after) in
-        [("[server] url", &old.url, &new.url), ("[runner] name", &old.settings.name, &new.settings.name)]
-    {
-        if before != after {
+    let is_fixed = [
+        ("[server] url", old.url == new.url),
+        ("[runner] name", old.settings.name == new.settings.name),
+        ("[runner] http", old.settings.http == new.settings.http),
+    ];
+    for (key, is_same) in is_fixed {
+        if !is_same {
             let what =
                 format!("{key} can't change while the runner runs; restart it, or write the old one again");
             return Err(Error::NotReloaded(what));
@@ -201,9 +212,11 @@ mod tests {
 
     #[test]
     fn what_takes_a_restart_is_refused() {
-        for (from, to, word) in
-            [("redis://h", "redis://i", "[server] url"), ("name='n'", "name='m'", "[runner] name")]
-        {
+        for (from, to, word) in [
+            ("redis://h", "redis://i", "[server] url"),
+            ("name='n'", "name='m'", "[runner] name"),
+            ("name='n'", "name='n'\nhttp='[::1]:7381'", "[runner] http"),
+        ] {
             let error = changes_of(from, to).unwrap_err();
             assert!(error.contains(word) && error.contains("restart it"), "{error}");
         }

@@ -1,7 +1,8 @@
 //! The runner as a whole: its parts, and how they start and stop.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stanchion_client::{Client, Job};
@@ -10,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::config::{Config, Settings};
+use crate::counts::Counts;
 use crate::crew::Crew;
 use crate::error::Error;
 use crate::group::Group;
@@ -18,9 +20,11 @@ use crate::lease;
 use crate::limits;
 use crate::outcome::{Cancel, Outcome};
 use crate::phase::{Phase, Stop};
+use crate::pulse::Pulse;
 use crate::release::Releases;
 use crate::reload::{Reload, Request};
 use crate::running::Running;
+use crate::status_server;
 
 /// What the parts of a runner share.
 #[derive(Debug)]
@@ -31,12 +35,26 @@ pub(crate) struct Shared {
     pub(crate) running: Arc<Running>,
     pub(crate) releases: Releases,
     pub(crate) stop: Stop,
+    pub(crate) counts: Counts,
+    /// Of what extends leases.
+    pub(crate) lease_pulse: Pulse,
+    /// The groups that work now, also those that leave.
+    groups: Mutex<Vec<Arc<Group>>>,
 }
 
 impl Shared {
     /// `[runner]` as it is now.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.borrow())
+    }
+
+    /// The groups that work now, also those that leave.
+    pub(crate) fn groups(&self) -> Vec<Arc<Group>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_groups(&self, groups: Vec<Arc<Group>>) {
+        *self.groups.lock().unwrap_or_else(PoisonError::into_inner) = groups;
     }
 }
 
@@ -67,6 +85,7 @@ impl Runner {
             name: format!("pid-{}", std::process::id()),
             lease: limits::LEASE_DEFAULT,
             drain: limits::DRAIN_DEFAULT,
+            http: None,
         };
         Builder { url: "redis://127.0.0.1:7379".into(), settings, slots: 1, handlers: Vec::new() }
     }
@@ -88,9 +107,13 @@ impl Runner {
             running: Running::new(),
             releases: Releases::default(),
             stop: Stop::default(),
+            counts: Counts::default(),
+            lease_pulse: Pulse::default(),
+            groups: Mutex::default(),
         };
-        let (reload, reloads) = Reload::new();
-        Ok(Runner { shared: Arc::new(shared), groups, config: None, reload, reloads })
+        let shared = Arc::new(shared);
+        let (reload, reloads) = Reload::new(Arc::clone(&shared));
+        Ok(Runner { shared, groups, config: None, reload, reloads })
     }
 
     /// Stops the runner, and shows its phase.
@@ -105,15 +128,26 @@ impl Runner {
         self.reload.clone()
     }
 
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Runs until it is stopped, or until the server refuses it for good. A server that is away is waited for.
     pub async fn run(self) -> Result<(), Error> {
         let Runner { shared, groups, config, reload, reloads } = self;
         // The other clones belong to who may ask.
         drop(reload);
-        let name = shared.settings().name.clone();
+        let settings = shared.settings();
+        let name = &settings.name;
+        let mut helpers = JoinSet::new();
+        // Before the first claim, because a runner that can't be watched must not take jobs.
+        if let Some(address) = settings.http {
+            let listener = status_server::listen(address).await?;
+            helpers.spawn(status_server::serve(listener, Arc::clone(&shared)));
+        }
         let address = shared.client.address();
         tracing::info!(name, server = address, groups = groups.len(), "runner started");
-        let mut helpers = JoinSet::new();
         helpers.spawn({
             let shared = Arc::clone(&shared);
             async move { lease::keep_leases(&shared).await }
@@ -184,6 +218,13 @@ impl Builder {
     #[must_use]
     pub fn drain(mut self, drain: Duration) -> Builder {
         self.settings.drain = drain;
+        self
+    }
+
+    /// Where `/health` and `/metrics` are; nowhere by default.
+    #[must_use]
+    pub fn http(mut self, address: SocketAddr) -> Builder {
+        self.settings.http = Some(address);
         self
     }
 

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use stanchion_client::{Job, Receipt};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use crate::limits::PULSE_GRACE;
 use crate::outcome::Cancel;
 
 /// All running jobs of a runner.
@@ -19,6 +22,17 @@ pub(crate) struct Running {
 struct Entry {
     queue: Vec<u8>,
     cancel: watch::Sender<Cancel>,
+    /// What its dispatcher promises; none when a job may run for any time.
+    ends_by: Option<Instant>,
+}
+
+/// A job that holds its slot for longer than it may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Overdue {
+    /// Which, in words.
+    pub(crate) name: String,
+    /// Since when it should have ended.
+    pub(crate) late: Duration,
 }
 
 /// One running job; it is no longer running when this is dropped.
@@ -35,10 +49,11 @@ impl Running {
         Arc::new(Running { jobs: Mutex::default(), count: watch::Sender::new(0) })
     }
 
-    /// Enters a job.
-    pub(crate) fn start(self: &Arc<Running>, job: &Job) -> RunningJob {
+    /// Enters a job; its dispatcher ends it within `time_max`.
+    pub(crate) fn start(self: &Arc<Running>, job: &Job, time_max: Option<Duration>) -> RunningJob {
         let (sender, cancel) = watch::channel(Cancel::No);
-        let entry = Entry { queue: job.queue.clone(), cancel: sender };
+        let ends_by = time_max.and_then(|time_max| Instant::now().checked_add(time_max + PULSE_GRACE));
+        let entry = Entry { queue: job.queue.clone(), cancel: sender, ends_by };
         let count = {
             let mut jobs = self.jobs();
             jobs.insert(job.receipt.clone(), entry);
@@ -51,6 +66,16 @@ impl Running {
     /// Queue and receipt of each.
     pub(crate) fn claims(&self) -> Vec<(Vec<u8>, Receipt)> {
         self.jobs().iter().map(|(receipt, entry)| (entry.queue.clone(), receipt.clone())).collect()
+    }
+
+    /// Jobs that should have ended: what ends them is stuck.
+    pub(crate) fn overdue(&self, now: Instant) -> Vec<Overdue> {
+        let is_late = |(receipt, entry): (&Receipt, &Entry)| {
+            let late = now.checked_duration_since(entry.ends_by?).filter(|late| !late.is_zero())?;
+            let queue = String::from_utf8_lossy(&entry.queue);
+            Some(Overdue { name: format!("job {} of queue {queue}", receipt.id()), late })
+        };
+        self.jobs().iter().filter_map(is_late).collect()
     }
 
     /// Tells one to end, if it still runs.
@@ -116,7 +141,7 @@ mod tests {
     async fn jobs_come_and_go() {
         let running = Running::new();
         running.none().await;
-        let entered = running.start(&job("q"));
+        let entered = running.start(&job("q"), None);
         running.some().await;
         assert_eq!(running.claims(), [(b"q".to_vec(), job("q").receipt)]);
         drop(entered);
@@ -124,10 +149,22 @@ mod tests {
         assert!(!running.cancel(&job("q").receipt, Cancel::Lost), "it ended before it was lost");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_job_beyond_its_time_is_overdue() {
+        let running = Running::new();
+        let _any_time = running.start(&Job { receipt: Receipt::from("01-1".to_owned()), ..job("q") }, None);
+        let _entered = running.start(&job("q"), Some(Duration::from_secs(5)));
+        let end = Instant::now() + Duration::from_secs(5) + PULSE_GRACE;
+        assert_eq!(running.overdue(end), []);
+        let late = Duration::from_secs(1);
+        let name = "job 0000100000000001 of queue q".to_owned();
+        assert_eq!(running.overdue(end + late), [Overdue { name, late }]);
+    }
+
     #[test]
     fn cancelling_only_grows_more_urgent() {
         let running = Running::new();
-        let entered = running.start(&job("q"));
+        let entered = running.start(&job("q"), None);
         assert_eq!(running.cancel_all(Cancel::Now), 1);
         assert_eq!(running.cancel_all(Cancel::Stopping), 0);
         assert_eq!(entered.told(), Cancel::Now);

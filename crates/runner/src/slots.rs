@@ -6,8 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Who a slot works for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,8 @@ struct State {
     leaving: BTreeSet<u32>,
     running: u32,
     low_running: u32,
+    /// Since when a slot has been free, and since when none was taken; the later one.
+    idle_since: Instant,
 }
 
 /// What is free at one moment.
@@ -64,6 +68,7 @@ impl Slots {
             leaving: BTreeSet::new(),
             running: 0,
             low_running: 0,
+            idle_since: Instant::now(),
         };
         Arc::new(Slots { state: watch::Sender::new(state) })
     }
@@ -73,6 +78,9 @@ impl Slots {
     pub(crate) fn resize(&self, count: u32, low_share: Option<f64>) {
         assert!(count > 0, "a group without slots can do nothing");
         self.state.send_modify(|state| {
+            if state.unused() == 0 {
+                state.idle_since = Instant::now();
+            }
             let is_free: BTreeSet<u32> = state.free.iter().copied().collect();
             let in_use: BTreeSet<u32> = (0..state.count)
                 .filter(|number| !is_free.contains(number))
@@ -104,6 +112,22 @@ impl Slots {
         Free { count, low_first: state.low_first_max.saturating_sub(state.low_running).min(count) }
     }
 
+    /// How many jobs may run at once.
+    pub(crate) fn count(&self) -> u32 {
+        self.state.borrow().count
+    }
+
+    /// How many run; more than there are slots, for a while, when the group was given fewer.
+    pub(crate) fn running(&self) -> u32 {
+        self.state.borrow().running
+    }
+
+    /// For how long there has been a free slot and none was taken; none while all are in use.
+    pub(crate) fn idle_for(&self, now: Instant) -> Option<Duration> {
+        let state = self.state.borrow();
+        (state.unused() > 0).then(|| now.saturating_duration_since(state.idle_since))
+    }
+
     /// Takes the free slot with the lowest number.
     pub(crate) fn take(self: &Arc<Slots>, tier: Tier) -> Option<Slot> {
         let mut number = None;
@@ -112,6 +136,7 @@ impl Slots {
                 number = state.free.pop();
                 state.running += 1;
                 state.low_running += u32::from(tier == Tier::Low);
+                state.idle_since = Instant::now();
             }
             false // nobody waits for fewer slots
         });
@@ -140,6 +165,9 @@ impl Drop for Slot {
                 state.free.insert(at, self.number);
             } else {
                 state.leaving.remove(&self.number);
+            }
+            if state.unused() == 0 {
+                state.idle_since = Instant::now();
             }
             state.running -= 1;
             state.low_running -= u32::from(self.tier == Tier::Low);
@@ -228,6 +256,25 @@ mod tests {
         assert!(slots.take(Tier::Normal).is_none());
         taken.remove(1);
         assert_eq!(slots.take(Tier::Normal).unwrap().number(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_is_idle_since_a_slot_was_free_and_none_taken() {
+        let minute = Duration::from_secs(60);
+        let slots = Slots::new(2, None);
+        tokio::time::advance(minute).await;
+        assert_eq!(slots.idle_for(Instant::now()), Some(minute));
+        let first = slots.take(Tier::Normal).unwrap();
+        tokio::time::advance(minute).await;
+        assert_eq!(slots.idle_for(Instant::now()), Some(minute), "one is free, and none was taken since");
+        let second = slots.take(Tier::Normal).unwrap();
+        tokio::time::advance(minute).await;
+        assert_eq!(slots.idle_for(Instant::now()), None, "all are in use");
+        drop(first);
+        assert_eq!(slots.idle_for(Instant::now()), Some(Duration::ZERO));
+        tokio::time::advance(minute).await;
+        drop(second);
+        assert_eq!(slots.idle_for(Instant::now()), Some(minute), "there was one all the time");
     }
 
     #[tokio::test]

@@ -107,9 +107,9 @@ const BAD: &[Bad] = &[
     ),
     bad(
         "name = \"job1001\"",
-        "http = \"127.0.0.1:7381\"",
+        "http = \"localhost:7381\"",
         5,
-        &["\"http\" in [runner] is not in this version"],
+        &["\"localhost:7381\" is not an address", "http = \"127.0.0.1:7381\""],
     ),
     bad("lease = \"30s\"", "lease = 30", 6, &["not a duration", "write lease = \"30s\""]),
     bad("lease = \"30s\"", "lease = \"30\"", 6, &["\"30\" is not a duration", "ms, s, m, h, d"]),

@@ -1,5 +1,6 @@
 //! Values: durations, globs, slots, commands and URLs, each checked where it stands.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use stanchion_client::Client;
@@ -61,6 +62,20 @@ pub(super) fn name(section: &Section<'_>, name: &str, problems: &mut Problems) -
         return None;
     }
     Some(name.to_owned())
+}
+
+/// `[runner] http`, if it is there. The outer `None` is a problem.
+pub(super) fn http(section: &Section<'_>, problems: &mut Problems) -> Option<Option<SocketAddr>> {
+    if !section.has("http") {
+        return Some(None);
+    }
+    let text = section.text("http", problems)?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        let what = format!("\"{text}\" is not an address to listen on");
+        problems.add(section.value_at("http"), what, "write IP:PORT, as in http = \"127.0.0.1:7381\"");
+    }
+    address.map(Some)
 }
 
 /// `slots`.
