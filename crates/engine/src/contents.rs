@@ -44,36 +44,38 @@ impl Queue {
         if self.jobs[ix].logged { 0 } else { self.payload_bytes(ix) }
     }
 
-    /// Gives a new job its contents.
-    pub(crate) fn put_contents(&mut self, ix: u32, key: &[u8], payload: &[u8], keep: Keep) {
-        let logged = match keep {
-            Keep::Here | Keep::Pinned => None,
-            Keep::Log { bytes } => Some(bytes.to_le_bytes()),
+    /// Gives a new job its contents; how many bytes its payload has.
+    pub(crate) fn put_contents(&mut self, ix: u32, key: &[u8], payload: &[u8], keep: Keep) -> u64 {
+        let (bytes, logged) = match keep {
+            Keep::Here | Keep::Pinned => (payload.len() as u64, None),
+            Keep::Log { bytes } => (u64::from(bytes), Some(bytes.to_le_bytes())),
         };
         let stored = logged.as_ref().map_or(payload, |length| length);
         let place = self.store.put(ix, [key, stored], to(&mut self.jobs));
         let job = &mut self.jobs[ix];
         (job.place, job.logged, job.pinned) = (place, logged.is_some(), keep == Keep::Pinned);
         job.key_bytes = u8::try_from(key.len()).expect("a key is at most 255 bytes");
-        self.bytes += self.payload_bytes(ix);
-        self.bytes_here += self.payload_bytes_here(ix);
+        self.bytes += bytes;
+        self.bytes_here += if logged.is_some() { 0 } else { bytes };
+        bytes
     }
 
-    /// Takes a job's contents away.
-    pub(crate) fn drop_contents(&mut self, ix: u32) {
-        self.bytes -= self.payload_bytes(ix);
-        self.bytes_here -= self.payload_bytes_here(ix);
-        let place = std::mem::replace(&mut self.jobs[ix].place, Place::NOWHERE);
+    /// Takes a job's contents away; how many bytes its payload had.
+    pub(crate) fn drop_contents(&mut self, ix: u32) -> u64 {
+        let bytes = self.payload_bytes(ix);
+        let job = &mut self.jobs[ix];
+        let place = std::mem::replace(&mut job.place, Place::NOWHERE);
+        self.bytes -= bytes;
+        self.bytes_here -= if job.logged { 0 } else { bytes };
         self.store.remove(place, to(&mut self.jobs));
+        bytes
     }
 
     /// A replacement has another payload, and the same key.
     pub(crate) fn set_payload(&mut self, ix: u32, payload: &[u8], keep: Keep) {
         let key = self.key(ix).unwrap_or_default().to_vec();
-        self.snapshot_bytes -= self.payload_bytes(ix);
-        self.drop_contents(ix);
-        self.put_contents(ix, &key, payload, keep);
-        self.snapshot_bytes += self.payload_bytes(ix);
+        self.snapshot_bytes -= self.drop_contents(ix);
+        self.snapshot_bytes += self.put_contents(ix, &key, payload, keep);
     }
 
     /// Gives up a payload's bytes in memory, if that frees any; how many. They are in the log.

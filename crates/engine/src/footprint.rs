@@ -5,6 +5,7 @@
 
 use crate::extras::Extras;
 use crate::hold::Hold;
+use crate::job::KeyState;
 use crate::packed::Packed48;
 use crate::queue::Queue;
 use crate::{PayloadBytes, Shard};
@@ -107,15 +108,15 @@ pub(crate) fn of_root(group: &[u8], signature: &[u8]) -> u64 {
 }
 
 impl Queue {
-    /// A job with its key; the root that it is tagged with comes on top.
-    pub(crate) fn job_footprint(&self, ix: u32) -> u64 {
+    /// A job with its key and its payload's bytes; the root that it is tagged with comes on top.
+    pub(crate) fn job_footprint(&self, ix: u32, payload_bytes: u64) -> u64 {
         let job = &self.jobs[ix];
         let group = match self.groups[job.group].name.len() {
             0 => 0,
             bytes => 1 + bytes as u64,
         };
-        let key = self.key(ix).map_or(0, |key| KEY_BYTES + key.len() as u64);
-        JOB_BYTES + self.payload_bytes(ix) + group + key + of_extras(self.extras(ix))
+        let key = if job.key == KeyState::None { 0 } else { KEY_BYTES + u64::from(job.key_bytes) };
+        JOB_BYTES + payload_bytes + group + key + of_extras(self.extras(ix))
     }
 
     /// A hold without owner; one that has an owner is part of its snapshot.

@@ -86,11 +86,12 @@ impl Heap {
         let entry = self.entries[place];
         while place > 0 {
             let parent = (place - 1) / 2;
-            if self.entries[parent].0 <= entry.0 {
+            let above = self.entries[parent];
+            if above.0 <= entry.0 {
                 break;
             }
-            self.entries[place] = self.entries[parent];
-            moved(self.entries[place].1, place);
+            self.entries[place] = above;
+            moved(above.1, place);
             place = parent;
         }
         self.entries[place] = entry;
@@ -104,14 +105,18 @@ impl Heap {
             if child >= len {
                 break;
             }
-            if child + 1 < len && self.entries[child + 1].0 < self.entries[child].0 {
-                child += 1;
+            let mut below = self.entries[child];
+            if child + 1 < len {
+                let other = self.entries[child + 1];
+                if other.0 < below.0 {
+                    (child, below) = (child + 1, other);
+                }
             }
-            if entry.0 <= self.entries[child].0 {
+            if entry.0 <= below.0 {
                 break;
             }
-            self.entries[place] = self.entries[child];
-            moved(self.entries[place].1, place);
+            self.entries[place] = below;
+            moved(below.1, place);
             place = child;
         }
         self.entries[place] = entry;

@@ -264,8 +264,9 @@ impl Queue {
             (job.key, job.until) = (KeyState::Lost, key.until);
         }
         let ix = self.jobs.insert(base, job);
-        self.put_contents(ix, terms.key.map_or(b"", |key| key.key), terms.payload, keep);
-        self.snapshot_bytes += self.job_footprint(ix);
+        let key = terms.key.map_or(b"".as_slice(), |key| key.key);
+        let payload_bytes = self.put_contents(ix, key, terms.payload, keep);
+        self.snapshot_bytes += self.job_footprint(ix, payload_bytes);
         let (jobs, hasher) = (&self.jobs, &self.hasher);
         self.ids.insert(hasher.hash_one(id), ix, |ix| hasher.hash_one(jobs[ix].id));
         ix
@@ -273,8 +274,8 @@ impl Queue {
 
     /// Forgets a job that stands nowhere and has neither key nor root.
     pub(crate) fn dismiss(&mut self, ix: u32) {
-        self.snapshot_bytes -= self.job_footprint(ix);
-        self.drop_contents(ix);
+        let payload_bytes = self.drop_contents(ix);
+        self.snapshot_bytes -= self.job_footprint(ix, payload_bytes);
         self.drop_extras(ix);
         let job = self.jobs.remove(ix);
         assert_eq!(job.stand, Stand::Nowhere, "a job leaves its state before it leaves");
@@ -435,6 +436,9 @@ impl Queue {
     }
 
     fn unwatch_expiry(&mut self, ix: u32) {
+        if self.expiries.len() == 0 {
+            return;
+        }
         let (jobs, extras) = (&self.jobs, &mut self.extras);
         let Some(own) = extras.get_mut(jobs[ix].extras) else { return };
         let place = std::mem::replace(&mut own.expiry, NONE);
