@@ -98,6 +98,6 @@ fn measure(setting: &Setting, kind: Kind, jobs: u64) -> Result<Figures> {
     Ok(Figures {
         written_bytes: (peer.process.written_bytes()? - before) as f64 / jobs as f64,
         log_bytes_max,
-        amplification: peer.speech.figure("log_write_amplification")?,
+        amplification: peer.speech.figure("write_amplification")?,
     })
 }

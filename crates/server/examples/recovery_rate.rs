@@ -1,4 +1,5 @@
-//! How fast a log is recovered: makes one of pushes with dedupe keys, and starts a server from it, several times.
+//! How fast a log is recovered: makes one of pushes with dedupe keys, and starts a server from it, several times, with
+//! all of the log to read and with a checkpoint. Time of a core is that of the process, in user and in system mode.
 //!
 //! `cargo run --release -p stanchion-server --example recovery_rate -- DIR JOBS QUEUES JOBS_A_RECORD SHARDS`
 
@@ -28,7 +29,9 @@ fn main() {
         make(dir, jobs, queues, jobs_a_record);
     }
     for _ in 0..3 {
-        recover(dir, jobs, number(shards));
+        forget_checkpoints(dir);
+        recover(dir, jobs, number(shards), "the log");
+        recover(dir, jobs, number(shards), "a checkpoint");
     }
 }
 
@@ -76,19 +79,40 @@ fn make(dir: &str, jobs: usize, queues: usize, jobs_a_record: usize) {
     log.close().expect("the disk works");
 }
 
+/// A server that ends in order leaves one.
+fn forget_checkpoints(dir: &str) {
+    for entry in std::fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("a file").path();
+        if path.extension().is_some_and(|extension| extension == "checkpoint") {
+            std::fs::remove_file(path).expect("a file to remove");
+        }
+    }
+}
+
+/// What this process has had of the machine's cores, in seconds.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let (_, after_name) = stat.rsplit_once(')').expect("a name in parentheses");
+    let ticks: f64 =
+        after_name.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum();
+    ticks / 100.0
+}
+
 /// Starts a server on the log, and stops it when it has recovered.
-fn recover(dir: &str, jobs: usize, shards: usize) {
+fn recover(dir: &str, jobs: usize, shards: usize, from: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let config = Config { port: Some(0), dir: dir.into(), shards: shards as u16, ..Config::default() };
     runtime.block_on(async {
-        let begun = Instant::now();
+        let (begun, before) = (Instant::now(), cpu_seconds());
         let server = stanchion_server::start(config).await.expect("it starts");
         assert_eq!(server.ready().await, Phase::Serving);
-        let took = begun.elapsed();
+        let (took, cores) = (begun.elapsed(), cpu_seconds() - before);
+        let million_a = |seconds: f64| jobs as f64 / seconds / 1e6;
         say(&format!(
-            "{jobs} jobs in {:.0} ms: {:.2} million a second with {shards} shards",
+            "{jobs} jobs from {from} in {:.0} ms: {:.2} million a second, {:.2} million a second of a core",
             took.as_secs_f64() * 1e3,
-            jobs as f64 / took.as_secs_f64() / 1e6
+            million_a(took.as_secs_f64()),
+            million_a(cores)
         ));
         server.stop();
         server.ended().await.expect("it stops in order");
