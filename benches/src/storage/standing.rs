@@ -37,7 +37,7 @@ pub(super) fn run(setting: &Setting, jobs: u64, report: &mut Report) -> Result<(
     ))?;
     let mut table = table(&[
         "standing jobs",
-        "resident B/job",
+        "resident B/job of the second half",
         "log B/job",
         "start after kill -9, s",
         "start after SIGTERM, s",
@@ -86,12 +86,14 @@ pub(super) fn exercise(setting: &Setting) -> Result<()> {
 
 fn measure(setting: &Setting, kind: Kind, jobs: u64) -> Result<Figures> {
     let mut peer = kind.start(setting, Care::Later)?;
-    let empty = peer.process.resident_bytes()?;
-    peer.push(jobs)?;
+    // The first half also fills buffers, which take the same whatever stands.
+    peer.push(jobs / 2)?;
+    let half = peer.process.resident_bytes()?;
+    peer.push(jobs - jobs / 2)?;
     std::thread::sleep(SETTLE);
-    let per_job = |bytes: u64| bytes as f64 / jobs as f64;
-    let resident_bytes = per_job(peer.process.resident_bytes()?.saturating_sub(empty));
-    let log_bytes = per_job(peer.log_bytes()?);
+    let grown = peer.process.resident_bytes()?.saturating_sub(half);
+    let resident_bytes = grown as f64 / (jobs - jobs / 2) as f64;
+    let log_bytes = peer.log_bytes()? as f64 / jobs as f64;
     // Starts read the log from the page cache.
     let killed = restart(&mut peer, End::Killed)?;
     let told = restart(&mut peer, End::Told)?;
