@@ -16,7 +16,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use dispatchers::NamedDispatcher;
-pub use dispatchers::{Dispatcher, Exec, Http, Stdin};
+pub use dispatchers::{Dispatcher, Exec, Http, Pool, Stdin};
 pub use problem::{ConfigError, Problem};
 use section::{KeySpec, Section};
 pub(crate) use values::show;

@@ -85,6 +85,16 @@ impl Crew {
         }
     }
 
+    /// Lets long-lived workers end, when nothing runs any more.
+    pub(crate) async fn close(&self) {
+        let mut closing = JoinSet::new();
+        for member in &self.members {
+            let work = member.group.work.borrow().clone();
+            closing.extend(work.map(|work| async move { work.dispatch.close().await }));
+        }
+        closing.join_all().await;
+    }
+
     /// Puts a group to work.
     fn hire(&mut self, group: Group) {
         let group = Arc::new(group);

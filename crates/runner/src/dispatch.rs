@@ -10,20 +10,24 @@ use crate::exec::ExecDispatcher;
 use crate::handler::Handler;
 use crate::http::HttpDispatcher;
 use crate::outcome::{Cancel, Outcome};
+use crate::pool::PoolDispatcher;
 
 /// A dispatcher, ready to run jobs.
 #[derive(Debug, Clone)]
 pub(crate) enum Dispatch {
     Exec(ExecDispatcher),
     Http(HttpDispatcher),
+    Pool(PoolDispatcher),
     Handler(Handler),
 }
 
 impl Dispatch {
-    pub(crate) fn from_config(dispatcher: Dispatcher) -> Dispatch {
+    /// A dispatcher for this many jobs at once.
+    pub(crate) fn from_config(dispatcher: Dispatcher, slots: u32) -> Dispatch {
         match dispatcher {
             Dispatcher::Exec(exec) => Dispatch::Exec(ExecDispatcher::new(exec)),
             Dispatcher::Http(http) => Dispatch::Http(HttpDispatcher::new(http)),
+            Dispatcher::Pool(pool) => Dispatch::Pool(PoolDispatcher::new(pool, slots)),
         }
     }
 
@@ -40,7 +44,24 @@ impl Dispatch {
         match self {
             Dispatch::Exec(exec) => exec.run(job, cancel).await,
             Dispatch::Http(http) => http.run(job, cancel).await,
+            Dispatch::Pool(pool) => pool.run(job, cancel).await,
             Dispatch::Handler(handler) => handler.run(job, cancel).await,
+        }
+    }
+
+    /// The group has another number of slots.
+    pub(crate) fn resize(&self, slots: u32) {
+        match self {
+            Dispatch::Pool(pool) => pool.resize(slots),
+            Dispatch::Exec(_) | Dispatch::Http(_) | Dispatch::Handler(_) => {}
+        }
+    }
+
+    /// Lets what outlives single jobs end, and waits for that. No job runs any more.
+    pub(crate) async fn close(&self) {
+        match self {
+            Dispatch::Pool(pool) => pool.close().await,
+            Dispatch::Exec(_) | Dispatch::Http(_) | Dispatch::Handler(_) => {}
         }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Tiers {
 
 impl Group {
     pub(crate) fn from_config(group: &config::Group) -> Group {
-        let dispatch = Dispatch::from_config(group.dispatcher.clone());
+        let dispatch = Dispatch::from_config(group.dispatcher.clone(), group.slots);
         let slots = Slots::new(group.slots, group.low_share());
         Group::new(group.name.clone(), slots, Work::from_config(group, dispatch))
     }
@@ -76,8 +76,11 @@ impl Group {
         self.work.send_modify(|work| {
             let kept = work.as_ref().filter(|_| old.dispatcher == new.dispatcher);
             let dispatch = match kept {
-                Some(work) => work.dispatch.clone(),
-                None => Dispatch::from_config(new.dispatcher.clone()),
+                Some(work) => {
+                    work.dispatch.resize(new.slots);
+                    work.dispatch.clone()
+                }
+                None => Dispatch::from_config(new.dispatcher.clone(), new.slots),
             };
             *work = Some(Arc::new(Work::from_config(new, dispatch)));
         });

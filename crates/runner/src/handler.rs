@@ -9,7 +9,7 @@ use std::sync::Arc;
 use stanchion_client::Job;
 use tokio::sync::watch;
 
-use crate::outcome::{Cancel, Outcome};
+use crate::outcome::{Cancel, Outcome, more_urgent};
 
 type Boxed = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
@@ -46,18 +46,13 @@ impl Handler {
     /// Runs the job to its end, or until it is cancelled.
     pub(crate) async fn run(&self, job: &Job, mut cancel: watch::Receiver<Cancel>) -> Outcome {
         let mut task = tokio::spawn((self.function)(job.clone()));
-        let cancelled = async {
-            if cancel.wait_for(|why| *why > Cancel::No).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
             ended = &mut task => match ended {
                 Ok(outcome) => outcome,
                 Err(error) if error.is_panic() => Outcome::Failed(panic_message(error.into_panic().as_ref())),
                 Err(_) => Outcome::Cancelled,
             },
-            () = cancelled => {
+            _ = more_urgent(&mut cancel, Cancel::No) => {
                 // It ends at its next await.
                 task.abort();
                 Outcome::Cancelled

@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use crate::config::Http;
 use crate::limits;
-use crate::outcome::{Cancel, Outcome};
+use crate::outcome::{Cancel, Outcome, more_urgent};
 use crate::template::Field;
 
 /// What MediaWiki's job endpoint sends with a 500 while its database is read-only.
@@ -78,17 +78,12 @@ impl HttpDispatcher {
             Ok(request) => request,
             Err(reason) => return Outcome::Hopeless(reason),
         };
-        let cancelled = async {
-            if cancel.wait_for(|why| *why > Cancel::No).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
             biased;
             answered = timeout(self.http.timeout, self.exchange(request)) => {
                 answered.unwrap_or_else(|_| Outcome::Failed(format!("timed out after {:?}", self.http.timeout)))
             }
-            () = cancelled => Outcome::Cancelled,
+            _ = more_urgent(&mut cancel, Cancel::No) => Outcome::Cancelled,
         }
     }
 

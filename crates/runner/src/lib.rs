@@ -1,8 +1,9 @@
 //! Claims jobs, has them done, and reports what became of them.
 //!
 //! A [`Runner`] has groups of slots. For each group a claimer asks the server for as many jobs as there are free
-//! slots; each job goes to the group's dispatcher, a process ([`exec`]), a request ([`http`]) or a function of this
-//! program ([`handler`]), and its outcome back to the server. Meanwhile one task extends the leases of all running jobs.
+//! slots; each job goes to the group's dispatcher, a process ([`exec`]), a request ([`http`]), a worker that lives
+//! on ([`pool`]) or a function of this program ([`handler`]), and its outcome back to the server. Meanwhile one task
+//! extends the leases of all running jobs.
 //! This crate knows the server only as `stanchion-client` shows it.
 //!
 //! ```no_run
@@ -41,6 +42,9 @@ mod metrics;
 mod outbox;
 pub mod outcome;
 pub mod phase;
+pub mod pool;
+mod process;
+mod procfs;
 mod pulse;
 mod release;
 pub mod reload;

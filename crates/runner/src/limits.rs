@@ -41,13 +41,23 @@ pub const KILL_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 pub const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 /// The end of a failed job's output that is kept: what a QNACK keeps.
 pub const ERROR_BYTES_MAX: usize = 4_096;
+/// A killed worker that is still there, because it waits for a disk, is killed again after this long.
+pub const KILL_AGAIN: Duration = Duration::from_secs(1);
+
+/// Jobs that a worker may have at once.
+pub const BATCH_MAX: u32 = 1_000;
+/// Jobs that a worker may have in its life.
+pub const WORKER_JOBS_MAX: u64 = 1_000_000_000;
+/// The line in front of a worker's answer.
+pub const ANSWER_LINE_BYTES_MAX: usize = 4_096;
 
 /// How long a connection to a job's url may take; then the job is given back.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// A connection without a request is closed after this long: before the five seconds after which many servers
 /// close it, because a request that meets such an end may have been heard or not.
 pub const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(4);
-/// How much of an answer is read so that its connection can be used again; a longer one costs the connection.
+/// How much of an answer is read. From a longer one over HTTP the connection can't be used again; a worker that
+/// writes a longer one breaks the framing.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Bounds of the pause that an answer asks for with `Retry-After`.
 pub const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use stanchion_client::Retry;
+use tokio::sync::watch;
 
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,4 +91,13 @@ pub enum Cancel {
     Lost,
     /// At once, without the time to clean up.
     Now,
+}
+
+/// The next cancellation that is more urgent than what was seen; pends when there can be none.
+pub(crate) async fn more_urgent(cancel: &mut watch::Receiver<Cancel>, seen: Cancel) -> Cancel {
+    let next = cancel.wait_for(|now| *now > seen).await.map(|now| *now);
+    match next {
+        Ok(now) => now,
+        Err(_) => std::future::pending().await,
+    }
 }

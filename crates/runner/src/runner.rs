@@ -157,6 +157,7 @@ impl Runner {
         let result = crew.work(reloads).await;
         drain(&shared).await;
         crew.last_reports().await;
+        crew.close().await;
         helpers.shutdown().await;
         shared.stop.stopped();
         tracing::info!(name, "runner stopped");

@@ -2,8 +2,13 @@
 //!
 //! The runner may be killed at any moment, and then nothing of it can run any more. So each job has a shim,
 //! which holds one end of a socket whose other end is the runner's. The kernel closes that one whatever
-//! happens to the runner; the shim sees the end of file and kills the job's process group. (PR_SET_PDEATHSIG
-//! would reach only the direct child, and fires when the thread that forked it ends.)
+//! happens to the runner; the shim sees the end of file and kills the job. (PR_SET_PDEATHSIG would reach only the
+//! direct child, and fires when the thread that forked it ends.)
+//!
+//! A job is more than one process. Those of its process group get its signals. Those that left the group, as
+//! daemons do, become children of the shim when their parents end, because it is their subreaper; it kills them
+//! at the job's end. And all but those have the shim's session, whose number is the shim's own: the runner knows
+//! it before there is a job, and looks there if somebody kills the shim.
 //!
 //! The shim is the runner's own executable under another name ([`ARG0`]), so that it is always there and always
 //! of the same version. It starts no threads and no runtime: it costs one exec. The socket is its standard
@@ -20,17 +25,38 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open,
+    set_child_subreaper, setsid, wait,
+};
+
+use crate::procfs;
 
 /// The name that an executable is started under to be a shim.
 pub const ARG0: &str = "stanchion-shim";
 
-/// What the runner sends first: whether there is a payload, and its length.
+/// The executable of this process, even when a deployment has replaced it on disk.
+pub(crate) const THIS_EXECUTABLE: &str = "/proc/self/exe";
+
+/// What the runner sends first: what the job reads, and a length.
 pub(crate) const HEADER_BYTES: usize = 9;
 /// In the header: the job reads the payload.
 const WITH_PAYLOAD: u8 = b'p';
 /// In the header: the job reads nothing.
 const WITHOUT_PAYLOAD: u8 = b'n';
+/// In the header: the job reads from the socket that is its standard output.
+const FROM_OUTPUT: u8 = b'o';
+
+/// What a job reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input<'a> {
+    /// These bytes, then the end.
+    Payload(&'a [u8]),
+    /// The end.
+    Nothing,
+    /// Its standard output is a socket, and so is its input the same.
+    Output,
+}
 
 /// Afterwards each byte from the runner is one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,15 +124,25 @@ impl Message {
     }
 }
 
-/// The header for a job that reads this payload, or nothing.
-pub(crate) fn header(payload: Option<&[u8]>) -> [u8; HEADER_BYTES] {
-    let mut header = [WITHOUT_PAYLOAD; HEADER_BYTES];
-    if payload.is_some() {
-        header[0] = WITH_PAYLOAD;
+impl<'a> Input<'a> {
+    pub(crate) fn header(self) -> [u8; HEADER_BYTES] {
+        let mut header = [0; HEADER_BYTES];
+        header[0] = match self {
+            Input::Payload(_) => WITH_PAYLOAD,
+            Input::Nothing => WITHOUT_PAYLOAD,
+            Input::Output => FROM_OUTPUT,
+        };
+        header[1..].copy_from_slice(&(self.payload().len() as u64).to_le_bytes());
+        header
     }
-    let len = payload.map_or(0, |bytes| bytes.len() as u64);
-    header[1..].copy_from_slice(&len.to_le_bytes());
-    header
+
+    /// What follows the header.
+    pub(crate) fn payload(self) -> &'a [u8] {
+        match self {
+            Input::Payload(payload) => payload,
+            Input::Nothing | Input::Output => &[],
+        }
+    }
 }
 
 /// Every `main` of an executable that runs exec dispatchers calls this before anything else: if the process was
@@ -124,10 +160,13 @@ pub fn run_if_called() -> Option<ExitCode> {
 }
 
 fn run(mut command: impl Iterator<Item = OsString>) -> io::Result<()> {
+    // Also, Ctrl-C at a terminal then reaches the runner alone.
+    let _ = setsid(); // who leads a group already, in a test, stays in its session
+    let _ = set_child_subreaper(Some(getpid())); // without it a process that leaves the group goes its way
     // Not standard input itself: the duplicate closes on exec, so that the job does not hold the socket.
     let mut runner = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     // The whole payload first: if the runner dies in the middle of it, nothing was started.
-    let stdin = read_payload(&mut runner)?;
+    let stdin = read_input(&mut runner)?;
     let Some(program) = command.next() else { return Err(io::ErrorKind::InvalidInput.into()) };
     let spawned = Command::new(program).args(command).stdin(stdin).process_group(0).spawn();
     let mut child = match spawned {
@@ -144,17 +183,21 @@ fn run(mut command: impl Iterator<Item = OsString>) -> io::Result<()> {
     // Before the child is reaped, because until then its process id, and so the group's, can't be anybody else's.
     let _ = kill_process_group(pid, Signal::KILL);
     let ended = reap(&mut child)?;
+    end_descendants();
     let _ = runner.write_all(&ended.bytes());
     Ok(())
 }
 
-/// The payload as a file in memory: the job reads it at its own pace, and nobody has to feed it.
-fn read_payload(runner: &mut UnixStream) -> io::Result<Stdio> {
+/// What the job reads. A payload is a file in memory: the job reads it at its own pace, and nobody has to feed it.
+fn read_input(runner: &mut UnixStream) -> io::Result<Stdio> {
     let mut header = [0; HEADER_BYTES];
     runner.read_exact(&mut header)?;
     let [kind, len @ ..] = header;
-    if kind == WITHOUT_PAYLOAD {
-        return Ok(Stdio::null());
+    match kind {
+        WITHOUT_PAYLOAD => return Ok(Stdio::null()),
+        FROM_OUTPUT => return Ok(Stdio::from(io::stdout().as_fd().try_clone_to_owned()?)),
+        WITH_PAYLOAD => {}
+        _ => return Err(io::ErrorKind::InvalidData.into()),
     }
     let len = u64::from_le_bytes(len);
     let mut file = File::from(memfd_create("payload", MemfdFlags::CLOEXEC)?);
@@ -202,6 +245,28 @@ fn reap(child: &mut Child) -> io::Result<Message> {
         (Some(code), _) => Message::Exited(code),
         (None, signal) => Message::Signalled(signal.unwrap_or(0)),
     })
+}
+
+/// Kills what is left of the job: with its first process reaped, the eldest of what left its group are children
+/// of this process, and theirs will be.
+fn end_descendants() {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) => continue,
+            Ok(None) => {}
+            Err(_) => return, // there are none
+        }
+        let me = getpid().as_raw_nonzero().get();
+        let children = procfs::processes().into_iter().filter(|process| process.parent == me);
+        let killed = children
+            .filter_map(|process| Pid::from_raw(process.pid))
+            .filter(|pid| kill_process(*pid, Signal::KILL).is_ok())
+            .count();
+        // Another user's can't be killed, and must not be waited for.
+        if killed == 0 || wait(WaitOptions::empty()).is_err() {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -144,6 +144,12 @@ impl Template {
         self.parts.iter().any(|part| matches!(part, Part::Field(_)))
     }
 
+    /// Whether this field is in it.
+    #[must_use]
+    pub fn has(&self, field: Field) -> bool {
+        self.parts.contains(&Part::Field(field))
+    }
+
     /// Whether it is this field and nothing else.
     #[must_use]
     pub fn is_bare(&self, field: Field) -> bool {

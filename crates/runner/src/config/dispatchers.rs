@@ -3,11 +3,15 @@
 mod command;
 mod exec;
 mod http;
+mod pool;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 pub use exec::{Exec, Stdin};
 pub use http::Http;
+pub use pool::Pool;
 
 use super::problem::Problems;
 use super::section::{KeySpec, Section, nearest_or_list};
@@ -20,6 +24,8 @@ pub enum Dispatcher {
     Exec(Exec),
     /// `kind = "http"`: a request per job.
     Http(Http),
+    /// `kind = "pool"`: workers that live on.
+    Pool(Pool),
 }
 
 /// One kind of dispatcher, as the file knows it.
@@ -32,9 +38,10 @@ struct Kind {
 const KINDS: &[Kind] = &[
     Kind { name: "exec", keys: exec::KEYS, read: exec::read },
     Kind { name: "http", keys: http::KEYS, read: http::read },
+    Kind { name: "pool", keys: pool::KEYS, read: pool::read },
 ];
 /// Kinds that the design has and this version does not.
-const KINDS_LATER: &[&str] = &["pool", "drain"];
+const KINDS_LATER: &[&str] = &["drain"];
 
 /// Name, position and, when it has no problem, the dispatcher itself.
 pub(super) type NamedDispatcher = (String, usize, Option<Dispatcher>);

@@ -173,6 +173,25 @@ impl<'t> Section<'t> {
         None
     }
 
+    /// A whole number, if the key is there. The outer `None` is a problem.
+    pub(super) fn integer(
+        &self,
+        key: &str,
+        range: RangeInclusive<u64>,
+        problems: &mut Problems,
+    ) -> Option<Option<u64>> {
+        let Some(value) = self.value(key) else { return Some(None) };
+        let number =
+            value.get_ref().as_integer().and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
+        let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            let what = format!("\"{key}\" is not a number that can be used");
+            let instead = format!("write {key} = {} to {}", range.start(), range.end());
+            problems.add(value.span().start, what, instead);
+        }
+        number.map(Some)
+    }
+
     fn entry(&self, key: &str) -> Option<(&'t Spanned<toml::de::DeString<'t>>, &'t Spanned<DeValue<'t>>)> {
         self.table.iter().find(|(name, _)| name.get_ref().as_ref() == key)
     }

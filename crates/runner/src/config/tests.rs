@@ -137,7 +137,6 @@ const BAD: &[Bad] = &[
         &["no dispatcher \"pph\"", "did you mean \"php\"?"],
     ),
     bad("dispatcher = \"php\"", "", 9, &["\"dispatcher\" is missing in [groups.basic]"]),
-    bad("kind = \"exec\"", "kind = \"pool\"", 23, &["\"pool\" is not in this version"]),
     bad("kind = \"exec\"", "kind = \"drain\"", 23, &["\"drain\" is not in this version"]),
     bad("kind = \"exec\"", "kind = \"exce\"", 23, &["unknown kind \"exce\"", "did you mean \"exec\"?"]),
     bad("kind = \"exec\"", "", 22, &["\"kind\" is missing in [dispatchers.php]"]),
@@ -234,56 +233,4 @@ fn durations_are_shown_as_one_writes_them() {
 
 fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
-}
-
-/// The good file with an http dispatcher that has these lines.
-fn http(lines: &str) -> Result<Config, ConfigError> {
-    let (kept, _) = GOOD.split_once("kind =").unwrap();
-    Config::parse("f", &format!("{kept}kind = \"http\"\n{lines}"))
-}
-
-#[test]
-fn an_http_dispatcher_is_read() {
-    let text = "url = \"http://127.0.0.1:9005/rpc/{queue}.php?id={id}\"\ntimeout = \"300s\"\n\
-                [dispatchers.php.headers]\nContent-Type = \"application/json\"";
-    let config = http(text).unwrap();
-    let Dispatcher::Http(http) = &config.groups[0].dispatcher else { panic!("http") };
-    assert_eq!(http.timeout, secs(300));
-    assert_eq!(http.headers["content-type"], "application/json");
-    assert_eq!(
-        http.url.fill_url(&crate::testing::job("q")),
-        "http://127.0.0.1:9005/rpc/q.php?id=0000100000000001"
-    );
-}
-
-#[test]
-fn mistakes_in_an_http_dispatcher_are_named() {
-    let cases = [
-        ("", 22, "the key \"url\" is missing in [dispatchers.php]; write url = \"http://"),
-        ("url = 3", 24, "\"url\" is an integer, not a string"),
-        ("url = \"https://h/\"", 24, "does not speak https; write the http:// url of a proxy"),
-        ("url = \"ftp://h/\"", 24, "is no url that can be posted to; write url = \"http://"),
-        ("url = \"http:///path\"", 24, "is no url that can be posted to"),
-        ("url = \"http://user:secret@h/\"", 24, "is no url that can be posted to"),
-        ("url = \"http://h:99999/\"", 24, "is no url that can be posted to"),
-        ("url = \"http://h/a b\"", 24, "is no url that can be posted to"),
-        ("url = \"http://{group}/\"", 24, "the host depends on the job"),
-        ("url = \"http://h/{wiki}\"", 24, "unknown placeholder {wiki}; there are: {queue}"),
-        ("url = \"http://h\"\ncommand = [\"true\"]", 25, "unknown key \"command\" in [dispatchers.php]"),
-        ("url = \"http://h\"\ntimeout = 3", 25, "\"timeout\" is an integer, not a duration"),
-        ("url = \"http://h\"\nheaders = 3", 25, "\"dispatchers.php.headers\" is an integer, not a section"),
-        ("url = \"http://h\"\nheaders = { a = 3 }", 25, "\"a\" is an integer, not a string"),
-        ("url = \"http://h\"\nheaders = { \"a b\" = \"c\" }", 25, "the header \"a b\" can't be set"),
-        ("url = \"http://h\"\nheaders = { X-Job-Id = \"c\" }", 25, "the header \"X-Job-Id\" can't be set"),
-        ("url = \"http://h\"\nheaders = { Content-Length = \"3\" }", 25, "\"Content-Length\" can't be set"),
-        (
-            "url = \"http://h\"\nheaders = { a = \"b\\r\\nc\" }",
-            25,
-            "none that a header can have; write one line",
-        ),
-    ];
-    for (lines, line, words) in cases {
-        let error = http(lines).expect_err(lines).to_string();
-        assert!(error.starts_with(&format!("f:{line}: ")) && error.contains(words), "{lines}\n{error}");
-    }
 }

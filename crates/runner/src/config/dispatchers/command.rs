@@ -57,3 +57,21 @@ pub(super) fn with_fields(
     }
     Some((template.literal(), arguments))
 }
+
+/// A command whose arguments may not hold some of the placeholders.
+pub(super) fn without(
+    is_refused: impl Fn(Field) -> bool,
+    instead: &str,
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+) -> Option<(String, Vec<Template>)> {
+    let (program, arguments) = with_fields(section, problems)?;
+    for (field, name, _) in Field::ALL {
+        if is_refused(field) && arguments.iter().any(|argument| argument.has(field)) {
+            let what = format!("{{{name}}} stands for nothing here");
+            problems.add(section.value_at("command"), what, instead);
+            return None;
+        }
+    }
+    Some((program, arguments))
+}

@@ -9,49 +9,73 @@ use crate::limits::ERROR_BYTES_MAX;
 const READ_BYTES: usize = 16 * 1024;
 
 /// Both streams of a process.
-pub(super) struct Output {
+#[derive(Debug)]
+pub(crate) struct Output {
     stdout: Tail<ChildStdout>,
     stderr: Tail<ChildStderr>,
 }
 
 impl Output {
     /// Takes the streams of a process that was started with pipes.
-    pub(super) fn of(child: &mut Child) -> Output {
+    pub(crate) fn of(child: &mut Child) -> Output {
         Output { stdout: Tail::new(child.stdout.take()), stderr: Tail::new(child.stderr.take()) }
     }
 
     /// Reads both to their ends. What was read stays when this is dropped.
-    pub(super) async fn read(&mut self) {
+    pub(crate) async fn read(&mut self) {
         tokio::join!(self.stdout.read(), self.stderr.read());
     }
 
     /// The end of stderr; of stdout when there is none, because PHP for one writes its errors there.
-    pub(super) fn last_words(&self) -> Option<String> {
-        [&self.stderr.kept, &self.stdout.kept]
-            .into_iter()
-            .map(|kept| text(kept))
-            .find(|text| !text.is_empty())
+    pub(crate) fn last_words(&self) -> Option<String> {
+        self.stderr.last_words().or_else(|| self.stdout.last_words())
     }
 }
 
 /// The end of a stream.
-struct Tail<R> {
+#[derive(Debug)]
+pub(crate) struct Tail<R> {
     stream: Option<R>,
+    buffer: Vec<u8>,
     kept: Vec<u8>,
 }
 
 impl<R: AsyncRead + Unpin> Tail<R> {
-    fn new(stream: Option<R>) -> Tail<R> {
-        Tail { stream, kept: Vec::new() }
+    pub(crate) fn new(stream: Option<R>) -> Tail<R> {
+        Tail { stream, buffer: Vec::new(), kept: Vec::new() }
     }
 
-    async fn read(&mut self) {
-        let Some(stream) = &mut self.stream else { return };
-        let mut buffer = Vec::with_capacity(READ_BYTES);
-        while let Ok(1..) = stream.read_buf(&mut buffer).await {
-            keep_end(&mut self.kept, &buffer);
-            buffer.clear();
+    /// Reads to the end. What was read stays when this is dropped.
+    pub(crate) async fn read(&mut self) {
+        while self.read_some().await {}
+    }
+
+    /// Reads what there is, and waits when that is nothing; false at the end.
+    pub(crate) async fn read_some(&mut self) -> bool {
+        let Some(stream) = &mut self.stream else { return false };
+        self.buffer.reserve(READ_BYTES);
+        let is_more = matches!(stream.read_buf(&mut self.buffer).await, Ok(1..));
+        keep_end(&mut self.kept, &self.buffer);
+        self.buffer.clear();
+        if !is_more {
+            self.stream = None;
         }
+        is_more
+    }
+
+    /// Whether the end was not reached yet.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// What was kept, as text; none when that is nothing.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        text(&self.kept)
+    }
+
+    /// Forgets what was kept.
+    pub(crate) fn forget(&mut self) {
+        self.kept.clear();
     }
 }
 
@@ -63,9 +87,10 @@ fn keep_end(kept: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// As text, from the first whole character on.
-fn text(kept: &[u8]) -> String {
+fn text(kept: &[u8]) -> Option<String> {
     let start = kept.iter().take(3).take_while(|byte| (0x80..0xc0).contains(*byte)).count();
-    String::from_utf8_lossy(&kept[start..]).trim().to_owned()
+    let text = String::from_utf8_lossy(&kept[start..]);
+    Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -88,7 +113,8 @@ mod tests {
         let mut kept = Vec::new();
         keep_end(&mut kept, &"é".repeat(ERROR_BYTES_MAX).into_bytes());
         kept.remove(0);
-        assert!(text(&kept).chars().all(|c| c == 'é'));
-        assert_eq!(text(b"  boom\n\n"), "boom");
+        assert!(text(&kept).unwrap().chars().all(|c| c == 'é'));
+        assert_eq!(text(b"  boom\n\n"), Some("boom".into()));
+        assert_eq!(text(b" \n"), None);
     }
 }

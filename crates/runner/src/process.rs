@@ -1,0 +1,186 @@
+//! A process behind a shim, from its start to its end: what the dispatchers that start processes share.
+//!
+//! It has a session of its own. SIGTERM goes to its group when its time is over or it is cancelled, SIGKILL a
+//! while later or when nobody has the time to wait. When its first process has ended the shim kills whatever is
+//! left of it; when the shim itself was killed, this does. Output is read all the time, so that a talkative
+//! process never waits for the runner, and its end is kept.
+
+pub(crate) mod control;
+pub(crate) mod output;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Child;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::limits;
+use crate::outcome::{Cancel, more_urgent};
+use crate::procfs;
+use crate::shim::{Input, Message, Order};
+use control::Control;
+use output::Output;
+
+/// What is started, and how long it may run.
+#[derive(Debug)]
+pub(crate) struct Launch<'a> {
+    pub(crate) program: &'a str,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) environment: Vec<(&'static str, OsString)>,
+    pub(crate) input: Input<'a>,
+    pub(crate) timeout: Duration,
+    pub(crate) kill_after: Duration,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) how: How,
+    /// SIGTERM was sent because its time was over.
+    pub(crate) timed_out: bool,
+    output: Output,
+}
+
+/// What was seen last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It ended by itself, with this code.
+    Exited(i32),
+    /// A signal ended it.
+    Signalled(i32),
+    /// It could not be started; the system's error number.
+    NotStarted(i32),
+    /// The shim was killed, and so it was.
+    ShimGone,
+}
+
+impl Launch<'_> {
+    /// Runs it to its end. An error means that not even a shim could be started.
+    pub(crate) async fn run(&self, shim: &Path, cancel: watch::Receiver<Cancel>) -> io::Result<Ended> {
+        let (mut command, control) = Control::of_shim(shim)?;
+        command.arg(self.program).args(&self.arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        drop(command); // and with it the shim's end of the socket, so that its death shows
+        let mut output = Output::of(&mut child);
+        let mut supervisor = Supervisor { launch: self, control, cancel, timed_out: false };
+        let how = {
+            let mut reading = std::pin::pin!(output.read());
+            let mut read_all = false;
+            let how = {
+                let mut ended = std::pin::pin!(supervisor.watch());
+                tokio::select! {
+                    how = &mut ended => how,
+                    () = &mut reading => {
+                        read_all = true;
+                        ended.await
+                    }
+                }
+            };
+            reap(&mut child, how).await?;
+            // Everything is gone; only what belongs to another user can still hold the output open.
+            if !read_all {
+                let _ = tokio::time::timeout(limits::OUTPUT_GRACE, reading).await;
+            }
+            how
+        };
+        Ok(Ended { how, timed_out: supervisor.timed_out, output })
+    }
+}
+
+/// Waits for a shim's end. Does its last work for one that was killed: the job has the shim's session, so it is
+/// found even if the shim could not say any more that it had started it.
+pub(crate) async fn reap(shim: &mut Child, how: How) -> io::Result<()> {
+    let pid = shim.id().and_then(|pid| i32::try_from(pid).ok());
+    if let (How::ShimGone, Some(pid)) = (how, pid) {
+        procfs::end_session(pid);
+    }
+    shim.wait().await.map(drop)
+}
+
+/// One running process, seen from the runner.
+struct Supervisor<'a> {
+    launch: &'a Launch<'a>,
+    control: Control,
+    cancel: watch::Receiver<Cancel>,
+    timed_out: bool,
+}
+
+impl Supervisor<'_> {
+    /// Feeds the shim, and tells it to end the process when its time is over or it is cancelled.
+    async fn watch(&mut self) -> How {
+        self.control.begin(self.launch.input).await;
+        let mut deadline = Instant::now() + self.launch.timeout;
+        let mut terminated = false;
+        let mut seen = Cancel::No;
+        loop {
+            tokio::select! {
+                message = self.control.next() => match message {
+                    Some(Message::Started(_)) => {}
+                    Some(message) => return How::from(message),
+                    None => return How::ShimGone,
+                },
+                () = sleep_until(deadline) => {
+                    self.timed_out |= !terminated;
+                    let order = if terminated { Order::Kill } else { Order::Terminate };
+                    self.control.order(order).await;
+                    terminated = true;
+                    deadline = Instant::now() + self.launch.kill_after;
+                }
+                cancel = more_urgent(&mut self.cancel, seen) => {
+                    seen = cancel;
+                    if cancel == Cancel::Now {
+                        self.control.order(Order::Kill).await;
+                    } else if !terminated {
+                        self.control.order(Order::Terminate).await;
+                        deadline = Instant::now() + self.launch.kill_after;
+                    }
+                    terminated = true;
+                }
+            }
+        }
+    }
+}
+
+impl Ended {
+    /// What to tell about a process that failed: what it said last, else how it ended.
+    pub(crate) fn reason(&self, timeout: Duration) -> String {
+        let words = self.output.last_words();
+        if self.timed_out {
+            return timed_out(timeout, words);
+        }
+        words.unwrap_or_else(|| self.how.to_string())
+    }
+}
+
+/// The reason of a job whose time was over, with what it said last.
+pub(crate) fn timed_out(timeout: Duration, last_words: Option<String>) -> String {
+    let what = format!("timed out after {timeout:?}");
+    last_words.map_or_else(|| what.clone(), |words| format!("{what}: {words}"))
+}
+
+impl From<Message> for How {
+    fn from(message: Message) -> How {
+        match message {
+            Message::Exited(code) => How::Exited(code),
+            Message::Signalled(signal) => How::Signalled(signal),
+            Message::NotStarted(errno) => How::NotStarted(errno),
+            Message::Started(_) => How::ShimGone, // said twice: this is no shim
+        }
+    }
+}
+
+impl std::fmt::Display for How {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            How::Exited(code) => write!(f, "exit code {code}"),
+            How::Signalled(signal) => write!(f, "killed by signal {signal}"),
+            How::NotStarted(errno) => io::Error::from_raw_os_error(*errno).fmt(f),
+            How::ShimGone => f.write_str("its shim was killed"),
+        }
+    }
+}
