@@ -26,7 +26,9 @@ pub use compiled::{compiled_c, compiled_go};
 pub use connection::Connection;
 pub use conversation::{Identity, converse};
 pub use guide::{GuideProgram, guide_programs};
-pub use process::{Process, allow_open_files, anonymous_bytes, cpu_ticks, resident_bytes, snapshot};
+pub use process::{
+    Process, allow_open_files, anonymous_bytes, cpu_ticks, resident_bytes, resident_bytes_peak, snapshot,
+};
 pub use random::Random;
 pub use restart::RestartingServer;
 pub use script::Session;

@@ -229,7 +229,12 @@ pub fn resident_bytes(process: u32) -> usize {
     status_bytes(process, "VmRSS:")
 }
 
-/// The same without the pages of files: heap and stacks.
+/// The most that this ever was.
+pub fn resident_bytes_peak(process: u32) -> usize {
+    status_bytes(process, "VmHWM:")
+}
+
+/// The same as [`resident_bytes`] without the pages of files: heap and stacks.
 pub fn anonymous_bytes(process: u32) -> usize {
     status_bytes(process, "RssAnon:")
 }

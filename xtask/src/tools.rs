@@ -24,6 +24,7 @@ const TOOLS: &[Tool] = &[
     tool("python3-venv", "python3", &["-c", "import venv, ensurepip"]),
     tool("nodejs", "node", &["--version"]),
     tool("npm", "npm", &["--version"]),
+    tool("iproute2", "ip", &["-V"]),
     tool("php-cli", "php", &["--version"]),
     tool("php-redis", "php", &["-r", "exit(extension_loaded('redis') ? 0 : 1);"]),
     tool("php-predis", "php", &["-r", "exit((include 'Predis/Autoloader.php') ? 0 : 1);"]),

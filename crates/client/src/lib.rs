@@ -34,6 +34,6 @@ pub use backoff::Backoff;
 pub use claim::{Claim, Job, JobId, Receipt, Sources};
 pub use connection::Client;
 pub use error::{Error, Result};
-pub use operate::{QueueSummary, Setting, Stats};
+pub use operate::{QueueSummary, Ready, Setting, Stats};
 pub use push::{Dedupe, Push, PushStatus, Pushed};
 pub use report::{Report, Reported, Retry};

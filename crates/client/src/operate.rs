@@ -70,6 +70,19 @@ pub struct QueueSummary {
     pub is_paused: bool,
 }
 
+/// One line of `QREADY`: a queue's group with ready jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// The queue's name.
+    pub queue: Vec<u8>,
+    /// The group; empty for the jobs without one.
+    pub group: Vec<u8>,
+    /// Claimable jobs.
+    pub ready: u64,
+    /// How long the oldest of them has waited.
+    pub oldest_ms: u64,
+}
+
 /// One setting of `QCONFIG GET`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
@@ -105,6 +118,34 @@ impl Client {
         reply::array("QLIST", value)?.into_iter().map(summary).collect()
     }
 
+    /// `QREADY`, from its first cursor to its last: where jobs are ready, in queues that match the glob.
+    pub async fn ready(&self, glob: Option<&str>) -> Result<Vec<Ready>> {
+        const COUNT: u32 = 1_000;
+        let mut lines = Vec::new();
+        let mut cursor = "0".to_owned();
+        loop {
+            let mut command = redis::cmd("QREADY");
+            command.arg(&cursor).arg("COUNT").arg(COUNT);
+            if let Some(glob) = glob {
+                command.arg("MATCH").arg(glob);
+            }
+            let answer = reply::array("QREADY", self.run("QREADY", &command).await?)?;
+            let Ok([next, some]) = <[Value; 2]>::try_from(answer) else {
+                return Err(Error::Reply {
+                    command: "QREADY",
+                    found: "something that is not [cursor, lines]".into(),
+                });
+            };
+            for line in reply::array("QREADY", some)? {
+                lines.push(ready_line(line)?);
+            }
+            cursor = reply::text("QREADY", next)?;
+            if cursor == "0" {
+                return Ok(lines);
+            }
+        }
+    }
+
     /// `QCONFIG SET`.
     pub async fn config_set(&self, queue: impl AsRef<[u8]>, settings: &[(&str, &str)]) -> Result<()> {
         let mut command = redis::cmd("QCONFIG");
@@ -124,6 +165,21 @@ impl Client {
 
 /// What QLIST says of a queue whose claims are paused.
 const PAUSES_OF_CLAIMS: [&str; 2] = ["claim", "all"];
+
+fn ready_line(value: Value) -> Result<Ready> {
+    let Ok([queue, group, ready, oldest_ms]) = <[Value; 4]>::try_from(reply::array("QREADY", value)?) else {
+        return Err(Error::Reply {
+            command: "QREADY",
+            found: "a line that is not [queue, group, ready, oldest-ms]".into(),
+        });
+    };
+    Ok(Ready {
+        queue: reply::bytes("QREADY", queue)?,
+        group: reply::bytes("QREADY", group)?,
+        ready: reply::number("QREADY", &ready)?,
+        oldest_ms: reply::number("QREADY", &oldest_ms)?,
+    })
+}
 
 fn stats(value: Value) -> Result<Stats> {
     let mut stats = Stats::default();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use stanchion_client::{Backoff, Claim, Client, Error, Job, Report, Sources};
 use tokio::sync::watch;
 
+use crate::dispatch::Dispatch;
 use crate::group::{Group, Work};
 use crate::job;
 use crate::limits::{CLAIM_BLOCK, ROUND_MAX, UNBLOCK_WAIT};
@@ -108,8 +109,19 @@ impl Claimer {
         }
     }
 
-    /// Fills the free slots once, or waits for the first job.
+    /// Fills the free slots once, or waits for the first job. Commands that take jobs by themselves are not claimed
+    /// for.
     async fn round(&self, work: &Arc<Work>) -> Result<(), Error> {
+        if let Dispatch::Drain(drain) = &work.dispatch {
+            let started = drain.start(&self.shared, &self.group.slots, &work.all, &self.connection).await?;
+            if started == 0 {
+                tokio::select! {
+                    () = drain.pause() => {}
+                    () = self.interrupted() => {}
+                }
+            }
+            return Ok(());
+        }
         let free = self.group.slots.free();
         let Some(tiers) = &work.tiers else {
             return self.claim(work, &work.all, free.count, Wait::UntilAJob).await.map(drop);

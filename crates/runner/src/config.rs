@@ -16,7 +16,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use dispatchers::NamedDispatcher;
-pub use dispatchers::{Dispatcher, Exec, Http, Pool, Stdin};
+pub use dispatchers::{Dispatcher, Drain, Exec, Http, Pool, Stdin};
 pub use problem::{ConfigError, Problem};
 use section::{KeySpec, Section};
 pub(crate) use values::show;
@@ -239,6 +239,14 @@ fn group(
         found
     });
     let dispatcher = found.and_then(|(_, _, dispatcher)| dispatcher.clone());
+    if matches!(dispatcher, Some(Dispatcher::Drain(_))) && section.has("low-priority") {
+        let instead = "remove it, or make a group of its own for these queues";
+        problems.add(
+            section.value_at("low-priority"),
+            "a drain command takes jobs by itself: it has no share",
+            instead,
+        );
+    }
     let group = (|| {
         Some(Group {
             name,

@@ -6,6 +6,7 @@ use stanchion_client::Job;
 use tokio::sync::watch;
 
 use crate::config::Dispatcher;
+use crate::drain::DrainDispatcher;
 use crate::exec::ExecDispatcher;
 use crate::handler::Handler;
 use crate::http::HttpDispatcher;
@@ -19,6 +20,7 @@ pub(crate) enum Dispatch {
     Http(HttpDispatcher),
     Pool(PoolDispatcher),
     Handler(Handler),
+    Drain(DrainDispatcher),
 }
 
 impl Dispatch {
@@ -27,6 +29,7 @@ impl Dispatch {
         match dispatcher {
             Dispatcher::Exec(exec) => Dispatch::Exec(ExecDispatcher::new(exec)),
             Dispatcher::Http(http) => Dispatch::Http(HttpDispatcher::new(http)),
+            Dispatcher::Drain(drain) => Dispatch::Drain(DrainDispatcher::new(drain)),
             Dispatcher::Pool(pool) => Dispatch::Pool(PoolDispatcher::new(pool, slots)),
         }
     }
@@ -45,6 +48,8 @@ impl Dispatch {
             Dispatch::Exec(exec) => exec.run(job, cancel).await,
             Dispatch::Http(http) => http.run(job, cancel).await,
             Dispatch::Pool(pool) => pool.run(job, cancel).await,
+            // Its group claims nothing. A job that was claimed before a reload goes back.
+            Dispatch::Drain(_) => Outcome::Release { after: Some(Duration::ZERO) },
             Dispatch::Handler(handler) => handler.run(job, cancel).await,
         }
     }
@@ -53,7 +58,7 @@ impl Dispatch {
     pub(crate) fn resize(&self, slots: u32) {
         match self {
             Dispatch::Pool(pool) => pool.resize(slots),
-            Dispatch::Exec(_) | Dispatch::Http(_) | Dispatch::Handler(_) => {}
+            Dispatch::Exec(_) | Dispatch::Http(_) | Dispatch::Handler(_) | Dispatch::Drain(_) => {}
         }
     }
 
@@ -61,7 +66,7 @@ impl Dispatch {
     pub(crate) async fn close(&self) {
         match self {
             Dispatch::Pool(pool) => pool.close().await,
-            Dispatch::Exec(_) | Dispatch::Http(_) | Dispatch::Handler(_) => {}
+            Dispatch::Exec(_) | Dispatch::Http(_) | Dispatch::Handler(_) | Dispatch::Drain(_) => {}
         }
     }
 }

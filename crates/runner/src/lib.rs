@@ -29,6 +29,7 @@ pub mod config;
 mod counts;
 mod crew;
 mod dispatch;
+mod drain;
 pub mod error;
 pub mod exec;
 mod group;

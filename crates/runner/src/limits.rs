@@ -41,6 +41,13 @@ pub const KILL_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 pub const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 /// The end of a failed job's output that is kept: what a QNACK keeps.
 pub const ERROR_BYTES_MAX: usize = 4_096;
+/// How often the server is asked where jobs are ready, when the file says nothing.
+pub const POLL_DEFAULT: Duration = Duration::from_secs(1);
+/// More often is no news.
+pub const POLL_MIN: Duration = Duration::from_millis(100);
+/// More seldom and jobs wait for nothing.
+pub const POLL_MAX: Duration = Duration::from_secs(60);
+
 /// A killed worker that is still there, because it waits for a disk, is killed again after this long.
 pub const KILL_AGAIN: Duration = Duration::from_secs(1);
 

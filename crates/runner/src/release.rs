@@ -35,6 +35,18 @@ impl Releases {
         pause.length
     }
 
+    /// Whether the queue's last pause is not over yet.
+    pub(crate) fn is_pausing(&self, queue: &[u8], now: Instant) -> bool {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.get(queue).is_some_and(|pause| now < pause.until)
+    }
+
+    /// Forgets pauses that were over so long ago that the next one would be the first again.
+    pub(crate) fn forget_old(&self, now: Instant) {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|_, pause| now < pause.until + RELEASE_PAUSE_MAX);
+    }
+
     /// A job of this queue could be tried.
     pub(crate) fn tried(&self, queue: &[u8]) {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).remove(queue);
@@ -62,6 +74,13 @@ mod tests {
             now += pause;
         }
         assert_eq!(releases.pause(b"other", now), RELEASE_PAUSE_MIN);
+        assert!(!releases.is_pausing(b"q", now));
+        releases.pause(b"q", now);
+        assert!(releases.is_pausing(b"q", now) && !releases.is_pausing(b"none", now));
+        releases.forget_old(now + RELEASE_PAUSE_MAX);
+        assert_eq!(releases.pause(b"q", now), RELEASE_PAUSE_MAX, "not old yet");
+        releases.forget_old(now + 2 * RELEASE_PAUSE_MAX);
+        assert_eq!(releases.pause(b"q", now), RELEASE_PAUSE_MIN, "forgotten");
         releases.tried(b"q");
         assert_eq!(releases.pause(b"q", now), RELEASE_PAUSE_MIN);
     }

@@ -11,11 +11,13 @@ use tokio::time::Instant;
 use crate::limits::PULSE_GRACE;
 use crate::outcome::Cancel;
 
-/// All running jobs of a runner.
+/// All running jobs of a runner, and the processes that take jobs by themselves.
 #[derive(Debug)]
 pub(crate) struct Running {
     jobs: Mutex<HashMap<Receipt, Entry>>,
     count: watch::Sender<usize>,
+    /// Each process without a claim has a receiver of it.
+    processes: watch::Sender<Cancel>,
 }
 
 #[derive(Debug)]
@@ -46,7 +48,11 @@ pub(crate) struct RunningJob {
 
 impl Running {
     pub(crate) fn new() -> Arc<Running> {
-        Arc::new(Running { jobs: Mutex::default(), count: watch::Sender::new(0) })
+        Arc::new(Running {
+            jobs: Mutex::default(),
+            count: watch::Sender::new(0),
+            processes: watch::Sender::new(Cancel::No),
+        })
     }
 
     /// Enters a job; its dispatcher ends it within `time_max`.
@@ -61,6 +67,11 @@ impl Running {
         };
         self.count.send_replace(count);
         RunningJob { running: Arc::clone(self), receipt: job.receipt.clone(), cancel }
+    }
+
+    /// Enters a process that takes jobs by itself, until the receiver is dropped.
+    pub(crate) fn start_process(&self) -> watch::Receiver<Cancel> {
+        self.processes.subscribe()
     }
 
     /// Queue and receipt of each.
@@ -85,7 +96,8 @@ impl Running {
 
     /// Tells all to end; how many were told something new.
     pub(crate) fn cancel_all(&self, why: Cancel) -> usize {
-        self.jobs().values().filter(|entry| entry.raise(why)).count()
+        let jobs = self.jobs().values().filter(|entry| entry.raise(why)).count();
+        if raise(&self.processes, why) { jobs + self.processes.receiver_count() } else { jobs }
     }
 
     /// Waits until at least one runs.
@@ -96,6 +108,7 @@ impl Running {
     /// Waits until none runs.
     pub(crate) async fn none(&self) {
         let _ = self.count.subscribe().wait_for(|count| *count == 0).await; // the sender is held by self
+        self.processes.closed().await;
     }
 
     fn jobs(&self) -> MutexGuard<'_, HashMap<Receipt, Entry>> {
@@ -104,14 +117,18 @@ impl Running {
 }
 
 impl Entry {
-    /// Only towards more urgency. Whether it was news.
     fn raise(&self, why: Cancel) -> bool {
-        self.cancel.send_if_modified(|now| {
-            let news = *now < why;
-            *now = why.max(*now);
-            news
-        })
+        raise(&self.cancel, why)
     }
+}
+
+/// Only towards more urgency. Whether it was news.
+fn raise(cancel: &watch::Sender<Cancel>, why: Cancel) -> bool {
+    cancel.send_if_modified(|now| {
+        let news = *now < why;
+        *now = why.max(*now);
+        news
+    })
 }
 
 impl RunningJob {
@@ -168,5 +185,21 @@ mod tests {
         assert_eq!(running.cancel_all(Cancel::Now), 1);
         assert_eq!(running.cancel_all(Cancel::Stopping), 0);
         assert_eq!(entered.told(), Cancel::Now);
+    }
+
+    #[tokio::test]
+    async fn processes_are_told_and_waited_for() {
+        let running = Running::new();
+        let mut first = running.start_process();
+        assert_eq!(running.cancel_all(Cancel::Stopping), 1);
+        assert_eq!(*first.borrow_and_update(), Cancel::Stopping);
+        let late = running.start_process();
+        assert_eq!(*late.borrow(), Cancel::Stopping, "what was said before holds for it too");
+        let none = tokio::spawn({
+            let running = Arc::clone(&running);
+            async move { running.none().await }
+        });
+        drop((first, late));
+        none.await.unwrap();
     }
 }

@@ -112,11 +112,16 @@ impl Template {
     /// The argument for this job.
     #[must_use]
     pub fn fill(&self, job: &Job) -> OsString {
+        self.fill_with(|field| field.bytes(job))
+    }
+
+    /// The argument for what these fields belong to.
+    pub(crate) fn fill_with(&self, bytes_of: impl Fn(Field) -> Vec<u8>) -> OsString {
         let mut bytes = Vec::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => bytes.extend_from_slice(text.as_bytes()),
-                Part::Field(field) => bytes.extend_from_slice(&field.bytes(job)),
+                Part::Field(field) => bytes.extend_from_slice(&bytes_of(*field)),
             }
         }
         OsString::from_vec(bytes)

@@ -1,6 +1,7 @@
 //! `[dispatchers.NAME]`: how a job is done, by kind. Each kind has its keys and its reader in a file of its own.
 
 mod command;
+mod drain;
 mod exec;
 mod http;
 mod pool;
@@ -9,6 +10,7 @@ mod tests;
 
 use std::time::Duration;
 
+pub use drain::Drain;
 pub use exec::{Exec, Stdin};
 pub use http::Http;
 pub use pool::Pool;
@@ -26,6 +28,8 @@ pub enum Dispatcher {
     Http(Http),
     /// `kind = "pool"`: workers that live on.
     Pool(Pool),
+    /// `kind = "drain"`: a command that takes jobs by itself.
+    Drain(Drain),
 }
 
 /// One kind of dispatcher, as the file knows it.
@@ -39,9 +43,8 @@ const KINDS: &[Kind] = &[
     Kind { name: "exec", keys: exec::KEYS, read: exec::read },
     Kind { name: "http", keys: http::KEYS, read: http::read },
     Kind { name: "pool", keys: pool::KEYS, read: pool::read },
+    Kind { name: "drain", keys: drain::KEYS, read: drain::read },
 ];
-/// Kinds that the design has and this version does not.
-const KINDS_LATER: &[&str] = &["drain"];
 
 /// Name, position and, when it has no problem, the dispatcher itself.
 pub(super) type NamedDispatcher = (String, usize, Option<Dispatcher>);
@@ -69,12 +72,7 @@ fn dispatcher(mut section: Section<'_>, problems: &mut Problems) -> Option<Dispa
     let Some(kind) = KINDS.iter().find(|kind| kind.name == wanted) else {
         let at = section.value_at("kind");
         let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
-        if KINDS_LATER.contains(&wanted) {
-            let instead = format!("there are: {}", names.join(", "));
-            problems.add(at, format!("the kind \"{wanted}\" is not in this version"), instead);
-        } else {
-            problems.add(at, format!("unknown kind \"{wanted}\""), nearest_or_list(wanted, &names));
-        }
+        problems.add(at, format!("unknown kind \"{wanted}\""), nearest_or_list(wanted, &names));
         return None;
     };
     section.refuse_unknown(kind.keys, problems);

@@ -137,7 +137,6 @@ const BAD: &[Bad] = &[
         &["no dispatcher \"pph\"", "did you mean \"php\"?"],
     ),
     bad("dispatcher = \"php\"", "", 9, &["\"dispatcher\" is missing in [groups.basic]"]),
-    bad("kind = \"exec\"", "kind = \"drain\"", 23, &["\"drain\" is not in this version"]),
     bad("kind = \"exec\"", "kind = \"exce\"", 23, &["unknown kind \"exce\"", "did you mean \"exec\"?"]),
     bad("kind = \"exec\"", "", 22, &["\"kind\" is missing in [dispatchers.php]"]),
     bad("\"--id={id}\"", "\"--id={uuid}\"", 24, &["unknown placeholder {uuid}", "{queue} {group} {id}"]),

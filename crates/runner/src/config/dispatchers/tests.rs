@@ -96,3 +96,32 @@ fn mistakes_in_a_pool_are_named() {
     ];
     refused("pool", &cases);
 }
+
+#[test]
+fn a_drain_is_read() {
+    let config = file("drain", "command = ['php', 'runJobs.php', '--wiki={group}']\npoll = '250ms'").unwrap();
+    let Dispatcher::Drain(drain) = &config.groups[0].dispatcher else { panic!("drain") };
+    assert_eq!((drain.poll, drain.is_by_group()), (Duration::from_millis(250), true));
+    let config = file("drain", "command = ['php', 'runJobs.php', '--type={queue}']").unwrap();
+    let Dispatcher::Drain(drain) = &config.groups[0].dispatcher else { panic!("drain") };
+    assert_eq!((drain.poll, drain.is_by_group()), (Duration::from_secs(1), false));
+}
+
+#[test]
+fn mistakes_in_a_drain_are_named() {
+    let cases = [
+        ("", 7, "the key \"command\" is missing"),
+        ("command = ['w', '--job={id}']", 9, "{id} stands for nothing here; there are {queue} and {group}"),
+        ("command = ['w', '--try={attempt}']", 9, "{attempt} stands for nothing here"),
+        ("command = ['w']\nstdin = 'none'", 10, "unknown key \"stdin\""),
+        ("command = ['w']\npoll = '0s'", 10, "\"poll\" of 0s is out of range; write \"100ms\" to \"1m\""),
+    ];
+    refused("drain", &cases);
+    let text = "[server]\nurl = 'redis://h'\n[groups.g]\nslots = 2\ninclude = ['*']\nlow-priority = ['b']\n\
+                low-priority-share = 0.5\ndispatcher = 'd'\n[dispatchers.d]\nkind = 'drain'\ncommand = ['w']";
+    let error = Config::parse("f", text).unwrap_err().to_string();
+    assert!(
+        error.starts_with("f:6: a drain command takes jobs by itself: it has no share; remove it"),
+        "{error}"
+    );
+}
