@@ -39,6 +39,8 @@ impl Dispatch {
         match self {
             Dispatch::Exec(exec) => Some(exec.time_max()),
             Dispatch::Http(http) => Some(http.time_max()),
+            Dispatch::Pool(pool) => Some(pool.time_max()),
+            Dispatch::Drain(_) => Some(Duration::ZERO),
             Dispatch::Handler(_) => None,
         }
     }

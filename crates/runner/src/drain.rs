@@ -192,7 +192,7 @@ async fn run(shared: Arc<Shared>, drain: Arc<Drain>, running: Running, slot: Slo
     match outcome {
         Outcome::Worked | Outcome::Cancelled => running.state.pauses.tried(&place.key()),
         Outcome::DidNothing | Outcome::Failed(_) => {
-            drop(running.state.pauses.pause(&place.key(), Instant::now()))
+            running.state.pauses.pause(&place.key(), Instant::now());
         }
     }
     // The slot last, because who sees it free also sees that the place has one process less.

@@ -8,11 +8,13 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use stanchion_client::Job;
 use tokio::sync::watch;
 
 use crate::config::{Exec, Stdin};
+use crate::limits;
 use crate::outcome::{Cancel, Outcome};
 use crate::process::{Ended, How, Launch};
 use crate::shim::{self, Input};

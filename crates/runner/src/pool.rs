@@ -13,6 +13,7 @@ mod worker;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use stanchion_client::Job;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -81,6 +82,15 @@ impl PoolDispatcher {
             alive: watch::Sender::new(0),
         };
         PoolDispatcher { workers: Arc::new(workers) }
+    }
+
+    /// A job has been answered or given up after this long, also one that all others of its worker are in front of.
+    pub(crate) fn time_max(&self) -> Duration {
+        let pool = &self.workers.pool;
+        pool.timeout
+            .saturating_mul(pool.batch)
+            .saturating_add(pool.kill_after)
+            .saturating_add(limits::OUTPUT_GRACE)
     }
 
     /// Has the job done.

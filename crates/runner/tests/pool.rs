@@ -54,7 +54,8 @@ def answer(job, status, text=b"", **more):
     stdout.write(json.dumps(head).encode() + b"\n" + text)
     stdout.flush()
 "#;
-    let program = format!("{prelude}{program}");
+    // Braces in a command are placeholders, unless they are doubled.
+    let program = format!("{prelude}{program}").replace('{', "{{").replace('}', "}}");
     let command: Vec<&str> =
         ["python3", "-c", &program].into_iter().chain(arguments.iter().copied()).collect();
     start(pool(&command, rest), slots)
@@ -199,20 +200,23 @@ async fn only_the_job_that_was_begun_goes_with_its_worker() {
         ("os._exit(3)", "", "the worker ended with the job: exit code 3"),
         ("os._exit(0)", "", "the worker ended with the job: exit code 0"),
         ("os.kill(os.getpid(), 9)", "", "the worker ended with the job: killed by signal 9"),
-        ("signal.pause()", "timeout = '200ms'", "timed out after 200ms"),
+        ("signal.pause()", "timeout = '4s'", "timed out after 4s"),
         (
             "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: signal.pause()",
-            "timeout = '200ms'\nkill-after = '100ms'",
-            "timed out after 200ms",
+            "timeout = '4s'\nkill-after = '100ms'",
+            "timed out after 4s",
         ),
     ];
-    for (poison, rest, reason) in cases {
+    // All at once, because a timeout must leave Python the time to start.
+    let runs = cases
+        .map(|(poison, rest, reason)| tokio::spawn(async move { (poisoned(poison, rest).await, reason) }));
+    for running in runs {
         let again = Outcome::Release { after: Some(Duration::ZERO) };
-        let mut outcomes = poisoned(poison, rest).await;
+        let (mut outcomes, reason) = running.await.unwrap();
         // Which job the worker had second is up to the order in which they came.
         outcomes.sort_by_key(|outcome| format!("{outcome:?}"));
         let expected = [Outcome::Done, Outcome::Failed(reason.into()), again.clone(), again];
-        assert_eq!(outcomes, expected, "{poison}");
+        assert_eq!(outcomes, expected, "{reason}");
     }
 }
 
