@@ -110,6 +110,27 @@ fn children(process: u32) -> Vec<String> {
     statuses.filter(|status| status.lines().any(|line| line == parent)).collect()
 }
 
+#[test]
+fn memory_limits_are_refused_where_they_can_not_be_kept_to() {
+    let server = Server::start();
+    let setup = Setup { dispatcher: "memory-max = \"1GiB\"", ..PLAIN };
+    let file = crate::job_host::configure(&server, &setup, "exit 0");
+    for command in ["check", "run"] {
+        // A shell in between: a cgroup with other processes than the runner's is not the runner's to arrange.
+        let output = Command::new("/bin/sh")
+            .args(["-c", "\"$@\"; exit $?", "sh"])
+            .arg(stanchion_tests::binary("stanchion-runner"))
+            .arg(command)
+            .arg(&file)
+            .output()
+            .expect("a shell starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{command}: {said}");
+        assert!(said.contains("runner.toml:11: memory-max can't be kept to: "), "{command}: {said}");
+        assert!(said.contains("write Delegate=yes into the runner's systemd unit"), "{command}: {said}");
+    }
+}
+
 /// A network of its own with one cable to this one; gone with this.
 struct Network {
     name: String,

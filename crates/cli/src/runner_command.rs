@@ -59,6 +59,9 @@ fn run(file: &Path, format: Format) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
+    if let Err(error) = check::memory_limits(&file.display().to_string(), &config) {
+        return exit::with_message(exit::USAGE, error);
+    }
     logging::start(format);
     warn(file, &config);
     let runtime = match runtime() {
@@ -88,6 +91,9 @@ fn check_file(file: &Path) -> ExitCode {
         Err(code) => return code,
     };
     let name = file.display().to_string();
+    if let Err(error) = check::memory_limits(&name, &config) {
+        return exit::with_message(exit::USAGE, error);
+    }
     match runtime.block_on(check::server(&name, &config)) {
         Ok(found) => {
             exit::say(format_args!("{name}: ok; {found}"));

@@ -1,13 +1,24 @@
-//! The second half of a check: whether the server of a configuration is there and is a Stanchion.
+//! The second half of a check, beyond the file: whether this machine can do what it asks for, and whether its server
+//! is there and is a Stanchion.
 
 use std::time::Duration;
 
 use stanchion_client::{Client, Error};
 
 use crate::config::{Config, ConfigError, Problem};
+use crate::process::cgroup::{Delegated, REMEDY};
 
 /// How long the server may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// Whether this process could limit its jobs' memory, if the configuration asks for that. Changes nothing.
+pub fn memory_limits(file: &str, config: &Config) -> Result<(), ConfigError> {
+    let Some(line) = config.memory_max_line else { return Ok(()) };
+    let Err(reason) = Delegated::find() else { return Ok(()) };
+    let what = format!("memory-max can't be kept to: {reason}");
+    let problem = Problem { line, what, instead: REMEDY.to_owned() };
+    Err(ConfigError { file: file.to_owned(), problems: vec![problem] })
+}
 
 /// Asks the server; returns what was found, in words. `file` is the file's name in messages.
 pub async fn server(file: &str, config: &Config) -> Result<String, ConfigError> {

@@ -34,6 +34,8 @@ pub struct Config {
     pub settings: Settings,
     /// `[groups.NAME]`, by name.
     pub groups: Vec<Group>,
+    /// Where the first `memory-max` stands.
+    pub memory_max_line: Option<usize>,
     /// What is allowed but looks like a mistake; `check` prints it.
     pub warnings: Vec<Problem>,
 }
@@ -147,6 +149,10 @@ fn whole(mut top: Section<'_>, problems: &mut problem::Problems) -> Option<Confi
     };
     let settings = settings(top.section("runner", problems), problems);
     let dispatchers = dispatchers::all(&mut top, problems);
+    let limited = top.sections("dispatchers", problems).into_iter().map(|(_, section)| section);
+    let limits_at =
+        limited.filter(|section| section.has("memory-max")).map(|section| section.value_at("memory-max"));
+    let memory_max_line = limits_at.min().map(|at| problems.line(at));
     let groups = groups(&mut top, &dispatchers, problems);
     for (name, at, _) in &dispatchers {
         if !groups.iter().any(|(_, dispatcher)| dispatcher.as_deref() == Some(name)) && problems.is_clean() {
@@ -164,6 +170,7 @@ fn whole(mut top: Section<'_>, problems: &mut problem::Problems) -> Option<Confi
         url,
         settings: settings?,
         groups,
+        memory_max_line,
         warnings: problems.take_warnings(),
     })
 }

@@ -225,6 +225,7 @@ fn launch<'a>(drain: &'a Drain, place: &Place) -> Result<Launch<'a>, String> {
         input: Input::Nothing,
         timeout: drain.timeout,
         kill_after: drain.kill_after,
+        memory_max: drain.memory_max,
     })
 }
 

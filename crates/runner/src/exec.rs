@@ -80,6 +80,7 @@ impl ExecDispatcher {
             },
             timeout: self.exec.timeout,
             kill_after: self.exec.kill_after,
+            memory_max: self.exec.memory_max,
         }
     }
 

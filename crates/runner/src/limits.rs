@@ -48,6 +48,9 @@ pub const POLL_MIN: Duration = Duration::from_millis(100);
 /// More seldom and jobs wait for nothing.
 pub const POLL_MAX: Duration = Duration::from_secs(60);
 
+/// With less memory no program starts.
+pub const MEMORY_BYTES_MIN: u64 = 1 << 20;
+
 /// A killed worker that is still there, because it waits for a disk, is killed again after this long.
 pub const KILL_AGAIN: Duration = Duration::from_secs(1);
 

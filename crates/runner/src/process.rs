@@ -5,6 +5,7 @@
 //! left of it; when the shim itself was killed, this does. Output is read all the time, so that a talkative
 //! process never waits for the runner, and its end is kept.
 
+pub(crate) mod cgroup;
 pub(crate) mod control;
 pub(crate) mod output;
 
@@ -22,6 +23,7 @@ use crate::limits;
 use crate::outcome::{Cancel, more_urgent};
 use crate::procfs;
 use crate::shim::{Input, Message, Order};
+use cgroup::JobGroup;
 use control::Control;
 use output::Output;
 
@@ -34,6 +36,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) input: Input<'a>,
     pub(crate) timeout: Duration,
     pub(crate) kill_after: Duration,
+    /// Bytes of memory, of all its processes together.
+    pub(crate) memory_max: Option<u64>,
 }
 
 /// How a process ended.
@@ -42,6 +46,8 @@ pub(crate) struct Ended {
     pub(crate) how: How,
     /// SIGTERM was sent because its time was over.
     pub(crate) timed_out: bool,
+    /// It was killed for its memory; the limit in words.
+    over_limit: Option<String>,
     output: Output,
 }
 
@@ -65,6 +71,7 @@ impl Launch<'_> {
         command.arg(self.program).args(&self.arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let limited = limit(&child, self.memory_max)?;
         drop(command); // and with it the shim's end of the socket, so that its death shows
         let mut output = Output::of(&mut child);
         let mut supervisor = Supervisor { launch: self, control, cancel, timed_out: false };
@@ -88,8 +95,17 @@ impl Launch<'_> {
             }
             how
         };
-        Ok(Ended { how, timed_out: supervisor.timed_out, output })
+        let over_limit = limited.and_then(|group| group.over_limit());
+        Ok(Ended { how, timed_out: supervisor.timed_out, over_limit, output })
     }
+}
+
+/// Puts a shim, which starts its process only when it is told to begin, under a memory limit.
+pub(crate) fn limit(shim: &Child, memory_max: Option<u64>) -> io::Result<Option<JobGroup>> {
+    let Some(memory_max) = memory_max else { return Ok(None) };
+    let delegated = cgroup::delegated().map_err(io::Error::other)?;
+    let process = shim.id().ok_or_else(|| io::Error::other("the shim has ended"))?;
+    delegated.job(memory_max, process).map(Some)
 }
 
 /// Waits for a shim's end. Does its last work for one that was killed: the job has the shim's session, so it is
@@ -150,17 +166,25 @@ impl Ended {
     /// What to tell about a process that failed: what it said last, else how it ended.
     pub(crate) fn reason(&self, timeout: Duration) -> String {
         let words = self.output.last_words();
-        if self.timed_out {
-            return timed_out(timeout, words);
+        match &self.over_limit {
+            Some(limit) => with_words(limit.clone(), words),
+            None if self.timed_out => timed_out(timeout, words),
+            None => words.unwrap_or_else(|| self.how.to_string()),
         }
-        words.unwrap_or_else(|| self.how.to_string())
     }
 }
 
 /// The reason of a job whose time was over, with what it said last.
 pub(crate) fn timed_out(timeout: Duration, last_words: Option<String>) -> String {
-    let what = format!("timed out after {timeout:?}");
-    last_words.map_or_else(|| what.clone(), |words| format!("{what}: {words}"))
+    with_words(format!("timed out after {timeout:?}"), last_words)
+}
+
+/// What happened, and what was said last.
+pub(crate) fn with_words(what: String, last_words: Option<String>) -> String {
+    match last_words {
+        Some(words) => format!("{what}: {words}"),
+        None => what,
+    }
 }
 
 impl From<Message> for How {

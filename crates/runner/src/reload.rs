@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::check;
 use crate::config::{self, Config};
 use crate::error::Error;
 use crate::runner::Shared;
@@ -43,6 +44,7 @@ impl Reload {
         let text = std::fs::read_to_string(file)
             .map_err(|error| Error::NotReloaded(format!("{name} can't be read: {error}")))?;
         let config = Config::parse(&name, &text)?;
+        check::memory_limits(&name, &config)?;
         for warning in &config.warnings {
             tracing::warn!(file = name, line = warning.line, "{warning}");
         }

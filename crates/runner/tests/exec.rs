@@ -32,6 +32,7 @@ fn script(script: &str, arguments: &[&str]) -> Exec {
         stdin: Stdin::Payload,
         timeout: Duration::from_secs(600),
         kill_after: Duration::from_secs(600),
+        memory_max: None,
     }
 }
 

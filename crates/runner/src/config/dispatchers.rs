@@ -17,6 +17,7 @@ pub use pool::Pool;
 
 use super::problem::Problems;
 use super::section::{KeySpec, Section, nearest_or_list};
+use super::values;
 use crate::limits;
 
 /// `[dispatchers.NAME]`: how a job is done.
@@ -89,4 +90,34 @@ fn timeout(section: &Section<'_>, problems: &mut Problems) -> Option<Duration> {
 fn kill_after(section: &Section<'_>, problems: &mut Problems) -> Option<Duration> {
     let span = Duration::ZERO..=limits::DURATION_MAX;
     section.duration("kill-after", span, limits::KILL_AFTER_DEFAULT, problems)
+}
+
+/// `memory-max`, of the kinds that start processes. The outer `None` is a problem.
+fn memory_max(section: &Section<'_>, problems: &mut Problems) -> Option<Option<u64>> {
+    let Some(text) = section.text("memory-max", problems) else {
+        return if section.has("memory-max") { None } else { Some(None) };
+    };
+    let bytes = values::size(text).filter(|bytes| *bytes >= limits::MEMORY_BYTES_MIN);
+    if bytes.is_none() {
+        let what = format!("\"{text}\" is no amount of memory that a job can have");
+        problems.add(
+            section.value_at("memory-max"),
+            what,
+            "write 1MiB or more, as in \"512MiB\" or \"2GiB\"",
+        );
+    }
+    bytes.map(Some)
+}
+
+impl Dispatcher {
+    /// The memory limit of its processes.
+    #[must_use]
+    pub fn memory_max(&self) -> Option<u64> {
+        match self {
+            Dispatcher::Exec(exec) => exec.memory_max,
+            Dispatcher::Pool(pool) => pool.memory_max,
+            Dispatcher::Drain(drain) => drain.memory_max,
+            Dispatcher::Http(_) => None,
+        }
+    }
 }

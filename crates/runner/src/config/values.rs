@@ -26,6 +26,19 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(ms_per_unit)?))
 }
 
+/// `512MiB`, `2GiB`.
+pub(super) fn size(text: &str) -> Option<u64> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let bytes_per_unit = match unit {
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(bytes_per_unit)
+}
+
 /// A duration as one writes it.
 pub(crate) fn show(duration: Duration) -> String {
     let ms = duration.as_millis();

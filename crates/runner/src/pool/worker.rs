@@ -21,9 +21,10 @@ use super::frame::{self, Broken};
 use crate::config::Pool;
 use crate::limits;
 use crate::outcome::{Cancel, Outcome};
+use crate::process::cgroup::JobGroup;
 use crate::process::control::Control;
 use crate::process::output::Tail;
-use crate::process::{How, reap, timed_out};
+use crate::process::{How, limit, reap, timed_out, with_words};
 use crate::shim::{Input, Message, Order};
 
 /// What a worker is told.
@@ -76,6 +77,8 @@ enum Fault {
 struct Running {
     pool: Arc<Pool>,
     alive: Alive,
+    /// Its memory limit.
+    limited: Option<JobGroup>,
     child: Child,
     control: Control,
     reader: OwnedReadHalf,
@@ -116,6 +119,7 @@ impl Worker {
         command.arg(&self.pool.program).args(&self.pool.arguments);
         command.stdout(OwnedFd::from(workers)).stderr(Stdio::piped());
         let mut child = command.spawn()?;
+        let limited = limit(&child, self.pool.memory_max)?;
         drop(command); // and with it the worker's end of the socket
         control.begin(Input::Output).await;
         let stderr = Tail::new(child.stderr.take());
@@ -124,6 +128,7 @@ impl Worker {
         Ok(Running {
             pool: self.pool,
             alive: self.alive,
+            limited,
             child,
             control,
             reader,
@@ -341,6 +346,7 @@ impl Running {
     fn give_up_jobs(&mut self, how: How) {
         let number = self.alive.number;
         let words = self.stderr.last_words();
+        let over_limit = self.limited.as_ref().and_then(JobGroup::over_limit);
         tracing::info!(worker = number, %how, jobs_in_hand = self.jobs.len(), "worker ended");
         let mut others = Outcome::Release { after: Some(Duration::ZERO) };
         let first = match (self.fault.take(), how) {
@@ -353,6 +359,9 @@ impl Running {
                 tracing::error!(program = self.pool.program, %error, "the dispatcher's program can't be started");
                 others = Outcome::Release { after: None };
                 others.clone()
+            }
+            (None, _) if over_limit.is_some() => {
+                Outcome::Failed(with_words(over_limit.unwrap_or_default(), words))
             }
             (None, _) => {
                 Outcome::Failed(words.unwrap_or_else(|| format!("the worker ended with the job: {how}")))

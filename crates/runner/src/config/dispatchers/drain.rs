@@ -21,6 +21,8 @@ pub struct Drain {
     pub timeout: Duration,
     /// SIGKILL this long after SIGTERM.
     pub kill_after: Duration,
+    /// Bytes of memory, of all its processes together.
+    pub memory_max: Option<u64>,
 }
 
 pub(super) const KEYS: &[KeySpec] = &[
@@ -29,6 +31,7 @@ pub(super) const KEYS: &[KeySpec] = &[
     KeySpec::here("poll"),
     KeySpec::here("timeout"),
     KeySpec::here("kill-after"),
+    KeySpec::here("memory-max"),
 ];
 
 pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> Option<Dispatcher> {
@@ -39,6 +42,7 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> Option
     let poll = section.duration("poll", span, limits::POLL_DEFAULT, problems);
     let timeout = super::timeout(section, problems);
     let kill_after = super::kill_after(section, problems);
+    let memory_max = super::memory_max(section, problems);
     let (program, arguments) = command?;
     Some(Dispatcher::Drain(Drain {
         program,
@@ -46,6 +50,7 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> Option
         poll: poll?,
         timeout: timeout?,
         kill_after: kill_after?,
+        memory_max: memory_max?,
     }))
 }
 

@@ -21,6 +21,8 @@ pub struct Exec {
     pub timeout: Duration,
     /// SIGKILL this long after SIGTERM.
     pub kill_after: Duration,
+    /// Bytes of memory, of all its processes together.
+    pub memory_max: Option<u64>,
 }
 
 /// What a job's process reads.
@@ -38,7 +40,7 @@ pub(super) const KEYS: &[KeySpec] = &[
     KeySpec::here("stdin"),
     KeySpec::here("timeout"),
     KeySpec::here("kill-after"),
-    KeySpec::later("memory-max"),
+    KeySpec::here("memory-max"),
 ];
 
 pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> Option<Dispatcher> {
@@ -54,6 +56,7 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> Option
     };
     let timeout = super::timeout(section, problems);
     let kill_after = super::kill_after(section, problems);
+    let memory_max = super::memory_max(section, problems);
     let (program, arguments) = command?;
     Some(Dispatcher::Exec(Exec {
         program,
@@ -61,5 +64,6 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> Option
         stdin: stdin?,
         timeout: timeout?,
         kill_after: kill_after?,
+        memory_max: memory_max?,
     }))
 }

@@ -22,6 +22,8 @@ pub struct Pool {
     pub timeout: Duration,
     /// SIGKILL this long after SIGTERM, or after the end of the worker's input.
     pub kill_after: Duration,
+    /// Bytes of memory, of all its processes together.
+    pub memory_max: Option<u64>,
 }
 
 pub(super) const KEYS: &[KeySpec] = &[
@@ -31,7 +33,7 @@ pub(super) const KEYS: &[KeySpec] = &[
     KeySpec::here("batch"),
     KeySpec::here("timeout"),
     KeySpec::here("kill-after"),
-    KeySpec::later("memory-max"),
+    KeySpec::here("memory-max"),
 ];
 
 pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> Option<Dispatcher> {
@@ -41,6 +43,7 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> Option
     let batch = section.integer("batch", 1..=u64::from(limits::BATCH_MAX), problems);
     let timeout = super::timeout(section, problems);
     let kill_after = super::kill_after(section, problems);
+    let memory_max = super::memory_max(section, problems);
     let (program, arguments) = command?;
     Some(Dispatcher::Pool(Pool {
         program,
@@ -49,5 +52,6 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> Option
         batch: batch?.map_or(1, |batch| u32::try_from(batch).unwrap_or(limits::BATCH_MAX)),
         timeout: timeout?,
         kill_after: kill_after?,
+        memory_max: memory_max?,
     }))
 }

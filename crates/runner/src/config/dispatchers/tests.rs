@@ -125,3 +125,26 @@ fn mistakes_in_a_drain_are_named() {
         "{error}"
     );
 }
+
+#[test]
+fn memory_is_an_amount_with_its_unit() {
+    let config = file("exec", "command = ['w']\nmemory-max = '2GiB'").unwrap();
+    assert_eq!((config.groups[0].dispatcher.memory_max(), config.memory_max_line), (Some(2 << 30), Some(10)));
+    let config = file("pool", "command = ['w']\nmemory-max = '512MiB'").unwrap();
+    assert_eq!(config.groups[0].dispatcher.memory_max(), Some(512 << 20));
+    let config = file("drain", "command = ['w']").unwrap();
+    assert_eq!((config.groups[0].dispatcher.memory_max(), config.memory_max_line), (None, None));
+    let cases = [
+        (
+            "command = ['w']\nmemory-max = '2GB'",
+            10,
+            "\"2GB\" is no amount of memory that a job can have; write 1MiB or more",
+        ),
+        ("command = ['w']\nmemory-max = '1023KiB'", 10, "is no amount of memory"),
+        ("command = ['w']\nmemory-max = '-1GiB'", 10, "is no amount of memory"),
+        ("command = ['w']\nmemory-max = '99999999999999999GiB'", 10, "is no amount of memory"),
+        ("command = ['w']\nmemory-max = 2", 10, "\"memory-max\" is an integer, not a string"),
+    ];
+    refused("exec", &cases);
+    refused("http", &[("url = 'http://h/'\nmemory-max = '1GiB'", 10, "unknown key \"memory-max\"")]);
+}
