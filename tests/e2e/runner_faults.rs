@@ -126,7 +126,7 @@ fn memory_limits_are_refused_where_they_can_not_be_kept_to() {
             .expect("a shell starts");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{command}: {said}");
-        assert!(said.contains("runner.toml:11: memory-max can't be kept to: "), "{command}: {said}");
+        assert!(said.contains("runner.toml:13: memory-max can't be kept to: "), "{command}: {said}");
         assert!(said.contains("write Delegate=yes into the runner's systemd unit"), "{command}: {said}");
     }
 }

@@ -156,12 +156,6 @@ const BAD: &[Bad] = &[
         &["unknown key \"time-out\"", "did you mean \"timeout\"?"],
     ),
     bad("timeout = \"24h\"", "timeout = \"0s\"", 26, &["out of range"]),
-    bad(
-        "kill-after = \"250ms\"",
-        "memory-max = \"2GiB\"",
-        27,
-        &["\"memory-max\" in [dispatchers.php] is not in this version"],
-    ),
     bad("kill-after = \"250ms\"", "kill-after = ", 27, &["not TOML"]),
     bad("[groups.transcode]", "[groups.basic]", 17, &["not TOML", "duplicate key"]),
     bad(
