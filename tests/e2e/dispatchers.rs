@@ -148,11 +148,11 @@ fn a_drain_that_fails_or_does_nothing_waits() {
         case $3 in failing) echo boom >&2; exit 3;; busy) exit 75;; esac"#;
     let mut runner = runner(&server, 3, &drain(&server, script, ""));
     wait_for(&runner, &["drain ended", "failing", "status=\"failed\"", "boom"]);
-    wait_for(&runner, &["drain ended", "queue=idle", "status=\"idle\""]);
-    wait_for(&runner, &["drain ended", "queue=busy", "status=\"idle\""]);
+    wait_for(&runner, &["drain ended", "queue=\"idle\"", "status=\"idle\""]);
+    wait_for(&runner, &["drain ended", "queue=\"busy\"", "status=\"idle\""]);
     // A queue that comes now is seen: the pauses are the others' alone.
     push(&server, &["new", "x"]);
-    wait_for(&runner, &["drain ended", "queue=new", "status=\"idle\""]);
+    wait_for(&runner, &["drain ended", "queue=\"new\"", "status=\"idle\""]);
     runner.terminate();
     stopped(&mut runner);
     let job = server.connect().call(&["QJOB", "failing", &failing]);
@@ -178,7 +178,7 @@ fn a_stopping_runner_lets_drains_finish_and_ends_those_that_do_not() {
     runner.terminate();
     stopped(&mut runner);
     witness.wait_gone();
-    wait_for(&runner, &["drain ended", "queue=q", "status=\"cancelled\""]);
+    wait_for(&runner, &["drain ended", "queue=\"q\"", "status=\"cancelled\""]);
 }
 
 #[test]

@@ -172,9 +172,9 @@ async fn run(shared: Arc<Shared>, drain: Arc<Drain>, running: Running, slot: Slo
     let place = &running.place;
     let queue = String::from_utf8_lossy(&place.queue);
     let group = place.group.as_deref().map(String::from_utf8_lossy);
-    let group = group.as_deref();
+    let (queue, group) = (queue.as_ref(), group.as_deref());
     let began = Instant::now();
-    tracing::info!(%queue, group, slot = slot.number(), "drain started");
+    tracing::info!(queue, group, slot = slot.number(), "drain started");
     let claims_before = claims(&shared.client, &place.queue).await;
     let outcome = match launch(&drain, place) {
         Err(reason) => Outcome::Failed(reason),
@@ -188,7 +188,7 @@ async fn run(shared: Arc<Shared>, drain: Arc<Drain>, running: Running, slot: Slo
     };
     let (status, error) = outcome.in_words();
     let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(%queue, group, slot = slot.number(), status, ms, error, "drain ended");
+    tracing::info!(queue, group, slot = slot.number(), status, ms, error, "drain ended");
     match outcome {
         Outcome::Worked | Outcome::Cancelled => running.state.pauses.tried(&place.key()),
         Outcome::DidNothing | Outcome::Failed(_) => {

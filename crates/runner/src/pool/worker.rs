@@ -69,6 +69,8 @@ enum Fault {
     TimedOut,
     /// Its first job was cancelled.
     Cancelled,
+    /// One of these, and then the job was answered all the same. The worker ends without a culprit.
+    Answered,
     /// It wrote something that is no answer.
     Broken(String),
 }
@@ -296,6 +298,9 @@ impl Running {
             reply(&mut job, outcome);
             self.alive.answered();
         }
+        if self.fault.is_some() {
+            self.fault = Some(Fault::Answered);
+        }
         if !self.jobs.is_empty() {
             self.begin_first();
         }
@@ -350,6 +355,7 @@ impl Running {
         tracing::info!(worker = number, %how, jobs_in_hand = self.jobs.len(), "worker ended");
         let mut others = Outcome::Release { after: Some(Duration::ZERO) };
         let first = match (self.fault.take(), how) {
+            (Some(Fault::Answered), _) => others.clone(),
             (Some(Fault::Cancelled), _) => Outcome::Cancelled,
             (Some(Fault::TimedOut), _) => Outcome::Failed(timed_out(self.pool.timeout, words)),
             (Some(Fault::Broken(error)), _) => Outcome::Failed(error),
