@@ -2,6 +2,7 @@
 //! behind, and a line of the log says so. Runners and servers that are killed or restarted are in `runner.rs`.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use stanchion_tests::{Connection, Options, Server, Value, resident_bytes_peak};
 
@@ -141,10 +142,12 @@ struct Network {
 
 impl Network {
     fn new() -> Network {
-        let process = std::process::id();
-        let name = format!("stanchion-{process}");
-        let (cable, far_end) = (format!("sn{process}"), format!("sf{process}"));
-        let block = (process % 16_000) * 4;
+        static NETWORKS: AtomicU32 = AtomicU32::new(0);
+        let (process, number) = (std::process::id(), NETWORKS.fetch_add(1, Ordering::Relaxed));
+        let name = format!("stanchion-{process}-{number}");
+        // A name of at most 15 characters, and four addresses of a block that is for private networks.
+        let (cable, far_end) = (format!("sn{number}-{process}"), format!("sf{number}-{process}"));
+        let block = ((process * 8 + number) % 16_000) * 4;
         let at = |host: u32| format!("10.203.{}.{}", block / 256 % 250, block % 256 + host);
         let network = Network { name, cable, address: at(1) };
         network.ip(&format!("netns add {}", network.name));
