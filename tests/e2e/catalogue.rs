@@ -48,7 +48,7 @@ fn the_commands_of_the_contract_are_there() {
     let listed: HashSet<String> =
         server.connect().call(&["COMMAND", "LIST"]).array().iter().map(Value::text).collect();
     let wanted = "qpush qmpush qroot qclaim qmclaim qack qnack qrelease qextend qlen qstats qlist qready qpeek qjob qscan \
-        qrequeue qdel qpurge qpause qresume qconfig ping echo hello auth select quit reset client command info config type \
+        qrequeue qdel qpurge qpause qresume qconfig qworker ping echo hello auth select quit reset client command info config type \
         exists del scan dbsize multi exec discard time shutdown";
     let missing: Vec<&str> = wanted.split_whitespace().filter(|&name| !listed.contains(name)).collect();
     assert!(missing.is_empty(), "{missing:?}");

@@ -61,4 +61,5 @@ mod tls;
 mod transactions;
 mod unix_socket;
 mod watch;
+mod workers;
 mod wrong_input;

@@ -5,9 +5,12 @@
 //! After reclaiming, the log may speak of jobs whose records are gone: their events do nothing, and the
 //! snapshot that replaced those records comes later in the log.
 
+use std::sync::Arc;
+
 use stanchion_protocol::command::Until;
 
 use crate::event::{Event, Gone};
+use crate::figures::End;
 use crate::heap::Moment;
 use crate::hold::Holder;
 use crate::job::{Job, KeyState, Stand};
@@ -86,7 +89,7 @@ impl Queue {
             Event::Replace { ref terms, .. } => self.replace(at, ix, terms),
             Event::Reroot { timestamp, .. } => self.reroot(ix, timestamp),
             Event::Claim { epoch, lease_until, rate_at, worker, .. } => {
-                self.claim(at, ix, &Claiming { epoch, lease_until, rate_at, worker });
+                self.claim(at, ix, &Claiming { epoch, lease_until, rate_at, worker, version: None });
             }
             Event::Ack { .. } if claimed => self.ack(at, ix),
             Event::Nack { ready_at, error, .. } if claimed => self.nack(at, ix, ready_at, error),
@@ -191,13 +194,13 @@ impl Queue {
         let extras = self.extras_mut(ix);
         extras.attempts = extras.attempts.saturating_add(1);
         (extras.epoch, extras.claimed_at) = (claiming.epoch, at.now.into());
-        if !claiming.worker.is_empty() {
-            self.change_extras(ix, |extras| extras.worker = Some(claiming.worker.into()));
-        }
         if self.jobs[ix].until == Until::Claim {
             self.end_hold(ix, at.now);
         }
         self.enter_claimed(ix, claiming.lease_until);
+        if !claiming.worker.is_empty() {
+            self.give_to_worker(ix, claiming.worker, claiming.version);
+        }
         self.end_turn(self.jobs[ix].group);
         self.latencies.get_or_insert_default().wait.record(waited);
         self.note(ix, JobEvent::Claimed);
@@ -206,6 +209,7 @@ impl Queue {
     pub(crate) fn ack(&mut self, at: At, ix: u32) {
         self.totals.acked += 1;
         self.note(ix, JobEvent::Acked);
+        self.count_for_version(at, ix, End::Acked);
         self.end_run(at, ix);
         self.leave_hold(ix, at.now, false);
         self.untag(ix);
@@ -214,6 +218,7 @@ impl Queue {
 
     pub(crate) fn nack(&mut self, at: At, ix: u32, ready_at: u64, error: Option<&[u8]>) {
         self.totals.nacked += 1;
+        self.count_for_version(at, ix, End::Nacked);
         self.end_run(at, ix);
         self.fail(ix, error);
         self.jobs[ix].ready_at = ready_at.into();
@@ -222,6 +227,7 @@ impl Queue {
 
     pub(crate) fn die(&mut self, at: At, ix: u32, error: Option<&[u8]>) {
         self.totals.nacked += 1;
+        self.count_for_version(at, ix, End::Nacked);
         self.end_run(at, ix);
         self.fail(ix, error);
         self.dead(at, ix);
@@ -236,7 +242,6 @@ impl Queue {
         if let Some(until) = delayed_until {
             self.jobs[ix].ready_at = until.into();
         }
-        self.forget_worker(ix);
         self.enter_waiting(ix, delayed_until.is_some());
     }
 
@@ -250,14 +255,13 @@ impl Queue {
     pub(crate) fn lapse(&mut self, at: At, ix: u32, attempts_max: u32) {
         self.totals.lapsed += 1;
         self.note(ix, JobEvent::Lapsed);
+        self.count_for_version(at, ix, End::Lapsed);
         if self.superseded(ix) {
             return self.gone(at, ix, Gone::Superseded);
         }
-        let extras = self.extras(ix);
-        if extras.last_error.is_none() {
-            let worker = extras.worker.as_deref();
-            let reason = match worker {
-                Some(worker) => [b"lapsed, worker ", worker].concat(),
+        if self.extras(ix).last_error.is_none() {
+            let reason = match self.worker(ix) {
+                Some(worker) => [b"lapsed, worker ", &*worker.name].concat(),
                 None => b"lapsed".to_vec(),
             };
             self.change_extras(ix, |extras| extras.last_error = Some(reason.into()));
@@ -281,15 +285,8 @@ impl Queue {
     fn fail(&mut self, ix: u32, error: Option<&[u8]>) {
         let extras = self.extras_mut(ix);
         extras.failures = extras.failures.saturating_add(1);
-        self.forget_worker(ix);
         if let Some(error) = error {
             self.change_extras(ix, |extras| extras.last_error = Some(error.into()));
-        }
-    }
-
-    fn forget_worker(&mut self, ix: u32) {
-        if self.extras(ix).worker.is_some() {
-            self.change_extras(ix, |extras| extras.worker = None);
         }
     }
 
@@ -313,7 +310,6 @@ impl Queue {
             Stand::Claimed => self.end_run(at, ix),
             _ => self.leave(ix),
         }
-        self.forget_worker(ix);
         self.dead(at, ix);
     }
 
@@ -488,14 +484,12 @@ impl Queue {
             || snapshot.epoch > 0
             || snapshot.attempts > 0
             || snapshot.failures > 0
-            || snapshot.worker.is_some()
             || snapshot.last_error.is_some()
         {
             self.change_extras(ix, |extras| {
                 (extras.attempts_max, extras.expires_at) = (terms.attempts_max, terms.expires_at.into());
                 (extras.attempts, extras.failures) = (snapshot.attempts, snapshot.failures);
                 extras.epoch = snapshot.epoch;
-                extras.worker = snapshot.worker.map(Into::into);
                 extras.last_error = snapshot.last_error.map(Into::into);
             });
         }
@@ -515,6 +509,9 @@ impl Queue {
             Spot::Claimed { lease_until, claimed_at } => {
                 self.extras_mut(ix).claimed_at = claimed_at.into();
                 self.enter_claimed(ix, lease_until);
+                if let Some(worker) = snapshot.worker {
+                    self.give_to_worker(ix, worker, None);
+                }
             }
             Spot::Dead { died_at } => self.enter_dead(ix, died_at),
         }
@@ -528,6 +525,8 @@ pub(crate) struct Claiming<'a> {
     pub(crate) lease_until: u64,
     pub(crate) rate_at: u64,
     pub(crate) worker: &'a [u8],
+    /// Of the worker; nothing of it is logged.
+    pub(crate) version: Option<&'a Arc<[u8]>>,
 }
 
 /// The job that an event is about, for those that need it to be there.

@@ -87,6 +87,7 @@ impl Queue {
         self.keys.check(|entry| self.hash_of_key(entry))?;
         self.store.check(|owner| self.jobs.get(owner).map(|job| job.place))?;
         self.check_extras()?;
+        self.check_workers()?;
         self.check_groups(&by_group)?;
         self.check_holds()?;
         self.check_tags()?;
@@ -190,6 +191,26 @@ impl Queue {
         let distinct: HashSet<u32> = owned.iter().copied().collect();
         ensure(owned.len() == distinct.len(), || "jobs share their extras".into())?;
         ensure(owned.len() == self.extras.len(), || "extras of no job are kept".into())
+    }
+
+    /// Each list is whole, and holds claimed jobs only.
+    fn check_workers(&self) -> Result<(), String> {
+        let mut listed = 0;
+        if let Some(workers) = self.workers.as_deref() {
+            workers.check(|worker| self.hash_bytes(0, &worker.name))?;
+            for (ix, worker) in workers.entries.iter() {
+                let jobs: Vec<u32> = self.jobs_of(worker).collect();
+                let fault = |fault: &str| format!("worker '{}': {fault}", worker.name.escape_ascii());
+                ensure(jobs.len() == worker.jobs as usize && !jobs.is_empty(), || fault("miscounted"))?;
+                let its = |&job: &u32| {
+                    self.extras(job).in_worker.worker == ix && self.jobs[job].stand == Stand::Claimed
+                };
+                ensure(jobs.iter().all(its), || fault("it has a job that is not its"))?;
+                listed += jobs.len();
+            }
+        }
+        let with_worker = self.jobs.iter().filter(|&(job, _)| self.worker(job).is_some()).count();
+        ensure(listed == with_worker, || "a job is missing in its worker's list".into())
     }
 
     fn check_tags(&self) -> Result<(), String> {

@@ -1,5 +1,7 @@
 //! Decisions of QCLAIM, QACK, QNACK, QRELEASE and QEXTEND.
 
+use std::sync::Arc;
+
 use stanchion_protocol::command::{Nack, Retry, Take};
 use stanchion_protocol::id::Receipt;
 
@@ -14,6 +16,8 @@ use crate::{Nacked, Now, limits};
 /// What limits one claim.
 pub(crate) struct Claimer<'a> {
     pub(crate) take: &'a Take<'a>,
+    /// Of what the worker runs, if the claim names one and the server knows.
+    pub(crate) version: Option<Arc<[u8]>>,
     /// Epochs are above the boot number's.
     pub(crate) epoch_floor: u64,
     /// Superseded and expired jobs that it may still step over.
@@ -97,7 +101,8 @@ impl Queue {
         });
         let worker = claimer.take.worker.unwrap_or(b"");
         part.add(&self.name, &Event::Claim { id: self.jobs[ix].id, epoch, lease_until, rate_at, worker });
-        self.claim(at, ix, &Claiming { epoch, lease_until, rate_at, worker });
+        let version = claimer.version.as_ref();
+        self.claim(at, ix, &Claiming { epoch, lease_until, rate_at, worker, version });
     }
 
     /// A lease ends at most `run-max` after its claim.

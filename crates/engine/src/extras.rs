@@ -5,6 +5,7 @@ use crate::memory::allocated;
 use crate::packed::Packed48;
 use crate::queue::Queue;
 use crate::slab::NONE;
+use crate::workers::InWorker;
 
 #[derive(Debug)]
 pub(crate) struct Extras {
@@ -20,7 +21,7 @@ pub(crate) struct Extras {
     pub(crate) failures: u32,
     /// Overrides the queue's limit on attempts.
     pub(crate) attempts_max: Option<u32>,
-    pub(crate) worker: Option<Box<[u8]>>,
+    pub(crate) in_worker: InWorker,
     pub(crate) last_error: Option<Box<[u8]>>,
 }
 
@@ -33,15 +34,14 @@ static PLAIN: Extras = Extras {
     attempts: 0,
     failures: 0,
     attempts_max: None,
-    worker: None,
+    in_worker: InWorker::NOWHERE,
     last_error: None,
 };
 
 impl Extras {
     /// What they take in memory beside their slot.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let words = [&self.worker, &self.last_error];
-        words.into_iter().flatten().map(|words| allocated(words.len())).sum()
+        self.last_error.as_ref().map_or(0, |words| allocated(words.len()))
     }
 }
 
@@ -57,7 +57,7 @@ impl Queue {
     pub(crate) fn extras_mut(&mut self, job: u32) -> &mut Extras {
         let job = &mut self.jobs[job];
         if job.extras == NONE {
-            job.extras = self.extras.insert(Extras { worker: None, last_error: None, ..PLAIN });
+            job.extras = self.extras.insert(Extras { last_error: None, ..PLAIN });
         }
         &mut self.extras[job.extras]
     }

@@ -116,7 +116,8 @@ impl Queue {
             bytes => 1 + bytes as u64,
         };
         let key = if job.key == KeyState::None { 0 } else { KEY_BYTES + u64::from(job.key_bytes) };
-        JOB_BYTES + payload_bytes + group + key + of_extras(self.extras(ix))
+        let worker = self.worker(ix).map_or(0, |worker| worker.name.len() as u64);
+        JOB_BYTES + payload_bytes + group + key + worker + of_extras(self.extras(ix))
     }
 
     /// A hold without owner; one that has an owner is part of its snapshot.
@@ -140,9 +141,8 @@ impl Queue {
 }
 
 fn of_extras(extras: &Extras) -> u64 {
-    let words = |words: &Option<Box<[u8]>>| words.as_ref().map_or(0, |words| words.len() as u64);
-    let error = extras.last_error.as_ref().map_or(0, |_| ERROR_BYTES) + words(&extras.last_error);
+    let error = extras.last_error.as_ref().map_or(0, |words| ERROR_BYTES + words.len() as u64);
     let expiry = if extras.expires_at == Packed48::ZERO { 0 } else { EXPIRY_BYTES };
     let attempts = extras.attempts_max.map_or(0, |_| ATTEMPTS_BYTES);
-    expiry + attempts + words(&extras.worker) + error
+    expiry + attempts + error
 }

@@ -19,6 +19,7 @@ mod contents;
 mod event;
 mod event_view;
 mod extras;
+mod figures;
 mod flush;
 mod footprint;
 mod group;
@@ -49,12 +50,14 @@ mod terms;
 mod timers;
 mod views;
 mod waiters;
+mod workers;
 
 #[cfg(test)]
 mod tests;
 
 pub use checkpoint::Checkpoint;
 pub use event_view::{EventView, Field, PartView, view_parts};
+pub use figures::{Ended, VersionLine};
 pub use flush::Flush;
 pub use memory::IndexBytes;
 pub use notes::{JobEvent, JobNote, Notes};

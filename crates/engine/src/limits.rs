@@ -46,6 +46,12 @@ pub const MEMORY_TOTAL_SAMPLES: usize = 16;
 /// A queue that holds nothing is forgotten after so long.
 pub const QUEUE_IDLE_MS: u64 = 60 * 60 * 1_000;
 
+/// Versions of workers whose figures a queue keeps.
+pub const QUEUE_VERSIONS_MAX: usize = 16;
+
+/// Most queues that one step of taking a worker's jobs back looks at, about 20 ns each when it has none of theirs.
+pub const WORKER_QUEUES_MAX: usize = 4_096;
+
 /// Most queues that one step of reclaiming looks at, about 20 ns each when there is nothing to write.
 pub const RECLAIM_QUEUES_MAX: u32 = 4_096;
 

@@ -72,10 +72,12 @@ impl Queue {
             [&self.delayed, &self.leases, &self.dead, &self.expiries, &self.windows, &self.idle_roots];
         let heaps: usize = heaps.iter().map(|heap| heap.allocation_bytes()).sum();
         let latencies = self.latencies.as_ref().map_or(0, |_| allocated(size_of::<Latencies>()));
+        let workers = self.workers.as_ref().map_or(0, |workers| workers.allocation_bytes());
         let stale_roots = self.stale_roots.capacity() * size_of::<u32>();
         let notes = self.notes.as_ref().map_or(0, |notes| notes.allocation_bytes());
         let words = self.own.iter().chain(self.file.iter()).map(|(_, words)| allocated(words.len()));
-        let whole = own + slots + tables + heaps + latencies + stale_roots + notes + words.sum::<usize>();
+        let whole =
+            own + slots + tables + heaps + latencies + workers + stale_roots + notes + words.sum::<usize>();
         whole as u64
             + sampled(self.extras.slots(), self.extras.len(), samples, |ix| {
                 Some(self.extras.get(ix)?.memory_bytes())
@@ -88,6 +90,12 @@ impl Queue {
             })
             + sampled(self.roots.slots(), self.roots.len(), samples, |ix| {
                 Some(self.roots.get(ix)?.memory_bytes())
+            })
+            + self.workers.as_ref().map_or(0, |workers| {
+                let entries = &workers.entries;
+                sampled(entries.slots(), entries.len(), samples, |ix| {
+                    Some(allocated(entries.get(ix)?.name.len()))
+                })
             })
     }
 }

@@ -10,6 +10,7 @@
 //! INVARIANT Q-3: the table of keys names each job that holds its key, or the hold whose owner it is.
 //! INVARIANT Q-4: a root's fresh list holds its delayed and ready jobs with the newest timestamp, its stale
 //! list those with an older one; its `jobs` counts all jobs that carry it.
+//! INVARIANT Q-5: a worker's list holds the claimed jobs whose claims named it.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
@@ -32,6 +33,7 @@ use crate::slab::{NONE, Slab};
 use crate::store::Store;
 use crate::tag::Tag;
 use crate::terms::Terms;
+use crate::workers::Workers;
 use crate::{Counts, Lsn, Settings, SettingsPatch, Totals, limits};
 
 /// When and where an event is applied.
@@ -94,6 +96,8 @@ pub(crate) struct Queue {
     pub(crate) booked: Footprint,
     pub(crate) totals: Totals,
     pub(crate) latencies: Option<Box<Latencies>>,
+    /// Once a claim has named one.
+    pub(crate) workers: Option<Box<Workers>>,
     /// Pushes dropped by a newer root: like duplicates they change nothing, so no event tells of them.
     pub(crate) superseded_pushes: u64,
 
@@ -172,6 +176,7 @@ impl Queue {
             booked: Footprint::default(),
             totals: Totals::default(),
             latencies: None,
+            workers: None,
             superseded_pushes: 0,
             notes: settings.notify.then(Box::default),
             settings,
@@ -359,6 +364,7 @@ impl Queue {
             }
             Stand::Claimed => {
                 self.leases.remove(place, |ix, place| jobs[ix].link_a = place);
+                self.take_from_worker(ix);
                 self.bring_back(group);
                 State::Claimed
             }

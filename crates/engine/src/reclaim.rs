@@ -194,7 +194,7 @@ impl Queue {
             failures: extras.failures,
             epoch: extras.epoch,
             pushed_at: job.pushed_at.get(),
-            worker: extras.worker.as_deref(),
+            worker: self.worker(ix).map(|worker| &*worker.name),
             last_error: extras.last_error.as_deref(),
         }
     }

@@ -4,7 +4,7 @@
 //! date: the heap of deadlines, the turn between queues, and the queues whose waiters may now be served.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use stanchion_protocol::command::{Nack, NewJob, RootTag, Take};
@@ -87,6 +87,8 @@ pub struct Shard {
     /// Queues by their next deadline.
     pub(crate) deadlines: Heap,
     pub(crate) waiters: Waiters,
+    /// What the server knows of the versions of workers.
+    pub(crate) worker_versions: HashMap<Box<[u8]>, Arc<[u8]>, foldhash::fast::FixedState>,
     /// Queues that may have something for their waiters.
     pub(crate) attention: VecDeque<u32>,
     /// Queues with ready jobs, in turn, for claims over several.
@@ -126,6 +128,7 @@ impl Shard {
             notes: Notes::default(),
             deadlines: Heap::default(),
             waiters: Waiters::default(),
+            worker_versions: HashMap::default(),
             attention: VecDeque::new(),
             turn: VecDeque::new(),
             stale: VecDeque::new(),
@@ -325,7 +328,8 @@ impl Shard {
 
     fn claimer<'a>(&self, take: &'a Take<'a>) -> Claimer<'a> {
         let epoch_floor = u64::from(self.boot) << 32;
-        Claimer { take, epoch_floor, drops_left: limits::CLAIM_DROPS_MAX, bytes_left: None }
+        let version = take.worker.and_then(|worker| self.worker_versions.get(worker).cloned());
+        Claimer { take, version, epoch_floor, drops_left: limits::CLAIM_DROPS_MAX, bytes_left: None }
     }
 
     fn hand_out(&self, queue: u32, job: u32, out: &mut Claimed) {

@@ -208,7 +208,7 @@ impl Queue {
             ready_at: job.ready_at.get(),
             expires_at: self.expires_at(ix),
             lease_until: claimed.then(|| self.leases.at(job.link_a).0),
-            worker: extras.worker.as_deref(),
+            worker: self.worker(ix).map(|worker| &*worker.name),
             dedupe: self.key(ix),
             root: self.tag_of(ix).map(|tag| (&*self.roots[tag.root].signature, tag.timestamp)),
             last_error: extras.last_error.as_deref(),

@@ -245,6 +245,66 @@ pub enum Pause {
     All,
 }
 
+/// What a worker says of itself; what it does not say stays as it said last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Told<'a> {
+    /// Of the code that does the jobs.
+    pub version: Option<&'a [u8]>,
+    /// Where it runs.
+    pub host: Option<&'a [u8]>,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// How many jobs it does at once.
+    pub slots: Option<u32>,
+    /// How many it does now.
+    pub jobs: Option<u32>,
+    /// The groups of its slots, in words of its own.
+    pub groups: Option<&'a [u8]>,
+}
+
+/// QWORKER: workers about themselves, and operators about them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WorkerCommand<'a> {
+    /// It is alive.
+    Beat {
+        /// Its name.
+        name: &'a [u8],
+        /// What it says.
+        told: Told<'a>,
+    },
+    /// It goes.
+    Bye {
+        /// Its name.
+        name: &'a [u8],
+        /// Only if the worker of this name runs there.
+        host: Option<&'a [u8]>,
+        /// Only if it is this process.
+        pid: Option<u32>,
+    },
+    /// All of them.
+    List,
+    /// It is to claim nothing more.
+    Quiet {
+        /// Its name.
+        name: &'a [u8],
+    },
+    /// It may claim again.
+    Resume {
+        /// Its name.
+        name: &'a [u8],
+    },
+    /// It is to finish what it has, and to end.
+    Stop {
+        /// Its name.
+        name: &'a [u8],
+    },
+    /// How the claims of each version ended.
+    Versions {
+        /// Only with queues whose name matches.
+        glob: Option<&'a [u8]>,
+    },
+}
+
 /// A queue command, ready for the engine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum QueueCommand<'a> {

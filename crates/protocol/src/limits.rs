@@ -32,6 +32,12 @@ pub const SCAN_COUNT_MAX: u32 = 10_000;
 /// What QSCAN and QREADY look at when COUNT does not say, as in SCAN.
 pub const SCAN_COUNT_DEFAULT: u32 = 10;
 
+/// Bytes of what a worker says of its groups.
+pub const WORKER_GROUPS_BYTES_MAX: usize = 1 << 10;
+
+/// The largest number that a worker says of itself.
+pub const WORKER_NUMBER_MAX: u64 = u32::MAX as u64;
+
 /// Queues or globs that one QMCLAIM names after one keyword.
 pub const SOURCES_MAX: u32 = 1_000;
 

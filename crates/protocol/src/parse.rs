@@ -8,9 +8,11 @@ mod operate;
 mod push;
 mod scan;
 mod value;
+mod worker;
 
 pub use scan::{Found, Options, Value};
 pub use value::cursor;
+pub use worker::{is_worker_command, worker};
 
 use crate::args::Args;
 use crate::command::QueueCommand;
@@ -61,6 +63,7 @@ pub fn is_queue_command(spec: &CommandSpec) -> bool {
     matches!(spec.group, Group::Producer | Group::Consumer | Group::Operator)
         && !spec.is_container()
         && spec.id != CommandId::Help
+        && !is_worker_command(spec)
 }
 
 /// A request on its way to a command.

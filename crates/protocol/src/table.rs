@@ -16,6 +16,7 @@ mod row;
 mod server;
 mod sets;
 mod words;
+mod worker;
 
 pub use lookup::{find, is_http, resolve, subcommand, wrong_arity};
 pub use option::{Number, Opt, OptSet, OptionSpec, Place, ValueKind};
@@ -50,6 +51,14 @@ pub enum CommandId {
     QconfigSet,
     QconfigGet,
     QconfigUnset,
+    Qworker,
+    QworkerBeat,
+    QworkerBye,
+    QworkerList,
+    QworkerQuiet,
+    QworkerResume,
+    QworkerStop,
+    QworkerVersions,
     Ping,
     Echo,
     Hello,
@@ -338,10 +347,11 @@ impl Group {
 }
 
 /// The chapters of the table.
-const CHAPTERS: [&[CommandSpec]; 8] = [
+const CHAPTERS: [&[CommandSpec]; 9] = [
     producer::COMMANDS,
     consumer::COMMANDS,
     operator::COMMANDS,
+    worker::COMMANDS,
     connection::COMMANDS,
     redis::COMMANDS,
     pubsub::COMMANDS,

@@ -65,6 +65,7 @@ mod transport;
 mod turn;
 mod unix_socket;
 mod waiter;
+mod workers;
 
 pub use acl::{AclFileError, fuzz_users};
 pub use config::{Config, ConfigError, LogFormat, Overrides};

@@ -62,6 +62,12 @@ pub const SPARE_BUFFERS_MAX: usize = 16;
 /// While its commands wait (for a blocked claim, the log's room or its reader), a client may send so much more.
 pub const READ_AHEAD_BYTES: usize = 256 << 10;
 
+/// Workers that are heard at once, about 2 KiB each at most.
+pub const WORKERS_MAX: usize = 10_000;
+
+/// A worker that has said nothing for so many milliseconds is forgotten.
+pub const WORKER_UNHEARD_MS: u64 = 60_000;
+
 /// A hold of a shard's lock ends after about so long.
 pub const HOLD_TIME: Duration = Duration::from_millis(1);
 

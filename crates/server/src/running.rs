@@ -19,7 +19,9 @@ use crate::server::{Ports, Server};
 use crate::threads::Threads;
 use crate::tls::{Tls, TlsError};
 use crate::transport::Security;
-use crate::{Config, admission, checkpoint, descriptors, memory, process, reclaim, recovery, timers};
+use crate::{
+    Config, admission, checkpoint, descriptors, memory, process, reclaim, recovery, timers, workers,
+};
 
 /// Why a server could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -299,6 +301,7 @@ pub(crate) fn start_tasks(server: &Arc<Server>, tasks: &mut JoinSet<()>) {
     tasks.spawn(reclaim::run(Arc::clone(server)));
     tasks.spawn(checkpoint::run(Arc::clone(server)));
     tasks.spawn(memory::run(Arc::clone(server)));
+    tasks.spawn(workers::watch(Arc::clone(server)));
     let syncing = Arc::clone(server);
     tasks.spawn(async move {
         if let Some(lane) = syncing.lane() {

@@ -24,6 +24,7 @@ use crate::pause::Pause;
 use crate::slow_log::SlowLog;
 use crate::stats::{CommandStats, ErrorStats, Traffic};
 use crate::tls::Tls;
+use crate::workers::Workers;
 
 /// A server.
 pub(crate) struct Server {
@@ -65,6 +66,8 @@ pub(crate) struct Server {
     pub(crate) run_id: String,
     /// Those that it ended.
     pub(crate) disconnects: Disconnects,
+    /// Who does the jobs.
+    pub(crate) workers: Workers,
     /// Its certificates.
     pub(crate) tls: Tls,
     lane: OnceLock<Lane>,
@@ -121,6 +124,7 @@ impl Server {
             run_id: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
             lane: OnceLock::new(),
             disconnects: Disconnects::default(),
+            workers: Workers::default(),
             tls,
             ports,
             waiters: AtomicU64::new(0),
@@ -147,6 +151,7 @@ impl Server {
         self.errors.reset();
         self.traffic.reset();
         self.clients.reset_counters();
+        self.workers.reset_counters();
     }
 
     /// Wakes `wake` once the log has room; false when it has some already.

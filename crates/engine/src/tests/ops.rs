@@ -97,6 +97,7 @@ pub(super) enum Op {
     Release { queue: &'static [u8], picks: Vec<Pick>, delay_ms: Option<u64> },
     Extend { queue: &'static [u8], picks: Vec<Pick>, lease_ms: u64 },
     Lapse { queue: &'static [u8], picks: Vec<Pick> },
+    Bye,
     Requeue { queue: &'static [u8], picks: Vec<Pick> },
     RequeueDead { queue: &'static [u8], group: Option<&'static [u8]>, count: Option<u64> },
     Delete { queue: &'static [u8], picks: Vec<Pick> },
@@ -259,6 +260,7 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         3 => room().prop_map(|room| Op::Keep { room }),
         2 => select(&[1u64, 60, u64::MAX][..]).prop_map(|bytes| Op::Spill { bytes }),
         1 => (queue(), pick()).prop_map(|(queue, pick)| Op::Lose { queue, pick }),
+        1 => Just(Op::Bye),
     ]
 }
 
@@ -310,6 +312,9 @@ impl Run {
             Op::Unpark { index } => self.pair.unpark(WaiterId(index.index(self.waiters as usize + 1) as u64)),
             Op::Lapse { queue, ref picks } => {
                 self.pair.lapse(queue, &self.claims(queue, picks))?;
+            }
+            Op::Bye => {
+                self.pair.release_worker(WORKER)?;
             }
             Op::DeleteQueue { queue } => {
                 self.pair.delete_queue(queue)?;

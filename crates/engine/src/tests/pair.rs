@@ -4,7 +4,7 @@
 use stanchion_protocol::command::{QueueCommand, Take, Which};
 use stanchion_protocol::id::{JobId, Receipt};
 
-use crate::{LoggedPayload, Now, Payload, SettingsPatch, WaitFor, WaiterId};
+use crate::{LoggedPayload, Now, Payload, SettingsPatch, Step, WaitFor, WaiterId};
 
 use super::compare::compare;
 use super::model::{Model, Verdict, Waiter, must};
@@ -75,6 +75,34 @@ impl Pair {
         self.model.lapse(self.rig.now, queue, receipts, count)?;
         self.settle()?;
         Ok(count)
+    }
+
+    /// A worker is gone, or says so: its jobs come back at once.
+    pub(crate) fn release_worker(&mut self, worker: &[u8]) -> Result<u64, String> {
+        let now = self.rig.now;
+        let mut held: Vec<(Vec<u8>, Vec<Receipt>)> = Vec::new();
+        for (_, queue) in self.rig.shard.queues.iter() {
+            let jobs = queue.claimed_by(worker, now, usize::MAX).into_iter();
+            held.push((queue.name.to_vec(), jobs.map(|job| queue.view(job).receipt).collect()));
+        }
+        let (mut cursor, mut released) = (0, 0);
+        loop {
+            let step =
+                self.rig.hold(|shard, at, log| shard.release_worker(at, worker, now, &mut cursor, log));
+            let (Step::More(jobs) | Step::Done(jobs)) = step;
+            released += jobs;
+            if let Step::Done(_) = step {
+                break;
+            }
+        }
+        for (queue, receipts) in &held {
+            self.model.release(now, queue, None, receipts, receipts.len() as u64)?;
+        }
+        let left = self.model.queues.iter().flat_map(|queue| &queue.jobs);
+        let left = left.filter(|job| job.worker.as_deref() == Some(worker)).count();
+        must!(left == 0, "{left} jobs are still with the worker");
+        self.settle()?;
+        Ok(released)
     }
 
     /// The payload of a job can't be read.

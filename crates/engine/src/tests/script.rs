@@ -15,13 +15,13 @@
 //! Every step is also explained by the model, and at the end the log alone must make the same shard, also
 //! after reclaiming all of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use stanchion_protocol::command::QueueCommand;
 use stanchion_protocol::id::{JobId, Receipt};
 use stanchion_protocol::{Limits, OwnedArgs, parse, table};
 
-use crate::{PayloadBytes, PayloadRoom, Pushed, WaiterId};
+use crate::{Ended, PayloadBytes, PayloadRoom, Pushed, WaiterId};
 
 use super::pair::Pair;
 use super::rig::{Answer, Handed};
@@ -121,7 +121,8 @@ impl Script {
     /// ends BOUND leases, `del queue` is DEL, `exists queue` is EXISTS, `park waiter queue|* [group]` blocks a
     /// claim of one job, `unpark waiter` ends it, `grants` serves those that can be served, `deadline` tells
     /// when the shard wants to be woken, `keep bytes` limits the payloads in memory, `spill` gives them up, `lose queue
-    /// id reason` is when one can't be read, `payloads` tells how much of them is where, `notes` what was noted since the last time: events, each with its job.
+    /// id reason` is when one can't be read, `version worker v` tells what a worker runs (`-`: nothing), `bye worker`
+    /// takes its jobs back, `hands` tells how many each has, `figures` how the claims of each version ended (acked, nacked, lapsed), `payloads` tells how much of them is where, `notes` what was noted since the last time: events, each with its job.
     fn verb(&mut self, words: &[Vec<u8>], passed: u64) -> Result<String, String> {
         let word = |at: usize| words.get(at).map(Vec::as_slice).ok_or("a word is missing");
         Ok(match &words[0][..] {
@@ -145,6 +146,30 @@ impl Script {
                 let receipts: Option<Vec<Receipt>> =
                     words[2..].iter().map(|word| Receipt::parse(word)).collect();
                 self.pair.lapse(word(1)?, &receipts.ok_or("not a receipt")?)?.to_string()
+            }
+            b"version" => {
+                let version = word(2)?;
+                let version = (version != b"-").then(|| version.into());
+                self.pair.rig.shard.set_worker_version(word(1)?, version);
+                String::new()
+            }
+            b"bye" => self.pair.release_worker(word(1)?)?.to_string(),
+            b"hands" => {
+                let mut hands: BTreeMap<String, u64> = BTreeMap::new();
+                self.pair.rig.shard.workers(0, usize::MAX, &mut |worker, jobs| {
+                    *hands.entry(worker.escape_ascii().to_string()).or_default() += jobs;
+                });
+                let each = hands.iter().map(|(worker, jobs)| format!("{worker}={jobs}"));
+                or_nothing(each.collect::<Vec<_>>().join(" "))
+            }
+            b"figures" => {
+                let mut figures = Vec::new();
+                self.pair.rig.shard.versions(0, usize::MAX, &mut |line| {
+                    let (queue, version) = (line.queue.escape_ascii(), line.version.escape_ascii());
+                    let Ended { acked, nacked, lapsed } = line.ended;
+                    figures.push(format!("{queue}/{version} {acked} {nacked} {lapsed}"));
+                });
+                or_nothing(figures.join(", "))
             }
             b"del" => u8::from(self.pair.delete_queue(word(1)?)?).to_string(),
             b"keep" => {

@@ -181,6 +181,8 @@ impl<'a, 'l> Options<'a, 'l> {
             ValueKind::Name => {
                 let what = match option.opt {
                     Opt::Worker => "worker name",
+                    Opt::Version => "version",
+                    Opt::Host => "host name",
                     _ => "dedupe key",
                 };
                 Value::Bytes(value::name(what, self.word(option)?, limits)?)

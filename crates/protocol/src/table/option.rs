@@ -23,12 +23,16 @@ pub enum Opt {
     Except,
     For,
     Group,
+    Groups,
+    Host,
+    Jobs,
     Key,
     Lease,
     Match,
     Meta,
     Next,
     NoSync,
+    Pid,
     Priority,
     Push,
     Queues,
@@ -36,12 +40,14 @@ pub enum Opt {
     Replace,
     Root,
     SetName,
+    Slots,
     State,
     Status,
     Sync,
     Ttl,
     Type,
     Until,
+    Version,
     Window,
     Worker,
 }
@@ -115,7 +121,7 @@ pub enum ValueKind {
     None,
     /// A whole number.
     Number(Number),
-    /// A name of 1 to `name-bytes-max` bytes: a worker's, a dedupe key.
+    /// A name of 1 to `name-bytes-max` bytes: a worker's, its host's or version's, a dedupe key.
     Name,
     /// A group: like a name, but it may be empty.
     Group,

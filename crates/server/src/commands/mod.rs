@@ -27,6 +27,7 @@ mod steps;
 pub(crate) mod transaction;
 mod waiting;
 pub(crate) mod watch;
+mod worker;
 
 use stanchion_engine::Refusal;
 use stanchion_protocol::command::{QueueCommand, Selection};
@@ -87,7 +88,7 @@ pub(crate) fn run(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, command: 
     }
 }
 
-/// Runs one of Redis's own commands.
+/// Runs one of Redis's own commands, or one about workers.
 pub(crate) fn run_redis(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, args: Args<'_>) {
     let result = match spec.id {
         CommandId::Ping => connection::ping(turn, args),
@@ -162,6 +163,13 @@ pub(crate) fn run_redis(turn: &mut Turn<'_, '_>, spec: &'static CommandSpec, arg
         CommandId::ObjectIdletime => memory::idle_time(turn, args),
         CommandId::ObjectFreq => memory::frequency(turn, args),
         CommandId::DebugSleep => debug::sleep(turn, args),
+        CommandId::QworkerBeat
+        | CommandId::QworkerBye
+        | CommandId::QworkerList
+        | CommandId::QworkerQuiet
+        | CommandId::QworkerResume
+        | CommandId::QworkerStop
+        | CommandId::QworkerVersions => worker::worker(turn, spec, args),
         CommandId::Time => connection::time(turn),
         CommandId::Shutdown => connection::shutdown(turn, args),
         CommandId::Waitaof => waiting::wait_aof(turn, args),

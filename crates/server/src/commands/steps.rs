@@ -1,4 +1,4 @@
-//! QPURGE, QREQUEUE DEAD and FLUSHALL: work in bounded steps, with the lock given back between them.
+//! QPURGE, QREQUEUE DEAD, QWORKER BYE and FLUSHALL: work in bounded steps, with the lock given back between them.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use stanchion_protocol::id::JobId;
 
 use super::Done;
 use super::flush::FlushTask;
+use super::worker::ByeTask;
 use crate::session::Pending;
 use crate::stats::Alone;
 use crate::turn::Turn;
@@ -28,6 +29,8 @@ pub(crate) struct LongTask {
 pub(super) enum Work {
     /// Something to one queue.
     Queue(QueueTask),
+    /// A worker's jobs are to come back.
+    Bye(ByeTask),
     /// All queues are to go.
     Flush(FlushTask),
 }
@@ -110,6 +113,7 @@ impl LongTask {
     pub(crate) fn step(&mut self, turn: &mut Turn<'_, '_>) -> bool {
         match &mut self.work {
             Work::Queue(task) => task.step(turn),
+            Work::Bye(task) => task.step(turn),
             Work::Flush(task) => task.step(turn),
         }
     }

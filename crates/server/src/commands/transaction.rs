@@ -215,6 +215,8 @@ fn visits_all(spec: &'static CommandSpec, args: Args<'_>, limits: &Limits) -> bo
     match spec.id {
         CommandId::Qlist
         | CommandId::Qready
+        | CommandId::QworkerList
+        | CommandId::QworkerVersions
         | CommandId::Scan
         | CommandId::Keys
         | CommandId::Randomkey

@@ -19,3 +19,4 @@ mod time;
 mod turns;
 mod versions;
 mod waiters;
+mod workers;

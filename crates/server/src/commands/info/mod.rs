@@ -171,6 +171,10 @@ fn stanchion(turn: &mut Turn<'_, '_>, out: &mut String) {
     line(out, "durability", durability_text(server.config.durability));
     line(out, "syncs_every_reply", u8::from(server.config.durability == Durability::Always));
     line(out, "job_events_lost", server.hub.lost());
+    let (workers, told) = server.workers.counts();
+    line(out, "workers", workers);
+    line(out, "workers_quiet_or_stopping", told);
+    line(out, "workers_lost", server.workers.lost());
     if turn.holds.is_none() {
         return;
     }
