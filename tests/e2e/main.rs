@@ -48,6 +48,7 @@ mod runner;
 mod runner_faults;
 mod runner_reload;
 mod runner_status;
+mod runner_workers;
 mod secrets;
 mod settings;
 mod shutdown;

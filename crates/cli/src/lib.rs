@@ -5,6 +5,7 @@
 //! a person here and nowhere else.
 
 pub mod backup;
+pub mod canary_command;
 pub mod check_command;
 mod data_directory;
 pub mod demo;

@@ -1,4 +1,4 @@
-//! `stanchion-runner`: runs a configuration file, or checks it.
+//! `stanchion-runner`: runs a configuration file, checks it, or compares two versions of what runners run.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use stanchion_runner::{Config, Error, Runner, check, signals};
 
+use crate::canary_command::{self, CanaryArgs};
 use crate::exit;
 use crate::logging::{self, Format};
 
@@ -40,6 +41,8 @@ enum Command {
         /// The TOML file
         file: PathBuf,
     },
+    /// Wait until a new version has done some jobs, and compare its failures with another one's; exits 0 or 1
+    Canary(CanaryArgs),
 }
 
 /// Does what the arguments say.
@@ -47,6 +50,10 @@ pub fn main(args: RunnerArgs) -> ExitCode {
     match (args.command, args.config) {
         (Some(Command::Run { file }), None) | (None, Some(file)) => run(&file, args.log_format),
         (Some(Command::Check { file }), None) => check_file(&file),
+        (Some(Command::Canary(args)), None) => match runtime() {
+            Ok(runtime) => canary_command::main(&args, &runtime),
+            Err(code) => code,
+        },
         (Some(_), Some(_)) => {
             exit::with_message(exit::USAGE, "stanchion-runner: --config names a second file; remove it")
         }

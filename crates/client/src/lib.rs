@@ -29,6 +29,7 @@ mod reply;
 pub mod report;
 #[cfg(test)]
 mod testing;
+pub mod worker;
 
 pub use backoff::Backoff;
 pub use claim::{Claim, Job, JobId, Receipt, Sources};
@@ -37,3 +38,4 @@ pub use error::{Error, Result};
 pub use operate::{QueueSummary, Ready, Setting, Stats};
 pub use push::{Dedupe, Push, PushStatus, Pushed};
 pub use report::{Report, Reported, Retry};
+pub use worker::{Beat, Order, VersionFigures, WorkerSummary};

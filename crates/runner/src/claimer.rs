@@ -68,6 +68,10 @@ impl Claimer {
                 _ = self.work.changed() => continue,
                 _ = self.group.slots.wait_free() => {}
             };
+            if self.shared.quiet.is_wanted() {
+                self.wait_out_quiet().await;
+                continue;
+            }
             self.group.pulse.promise(ROUND_MAX);
             // After an outage first a word that does not wait, to say that it is over and to claim again.
             let answer = match is_away {
@@ -100,11 +104,24 @@ impl Claimer {
         Ok(())
     }
 
-    /// Until the runner stops, or the group is to do something else.
+    /// Until the runner stops or is to be quiet, or the group is to do something else.
     async fn interrupted(&self) {
         let mut work = self.work.clone();
         tokio::select! {
             () = self.shared.stop.reached(Phase::Draining) => {}
+            () = self.shared.quiet.begun() => {}
+            _ = work.changed() => {}
+        }
+    }
+
+    /// Until the runner may claim again, or there is something else to do.
+    async fn wait_out_quiet(&self) {
+        // No claim comes by to take reports along meanwhile.
+        self.group.outbox.claims_ended();
+        let mut work = self.work.clone();
+        tokio::select! {
+            () = self.shared.stop.reached(Phase::Draining) => {}
+            () = self.shared.quiet.over() => {}
             _ = work.changed() => {}
         }
     }
@@ -142,7 +159,7 @@ impl Claimer {
 
     /// Sends what there is to report and claims up to `count` jobs; starts them, and returns how many.
     async fn claim(&self, work: &Arc<Work>, from: &Sources, count: u32, wait: Wait) -> Result<u32, Error> {
-        if count == 0 || self.shared.stop.is_stopping() {
+        if count == 0 || self.shared.stop.is_stopping() || self.shared.quiet.is_wanted() {
             return Ok(0);
         }
         let settings = self.shared.settings();
@@ -173,8 +190,9 @@ impl Claimer {
         reported.map(|()| started)
     }
 
-    /// Sends reports and claim. When the runner stops or the group is to do something else, the claim is unblocked and its reply read all the same,
-    /// because it may bring jobs; only a server that does not answer loses its connection.
+    /// Sends reports and claim. When the runner stops or is to be quiet, or the group is to do something else, the
+    /// claim is unblocked and its reply read all the same, because it may bring jobs; only a server that does not
+    /// answer loses its connection.
     async fn answer(
         &self,
         reports: &[Report],
@@ -200,10 +218,12 @@ impl Claimer {
         answered
     }
 
-    /// Runs a job in a free slot; gives it back when the runner stops meanwhile, or the group does something else
-    /// now: so no job begins under a configuration that was replaced.
+    /// Runs a job in a free slot; gives it back when the runner stops or is quiet meanwhile, or the group does
+    /// something else now: so no job begins under a configuration that was replaced.
     fn start(&self, work: &Arc<Work>, job: Job) {
-        let is_over = self.shared.stop.is_stopping() || self.work.has_changed().unwrap_or(true);
+        let is_over = self.shared.stop.is_stopping()
+            || self.shared.quiet.is_wanted()
+            || self.work.has_changed().unwrap_or(true);
         let slot = if is_over { None } else { self.group.slots.take(work.tier(&job.queue)) };
         match slot {
             Some(slot) => {

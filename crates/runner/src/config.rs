@@ -19,8 +19,10 @@ use dispatchers::NamedDispatcher;
 pub use dispatchers::{Dispatcher, Drain, Exec, Http, Pool, Stdin};
 pub use problem::{ConfigError, Problem};
 use section::{KeySpec, Section};
+pub use values::duration;
 pub(crate) use values::show;
 
+use crate::beat::host_name;
 use crate::limits;
 
 /// A whole configuration, every value checked.
@@ -49,6 +51,8 @@ pub struct Settings {
     pub lease: Duration,
     /// When stopping, jobs may run on for this long.
     pub drain: Duration,
+    /// Of the code that does the jobs.
+    pub version: Option<String>,
     /// Where /health and /metrics are, if anywhere.
     pub http: Option<SocketAddr>,
 }
@@ -98,7 +102,7 @@ const RUNNER_KEYS: &[KeySpec] = &[
     KeySpec::here("name"),
     KeySpec::here("lease"),
     KeySpec::here("drain"),
-    KeySpec::later("version"),
+    KeySpec::here("version"),
     KeySpec::here("http"),
 ];
 const GROUP_KEYS: &[KeySpec] = &[
@@ -181,20 +185,25 @@ fn settings(section: Option<Section<'_>>, problems: &mut problem::Problems) -> O
             name: host_name(),
             lease: limits::LEASE_DEFAULT,
             drain: limits::DRAIN_DEFAULT,
+            version: None,
             http: None,
         });
     };
     section.refuse_unknown(RUNNER_KEYS, problems);
     let name = match section.text("name", problems) {
-        Some(name) => Some(values::name(&section, name, problems)?),
+        Some(name) => Some(values::name(&section, "name", name, problems)?),
         None => Some(host_name()),
     };
     let lease =
         section.duration("lease", limits::LEASE_MIN..=limits::DURATION_MAX, limits::LEASE_DEFAULT, problems);
     let drain =
         section.duration("drain", Duration::ZERO..=limits::DURATION_MAX, limits::DRAIN_DEFAULT, problems);
+    let version = match section.text("version", problems) {
+        Some(version) => values::name(&section, "version", version, problems).map(Some),
+        None => (!section.has("version")).then_some(None),
+    };
     let http = values::http(&section, problems);
-    Some(Settings { name: name?, lease: lease?, drain: drain?, http: http? })
+    Some(Settings { name: name?, lease: lease?, drain: drain?, version: version?, http: http? })
 }
 
 /// Each group, if it has no problem, and the name of its dispatcher, if it says one.
@@ -265,9 +274,4 @@ fn group(
         })
     })();
     (group, wanted.map(str::to_owned))
-}
-
-/// What the machine calls itself.
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -56,6 +56,10 @@ pub(crate) async fn check(shared: &Shared) -> Health {
         health.notes.push("the runner stops".to_owned());
         return health;
     }
+    if shared.quiet.is_wanted() {
+        health.notes.push("the server wants quiet: nothing is claimed".to_owned());
+        return health;
+    }
     let idle: Vec<Arc<Group>> = shared.groups().into_iter().filter(|group| is_idle(group)).collect();
     if idle.is_empty() {
         return health;

@@ -23,6 +23,8 @@
 //! # }
 //! ```
 
+mod beat;
+pub mod canary;
 pub mod check;
 mod claimer;
 pub mod config;
@@ -47,6 +49,7 @@ pub mod pool;
 mod process;
 mod procfs;
 mod pulse;
+mod quiet;
 mod release;
 pub mod reload;
 pub mod runner;

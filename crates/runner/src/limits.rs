@@ -16,6 +16,14 @@ pub const LEASE_MIN: Duration = Duration::from_secs(1);
 /// A lease is extended this many times before it would end.
 pub const EXTENDS_PER_LEASE: u32 = 3;
 
+/// How often the runner tells the server that it is alive: the server forgets it after 60 s, and it does within
+/// this time what the server's operators want.
+pub const BEAT_EVERY: Duration = Duration::from_secs(5);
+/// What of the groups' names goes with each beat, as the server limits it.
+pub const BEAT_GROUPS_BYTES_MAX: usize = 1_024;
+/// How long the server may take to hear the runner's goodbye.
+pub const BYE_MAX: Duration = Duration::from_secs(2);
+
 /// How long jobs may run on when stopping, when the file says nothing.
 pub const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 /// How long a stopped claim's reply is waited for before its socket is closed.

@@ -39,6 +39,7 @@ pub(crate) enum Kind {
 struct Seen {
     name: String,
     phase: Phase,
+    is_quiet: bool,
     groups: Vec<Arc<Group>>,
     queues: Vec<(String, QueueCounts)>,
     stuck: usize,
@@ -72,6 +73,12 @@ pub(crate) const METRICS: &[Metric] = &[
         Kind::Gauge,
         "1 while the runner claims jobs, 0 from the moment it stops.",
         |seen, samples| samples.add(&[], flag(seen.phase == Phase::Running)),
+    ),
+    metric(
+        "stanchion_runner_quiet",
+        Kind::Gauge,
+        "1 while the server wants nothing claimed.",
+        |seen, samples| samples.add(&[], flag(seen.is_quiet)),
     ),
     metric(
         "stanchion_runner_server_up",
@@ -204,6 +211,7 @@ pub(crate) fn render(shared: &Shared) -> String {
     let seen = Seen {
         name: shared.settings().name.clone(),
         phase: shared.stop.phase(),
+        is_quiet: shared.quiet.is_wanted(),
         groups: shared.groups(),
         queues: shared.counts.queues().into_iter().collect(),
         stuck: crate::health::stuck(shared).len(),

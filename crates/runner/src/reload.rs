@@ -106,6 +106,11 @@ pub(crate) fn changes(old: &Config, new: &Config) -> Result<Vec<String>, Error> 
     let mut changes = Changes::default();
     changes.duration("[runner] lease", old.settings.lease, new.settings.lease);
     changes.duration("[runner] drain", old.settings.drain, new.settings.drain);
+    if old.settings.version != new.settings.version {
+        let words = |version: &Option<String>| version.clone().unwrap_or("none".to_owned());
+        let (before, after) = (words(&old.settings.version), words(&new.settings.version));
+        changes.add(format!("[runner] version {before} → {after}"));
+    }
     for before in &old.groups {
         let name = &before.name;
         match new.groups.iter().find(|after| after.name == *name) {
@@ -193,6 +198,7 @@ mod tests {
                 "name='n'\nlease='1m'\ndrain='1h'",
                 &["[runner] lease 30s → 1m", "[runner] drain 30s → 1h"],
             ),
+            ("name='n'", "name='n'\nversion='2'", &["[runner] version none → 2"]),
             (
                 "groups.b",
                 "groups.c",

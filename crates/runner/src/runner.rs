@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::beat;
 use crate::config::{Config, Settings};
 use crate::counts::Counts;
 use crate::crew::Crew;
@@ -21,6 +22,7 @@ use crate::limits;
 use crate::outcome::{Cancel, Outcome};
 use crate::phase::{Phase, Stop};
 use crate::pulse::Pulse;
+use crate::quiet::Quiet;
 use crate::release::Releases;
 use crate::reload::{Reload, Request};
 use crate::running::Running;
@@ -35,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) running: Arc<Running>,
     pub(crate) releases: Releases,
     pub(crate) stop: Stop,
+    pub(crate) quiet: Quiet,
     pub(crate) counts: Counts,
     /// Of what extends leases.
     pub(crate) lease_pulse: Pulse,
@@ -85,6 +88,7 @@ impl Runner {
             name: format!("pid-{}", std::process::id()),
             lease: limits::LEASE_DEFAULT,
             drain: limits::DRAIN_DEFAULT,
+            version: None,
             http: None,
         };
         Builder { url: "redis://127.0.0.1:7379".into(), settings, slots: 1, handlers: Vec::new() }
@@ -107,6 +111,7 @@ impl Runner {
             running: Running::new(),
             releases: Releases::default(),
             stop: Stop::default(),
+            quiet: Quiet::default(),
             counts: Counts::default(),
             lease_pulse: Pulse::default(),
             groups: Mutex::default(),
@@ -153,12 +158,19 @@ impl Runner {
             async move { lease::keep_leases(&shared).await }
         });
 
+        beat::first_beat(&shared, &groups).await;
+        helpers.spawn({
+            let shared = Arc::clone(&shared);
+            async move { beat::keep_beating(&shared).await }
+        });
         let mut crew = Crew::new(Arc::clone(&shared), groups, config);
         let result = crew.work(reloads).await;
         drain(&shared).await;
         crew.last_reports().await;
         crew.close().await;
         helpers.shutdown().await;
+        // After the last beat, because another one would make it known again.
+        beat::bye(&shared).await;
         shared.stop.stopped();
         tracing::info!(name, "runner stopped");
         result
@@ -198,6 +210,13 @@ impl Builder {
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.settings.name = name.into();
+        self
+    }
+
+    /// Of the code that does the jobs: the server counts what becomes of them by version. None by default.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Builder {
+        self.settings.version = Some(version.into());
         self
     }
 

@@ -74,6 +74,11 @@ impl Running {
         self.processes.subscribe()
     }
 
+    /// How many they are.
+    pub(crate) fn len(&self) -> usize {
+        *self.count.borrow()
+    }
+
     /// Queue and receipt of each.
     pub(crate) fn claims(&self) -> Vec<(Vec<u8>, Receipt)> {
         self.jobs().iter().map(|(receipt, entry)| (entry.queue.clone(), receipt.clone())).collect()

@@ -54,6 +54,9 @@ fn what_may_be_left_out_has_a_default() {
                 [dispatchers.d]\nkind='exec'\ncommand=['true']";
     let config = Config::parse("f", text).unwrap();
     assert_eq!(config.settings.name, host_name());
+    assert_eq!(config.settings.version, None);
+    let named = text.replace("[groups.a]", "[runner]\nversion='1.34.0-wmf1'\n[groups.a]");
+    assert_eq!(Config::parse("f", &named).unwrap().settings.version.as_deref(), Some("1.34.0-wmf1"));
     assert_eq!((config.settings.lease, config.settings.drain), (secs(30), secs(30)));
     let Dispatcher::Exec(exec) = &config.groups[0].dispatcher else { panic!("exec") };
     assert_eq!((exec.stdin, exec.timeout, exec.kill_after), (Stdin::Payload, secs(3_600), secs(5)));
@@ -99,18 +102,14 @@ const BAD: &[Bad] = &[
     ),
     bad("url = \"redis://127.0.0.1:7379\"", "url = 7379", 3, &["is an integer, not a string"]),
     bad("name = \"job1001\"", "name = \"\"", 5, &["this name can't be used", "1 to 255 bytes"]),
-    bad(
-        "name = \"job1001\"",
-        "version = \"1.34.0\"",
-        5,
-        &["\"version\" in [runner] is not in this version", "remove it"],
-    ),
+    bad("name = \"job1001\"", "version = \"\"", 5, &["this version can't be used", "1 to 255 bytes"]),
     bad(
         "name = \"job1001\"",
         "http = \"localhost:7381\"",
         5,
         &["\"localhost:7381\" is not an address", "http = \"127.0.0.1:7381\""],
     ),
+    bad("name = \"job1001\"", "version = 1.34", 5, &["\"version\" is a float, not a string"]),
     bad("lease = \"30s\"", "lease = 30", 6, &["not a duration", "write lease = \"30s\""]),
     bad("lease = \"30s\"", "lease = \"30\"", 6, &["\"30\" is not a duration", "ms, s, m, h, d"]),
     bad("lease = \"30s\"", "lease = \"1w\"", 6, &["\"1w\" is not a duration"]),

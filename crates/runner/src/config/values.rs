@@ -12,7 +12,7 @@ use super::section::{Section, kind_of};
 use crate::limits;
 
 /// `250ms`, `30s`, `5m`, `1h`, `7d`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let ms_per_unit = match unit {
@@ -67,11 +67,11 @@ pub(super) fn url(server: &mut Section<'_>, problems: &mut Problems) -> Option<(
     Some((url.to_owned(), server.value_at("url")))
 }
 
-/// `[runner] name`.
-pub(super) fn name(section: &Section<'_>, name: &str, problems: &mut Problems) -> Option<String> {
+/// `[runner] name` or `version`.
+pub(super) fn name(section: &Section<'_>, key: &str, name: &str, problems: &mut Problems) -> Option<String> {
     if name.is_empty() || name.len() > limits::NAME_BYTES_MAX || name.chars().any(char::is_control) {
         let instead = format!("write 1 to {} bytes of text", limits::NAME_BYTES_MAX);
-        problems.add(section.value_at("name"), "this name can't be used", instead);
+        problems.add(section.value_at(key), format!("this {key} can't be used"), instead);
         return None;
     }
     Some(name.to_owned())
