@@ -35,7 +35,7 @@ fn operators_quiet_resume_and_stop_a_worker() {
         > QWORKER QUIET w => +OK
         > QWORKER BEAT w pid 1 => quiet
         > QWORKER LIST => [{name: w, order: quiet, ...}]
-        > INFO stanchion => `*workers:1??workers_quiet_or_stopping:1*`
+        > INFO stanchion => `*workers_quiet_or_stopping:1*`
         > QWORKER RESUME w => +OK
         > QWORKER BEAT w pid 1 => ok
         > QWORKER STOP w => +OK

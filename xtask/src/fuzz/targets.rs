@@ -42,10 +42,12 @@ fn parse_commands(input: &[u8]) {
 }
 
 fn parse_command(args: Args<'_>, limits: &Limits) {
-    if let Ok(spec) = table::resolve(args)
-        && parse::is_queue_command(spec)
-        && let Err(error) = parse::parse(spec, args, limits)
-    {
+    let refused = match table::resolve(args) {
+        Ok(spec) if parse::is_queue_command(spec) => parse::parse(spec, args, limits).err(),
+        Ok(spec) if parse::is_worker_command(spec) => parse::worker(spec, args, limits).err(),
+        _ => None,
+    };
+    if let Some(error) = refused {
         let text = error.to_string();
         assert!(!text.contains(['\r', '\n']), "an error of two lines: {}", text.escape_debug());
     }

@@ -528,7 +528,7 @@ proptest! {
                     "DELAY", "AT", "GROUP", "PRIORITY", "DEDUPE", "UNTIL", "WINDOW", "REPLACE", "ROOT", "TTL",
                     "ATTEMPTS", "SYNC", "NOSYNC", "STATUS", "NEXT", "COUNT", "LEASE", "BLOCK", "WORKER", "BOUND",
                     "ACK", "META", "QUEUES", "MATCH", "EXCEPT", "DEAD", "ERROR", "READY", "ALL", "KEY", "STATE",
-                    "PUSH", "CLAIM", "FOR", "SET", "GET", "UNSET", "0", "1", "2", "DONE", "0000000000000001",
+                    "PUSH", "CLAIM", "FOR", "SET", "GET", "UNSET", "BEAT", "BYE", "VERSIONS", "PID", "HOST", "0", "1", "2", "DONE", "0000000000000001",
                     "0000000000000001-7",
                 ]).prop_map(|word| word.as_bytes().to_vec()),
                 1 => prop::collection::vec(any::<u8>(), 0..12),
@@ -539,9 +539,11 @@ proptest! {
         args.push(spec.name.as_bytes());
         rest.iter().for_each(|word| args.push(word));
         let args = args.as_args();
-        if let Ok(spec) = table::resolve(args) && is_queue_command(spec) {
-            // What it becomes is checked elsewhere; here it must only come back.
-            let _ = parse(spec, args, &small());
+        // What it becomes is checked elsewhere; here it must only come back.
+        match table::resolve(args) {
+            Ok(spec) if is_queue_command(spec) => drop(parse(spec, args, &small())),
+            Ok(spec) if is_worker_command(spec) => drop(worker(spec, args, &small())),
+            _ => {}
         }
     }
 }
