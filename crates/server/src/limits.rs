@@ -183,6 +183,9 @@ pub const MEMORY_BYTES_MIN: u64 = 1 << 20;
 /// A queue keeps so many bytes of payloads in memory even when there is no room, unless there are very many queues.
 pub const QUEUE_PAYLOAD_BYTES: u64 = 64 << 10;
 
+/// But no more than one part in so many of `maxmemory`.
+pub const QUEUE_PAYLOAD_SHARE: u64 = 16;
+
 /// While jobs come and go, the memory that they take is measured this often.
 pub const MEMORY_LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -273,5 +276,6 @@ const _: () =
 const _: () = assert!(GENPASS_BITS_MAX / 4 <= PASSWORD_BYTES_MAX, "a generated password can be used");
 const _: () = assert!(READ_BYTES <= READ_AHEAD_BYTES);
 const _: () = assert!(PAYLOAD_CHUNK_AHEAD_BYTES as u64 * 8 <= PAYLOAD_CACHE_BYTES_MAX, "several are cached");
+const _: () = assert!(QUEUE_PAYLOAD_BYTES <= MEMORY_BYTES_MIN / QUEUE_PAYLOAD_SHARE);
 const _: () = assert!(PAYLOAD_CHUNK_BYTES <= PAYLOAD_CHUNK_AHEAD_BYTES);
 const _: () = assert!(READ_BYTES_MIN <= READ_BYTES && READ_BYTES <= BUFFER_KEPT_BYTES);

@@ -13,7 +13,9 @@ use tokio::time::Instant;
 
 use crate::hold::Hold;
 use crate::lane::Lane;
-use crate::limits::{MEMORY_LOOK_EVERY, PAYLOAD_CACHE_BYTES_MAX, PAYLOAD_CACHE_SHARE, QUEUE_PAYLOAD_BYTES};
+use crate::limits::{
+    MEMORY_LOOK_EVERY, PAYLOAD_CACHE_BYTES_MAX, PAYLOAD_CACHE_SHARE, QUEUE_PAYLOAD_BYTES, QUEUE_PAYLOAD_SHARE,
+};
 use crate::server::Server;
 
 /// Of a process's time, measuring takes at most one part in so many.
@@ -66,7 +68,7 @@ impl Memory {
             bytes_max: AtomicU64::new(bytes_max),
             payloads: AtomicU64::new(0),
             room: AtomicU64::new(if bytes_max == 0 { u64::MAX } else { bytes_max }),
-            queue_bytes: AtomicU64::new(QUEUE_PAYLOAD_BYTES),
+            queue_bytes: AtomicU64::new(Memory::queue_bytes(bytes_max)),
             full: AtomicBool::new(false),
             spilling: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
@@ -126,9 +128,18 @@ impl Memory {
     pub(crate) fn room_of_replay(bytes_max: u64, shards: u16) -> PayloadRoom {
         match bytes_max {
             0 => PayloadRoom::UNLIMITED,
-            bytes_max => {
-                PayloadRoom { bytes_max: bytes_max / 2 / u64::from(shards), queue_bytes: QUEUE_PAYLOAD_BYTES }
-            }
+            bytes_max => PayloadRoom {
+                bytes_max: bytes_max / 2 / u64::from(shards),
+                queue_bytes: Memory::queue_bytes(bytes_max),
+            },
+        }
+    }
+
+    /// What a queue keeps until it is known how many there are.
+    fn queue_bytes(bytes_max: u64) -> u64 {
+        match bytes_max {
+            0 => QUEUE_PAYLOAD_BYTES,
+            bytes_max => QUEUE_PAYLOAD_BYTES.min(bytes_max / QUEUE_PAYLOAD_SHARE),
         }
     }
 

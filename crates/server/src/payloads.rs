@@ -19,6 +19,8 @@ use tokio::sync::Semaphore;
 
 use crate::lane::Lane;
 use crate::limits::{PAYLOAD_READERS_MAX, PAYLOAD_SEARCH_RECORDS};
+#[cfg(feature = "simulation")]
+use crate::simulation;
 use cache::Cache;
 use chunk::Chunk;
 
@@ -200,7 +202,7 @@ pub(crate) fn read_all(
 ) -> impl Future<Output = ReadTogether> + Send + use<> {
     let (payloads, log) = (Arc::clone(&lane.payloads), lane.log.clone());
     #[cfg(feature = "simulation")]
-    let is_simulated = lane.clock.is_simulated();
+    let (is_simulated, wanted) = (lane.clock.is_simulated(), simulation::astray(lane.planted, wanted));
     async move {
         let _permit = payloads.readers.acquire().await.expect("the semaphore is never closed");
         // By who asks, who frees it, too: what one thread allocates and another frees is slow to be used again.

@@ -75,6 +75,11 @@ pub(crate) enum Ask {
     Length {
         queue: usize,
     },
+    /// QPEEK of the jobs in a state.
+    Peek {
+        queue: usize,
+        state: &'static str,
+    },
     Transaction(Vec<Ask>),
 }
 
@@ -259,6 +264,7 @@ impl Ask {
                 words.all(&["QCONFIG", "SET", name(queue), "dead-max", &(DEAD_MAX + value).to_string()]);
             }
             Ask::Get { queue } => words.all(&["QCONFIG", "GET", name(queue), "dead-max"]),
+            Ask::Peek { queue, state } => words.all(&["QPEEK", name(queue), state, "COUNT", "20"]),
             Ask::Length { queue } => words.all(&["QLEN", name(queue), "ALL"]),
             Ask::Transaction(_) => unreachable!("transactions are not nested"),
         }

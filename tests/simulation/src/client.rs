@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use stanchion_server::simulation::MemoryStream;
@@ -59,6 +60,7 @@ impl Client {
         let mut bytes = Vec::new();
         for ask in asks {
             let requests = ask.requests(&self.world.plan);
+            let start = bytes.len();
             for words in &requests {
                 self.world.trace.line(|| {
                     let words: Vec<_> =
@@ -67,6 +69,7 @@ impl Client {
                 });
                 encode(words, &mut bytes);
             }
+            self.world.request_bytes_max.fetch_max(bytes.len() - start, Ordering::Relaxed);
             let sent = self.world.oracle(|oracle| oracle.sent(ask, self.id, self.world.now_ms()));
             let outstanding = Outstanding { sent, before: requests.len() - 1 };
             self.world.seat(self.seat, |seat| seat.outstanding.push_back(outstanding));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use stanchion_storage::simulation::Random;
@@ -11,8 +12,17 @@ use crate::client::Client;
 use crate::wire::{Reply, encode};
 use crate::world::World;
 
-/// After so many rounds, each longer than the one before, every delay and every lease is over.
+/// After so many rounds without a job, each longer than the one before, every delay and every lease is over.
 const ROUNDS_MAX: u32 = 300;
+
+/// After so long without commands the log is as small as it gets.
+const REST: Duration = Duration::from_secs(10);
+
+/// What a record takes at most beside the request that led to it.
+const RECORD_BYTES: u64 = 4_096;
+
+/// The first pause between two rounds.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The seat of the client that drains.
 const SEAT: usize = 0;
@@ -55,15 +65,30 @@ async fn try_drain(world: &Arc<World>, random: &mut Random) -> Result<(), String
     let now_ms = world.now_ms();
     world.oracle(|oracle| oracle.finish(&dead, now_ms))?;
     client.leave();
-    Ok(())
+    tokio::time::sleep(REST).await;
+    check_size(world)
+}
+
+/// At rest the log is at most two and a half times what lives, and four segments.
+fn check_size(world: &World) -> Result<(), String> {
+    let Some((log_bytes, live_bytes)) = world.log_bytes() else { return Ok(()) };
+    // Each record that does not fit an ordinary segment has one of its own.
+    let largest = world.request_bytes_max.load(Ordering::Relaxed) as u64 + RECORD_BYTES;
+    let bytes_max = live_bytes * 5 / 2 + 4 * world.plan.segment_bytes.max(largest);
+    if log_bytes <= bytes_max {
+        return Ok(());
+    }
+    Err(format!("the log has {log_bytes} bytes, of which {live_bytes} live; it may have {bytes_max}"))
 }
 
 /// Claims and acks until only dead jobs are left.
 async fn empty(world: &Arc<World>, client: &mut Client) -> Result<(), String> {
     let gone = || "the server is gone without a reason".to_owned();
-    let mut pause = Duration::from_millis(50);
-    for _ in 0..ROUNDS_MAX {
+    let mut pause = PAUSE;
+    let mut rounds = 0;
+    while rounds < ROUNDS_MAX {
         let mut left = 0;
+        rounds += 1;
         for queue in 0..world.plan.queues.len() {
             loop {
                 let claim = Claim {
@@ -82,6 +107,8 @@ async fn empty(world: &Arc<World>, client: &mut Client) -> Result<(), String> {
                 if held.is_empty() {
                     break;
                 }
+                // A rate may let no more than one a second through.
+                (rounds, pause) = (0, PAUSE);
                 call(client, Ask::Ack { queue, held }).await.ok_or_else(gone)?;
             }
             let name = world.plan.queues[queue].name.as_str();

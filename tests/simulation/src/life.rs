@@ -103,7 +103,7 @@ fn runtime() -> Runtime {
 /// Up to which time everything must have been synced by itself.
 fn kept_until(world: &World, ending: Ending, end_ms: u64) -> Option<u64> {
     let Durability::Interval(interval) = world.plan.durability else { return None };
-    if world.plan.fills || matches!(ending, Ending::SyncFailure(_)) {
+    if world.plan.fills || world.plan.budget_bytes.is_some() || matches!(ending, Ending::SyncFailure(_)) {
         return None;
     }
     // Records gather for a while, and each turn of the writer may be late.
@@ -180,6 +180,9 @@ async fn drive(
         turns.take();
         if disk.has_stopped() {
             return Ended::Crashed;
+        }
+        if world.plan.budget_bytes.is_some_and(|most| disk.bytes() > most) {
+            world.fail(format!("the files have {} bytes, which is more than the budget", disk.bytes()));
         }
     }
     // Closed, or poisoned: then the connections have a while to tell their clients.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use stanchion_server::Config;
 use stanchion_storage::Durability;
+use stanchion_storage::limits::BUDGET_SEGMENTS_MIN;
 use stanchion_storage::simulation::Random;
 
 /// The plan of one seed.
@@ -17,9 +18,13 @@ pub(crate) struct Plan {
     /// Lives before the last one, in which the queues are drained.
     pub(crate) lives: u32,
     pub(crate) durability: Durability,
-    segment_bytes: u64,
+    pub(crate) segment_bytes: u64,
     staged_bytes_max: usize,
     lease_grace_ms: u64,
+    /// `maxmemory` of most lives: so little that many payloads are only in the log.
+    memory_bytes_max: Option<u64>,
+    /// How large the log's files may be together.
+    pub(crate) budget_bytes: Option<u64>,
     /// How long the log's writer may take for a turn, in milliseconds.
     pub(crate) turn_ms_max: u64,
     /// How long a client thinks between two pipelines, at most.
@@ -82,13 +87,17 @@ impl Plan {
             1 => Durability::Interval(Duration::from_millis(1 + random.below(300))),
             _ => Durability::Always,
         };
+        let segment_bytes = 4_096 << random.below(3);
+        let budget_bytes = random.one_in(5).then(|| (BUDGET_SEGMENTS_MIN + random.below(12)) * segment_bytes);
         Plan {
-            queues: (0..1 + random.below(3)).map(|index| QueuePlan::draw(index, random)).collect(),
+            queues: (0..1 + random.below(3))
+                .map(|index| QueuePlan::draw(index, budget_bytes.is_none(), random))
+                .collect(),
             clients: 1 + random.below(5),
             pipelines: 4 + random.below(12),
             lives: 1 + random.below(4) as u32,
             durability,
-            segment_bytes: 4_096 << random.below(3),
+            segment_bytes,
             staged_bytes_max: 1_024 << random.below(8),
             lease_grace_ms: random.below(2_000),
             turn_ms_max: [0, 0, 1, 4, 30][random.below(5) as usize],
@@ -98,6 +107,8 @@ impl Plan {
             sync_failures: random.one_in(4),
             crashes: !random.one_in(8),
             clock_steps: random.one_in(4),
+            memory_bytes_max: random.one_in(3).then(|| 4_096 << random.below(5)),
+            budget_bytes,
         }
     }
 
@@ -110,6 +121,8 @@ impl Plan {
             lease_grace: Duration::from_millis(self.lease_grace_ms),
             shards: 1 + random.below(4) as u16,
             threads: 1,
+            memory_bytes_max: self.memory_bytes_max.filter(|_| !random.one_in(4)).unwrap_or(0),
+            disk_budget: self.budget_bytes,
             ..Config::default()
         };
         for queue in &self.queues {
@@ -128,7 +141,8 @@ impl Plan {
 }
 
 impl QueuePlan {
-    fn draw(index: u64, random: &mut Random) -> QueuePlan {
+    /// `may_be_large`: a reserve of three segments is of no use to payloads that do not fit in one.
+    fn draw(index: u64, may_be_large: bool, random: &mut Random) -> QueuePlan {
         let mut queue = QueuePlan {
             name: ["mail", "video", "{a}thumbs"][index as usize].to_owned(),
             settings: Vec::new(),
@@ -154,7 +168,7 @@ impl QueuePlan {
             deletes: random.one_in(4),
             wipes: random.one_in(8),
             requeues: random.one_in(4),
-            large: random.one_in(4),
+            large: random.one_in(4) && may_be_large,
         };
         let mut set = |name, value: String| queue.settings.push((name, value));
         set("lease", format!("{}ms", queue.lease_ms));

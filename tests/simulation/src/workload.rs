@@ -61,7 +61,11 @@ impl<'a> Workload<'a> {
             9 => Ask::Get { queue },
             10 if self.random.one_in(2) => Ask::Save { waits: self.random.one_in(2) },
             10 => Ask::Length { queue },
-            11..=23 => self.claim(queue, true),
+            13 | 14 => {
+                let state = ["READY", "DELAYED", "CLAIMED", "DEAD"][self.random.below(4) as usize];
+                Ask::Peek { queue, state }
+            }
+            11 | 15..=23 => self.claim(queue, true),
             _ => self.draw_simple(queue, true),
         }
     }

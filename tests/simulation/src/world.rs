@@ -1,6 +1,7 @@
 //! All that a run consists of, as its tasks see it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use parking_lot::Mutex;
 use stanchion_server::simulation::{MemoryStream, SimulatedServer};
@@ -21,6 +22,8 @@ pub(crate) struct World {
     server: Mutex<Option<SimulatedServer>>,
     /// When this life began, by the runtime's clock and by the wall.
     began: Mutex<(Option<Instant>, u64)>,
+    /// The largest request so far, which may need a segment of its own.
+    pub(crate) request_bytes_max: AtomicUsize,
     failure: Mutex<Option<String>>,
     /// Notified at the first failure.
     pub(crate) failed: Notify,
@@ -36,6 +39,7 @@ impl World {
             trace,
             server: Mutex::new(None),
             began: Mutex::new((None, wall_ms)),
+            request_bytes_max: AtomicUsize::new(0),
             failure: Mutex::new(None),
             failed: Notify::new(),
         }
@@ -115,7 +119,16 @@ impl World {
 
     /// The server, which is not connected to any more.
     pub(crate) fn close(&self) -> Option<SimulatedServer> {
-        self.server.lock().take()
+        let server = self.server.lock().take();
+        if let Some(server) = &server {
+            self.oracle(|oracle| oracle.tally.read_back += server.payload_reads());
+        }
+        server
+    }
+
+    /// How large the server's log is, and how much of it lives.
+    pub(crate) fn log_bytes(&self) -> Option<(u64, u64)> {
+        self.server.lock().as_ref().map(SimulatedServer::log_bytes)
     }
 
     /// Waits until the server fails, if there is one.

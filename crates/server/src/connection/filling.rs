@@ -48,6 +48,10 @@ impl Connection {
         }
         self.filling.early = None;
         let Some(lane) = self.server.lane() else { return };
+        #[cfg(feature = "simulation")]
+        if lane.planted == Some(crate::simulation::Planted::UnfilledHoles) {
+            self.outbox.fill(|_, _| true);
+        }
         self.outbox.fill(|hole, into| lane.payloads.copy_cached(hole.payload, into));
         let mut left = PAYLOADS_READ_BYTES_MAX;
         let some = self.outbox.holes().take(PAYLOADS_READ_MAX).take_while(|hole| {

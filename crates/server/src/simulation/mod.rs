@@ -12,6 +12,7 @@ mod time;
 use std::path::Path;
 use std::sync::Arc;
 
+use stanchion_engine::LoggedPayload;
 use stanchion_storage::simulation::{Driver, Due, SimulatedDisk};
 use stanchion_storage::{Durability, Log, RecordView};
 use tokio::sync::{Notify, mpsc};
@@ -56,18 +57,38 @@ pub enum Planted {
     SkippedRecords,
     /// The clock runs three times too fast, so that leases lapse early.
     FastClock,
+    /// Replies don't wait for payloads that are yet to be read from the log.
+    UnfilledHoles,
+    /// A payload in the log is looked for from further back than its job says, where older ones are.
+    StalePayloads,
+    /// The log is never reclaimed.
+    KeptSegments,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 5] = [
+    pub const ALL: [Planted; 8] = [
         Planted::EarlyReplies,
         Planted::HastyFree,
         Planted::StaleBoot,
         Planted::SkippedRecords,
         Planted::FastClock,
+        Planted::UnfilledHoles,
+        Planted::StalePayloads,
+        Planted::KeptSegments,
     ];
 }
+
+/// Where payloads are looked for: with [`Planted::StalePayloads`], not where they are.
+pub(crate) fn astray(planted: Option<Planted>, mut wanted: Vec<LoggedPayload>) -> Vec<LoggedPayload> {
+    if planted == Some(Planted::StalePayloads) {
+        wanted.iter_mut().for_each(|payload| payload.base = payload.base.saturating_sub(STALE_RECORDS));
+    }
+    wanted
+}
+
+/// How far further back.
+const STALE_RECORDS: u64 = 20;
 
 /// With [`Planted::SkippedRecords`], one of so many records is passed over.
 const SKIPPED_ONE_IN: u64 = 53;
@@ -180,9 +201,14 @@ impl SimulatedServer {
         async move { lifecycle.reached(Phase::Failed).await }
     }
 
-    /// How many bytes of its log are in use.
-    pub fn log_bytes(&self) -> u64 {
-        self.server.lane().map_or(0, |lane| lane.log.bytes())
+    /// How many bytes of its log are in use, and how many of them live.
+    pub fn log_bytes(&self) -> (u64, u64) {
+        self.server.lane().map_or((0, 0), |lane| (lane.log.bytes(), lane.take_stock()))
+    }
+
+    /// How many payloads were read from its log.
+    pub fn payload_reads(&self) -> u64 {
+        self.server.lane().map_or(0, |lane| lane.payloads.figures().misses)
     }
 
     /// Stops it in order, as SIGTERM does. A server whose log has failed ends its connections.

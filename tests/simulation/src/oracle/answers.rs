@@ -22,6 +22,7 @@ impl Oracle {
         reported: &mut Reported<'_>,
     ) -> Result<Vec<Held>, String> {
         if let Reply::Error(text) = reply {
+            self.tally.refused += u64::from(text.starts_with("FULL"));
             // SAVE says so when a full disk has no room for a checkpoint.
             let is_unsaved = matches!(ask, Ask::Save { .. }) && text.contains("no checkpoint was written");
             if !is_unsaved && !REFUSALS.iter().any(|code| text.starts_with(code)) {
@@ -127,6 +128,11 @@ impl Oracle {
                 }
             }
             Ask::Kill { .. } | Ask::Unblock { .. } | Ask::Length { .. } => _ = reply.integer()?,
+            Ask::Peek { queue, .. } => {
+                for job in reply.array()? {
+                    self.look_at(*queue, job, sent.at, now)?;
+                }
+            }
             Ask::Transaction(asks) => return self.transacted(asks, sent, reply, now, reported),
         }
         Ok(Vec::new())

@@ -8,9 +8,20 @@ use crate::ask::Serial;
 use crate::wire::Reply;
 
 impl Oracle {
-    /// A job is seen without being claimed; gives its number.
+    /// A job is seen at the end, without being claimed; gives its number.
     pub(crate) fn seen(&mut self, queue: usize, job: &Reply, now_ms: u64) -> Result<Serial, String> {
         let now = self.moment(now_ms);
+        self.look_at(queue, job, now, now)
+    }
+
+    /// A job is there, as a reply shows that was asked for at this moment; gives its number.
+    pub(super) fn look_at(
+        &mut self,
+        queue: usize,
+        job: &Reply,
+        sent: Moment,
+        now: Moment,
+    ) -> Result<Serial, String> {
         let Some(payload) = job.field("payload") else { return Err(format!("{job} is no job")) };
         let serial = self.known_payload(payload, queue)?;
         let tell = |problem: String| format!("job {serial} is there, but {problem}");
@@ -19,7 +30,7 @@ impl Oracle {
             self.learn_id(serial, &id, false).map_err(tell)?;
         }
         self.exists(serial, now).map_err(tell)?;
-        self.not_ended(serial, now).map_err(tell)?;
+        self.not_ended(serial, sent).map_err(tell)?;
         Ok(serial)
     }
 

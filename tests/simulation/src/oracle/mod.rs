@@ -63,6 +63,10 @@ pub struct Tally {
     pub deliveries: u64,
     /// Acknowledged jobs that a crash was allowed to lose and has lost.
     pub lost: u64,
+    /// Requests that were refused for want of space or memory.
+    pub refused: u64,
+    /// Payloads that were read from the log.
+    pub read_back: u64,
 }
 
 impl Tally {
@@ -72,6 +76,8 @@ impl Tally {
         self.unanswered += other.unanswered;
         self.deliveries += other.deliveries;
         self.lost += other.lost;
+        self.refused += other.refused;
+        self.read_back += other.read_back;
     }
 }
 
@@ -227,7 +233,8 @@ impl Oracle {
             | Ask::Unblock { .. }
             | Ask::Save { .. }
             | Ask::Get { .. }
-            | Ask::Length { .. } => {}
+            | Ask::Length { .. }
+            | Ask::Peek { .. } => {}
         }
     }
 
