@@ -18,7 +18,7 @@ pub struct LogConfig {
     pub staged_bytes_max: usize,
     /// Whether recovery may begin from a checkpoint. Without it, those that are there are deleted.
     pub uses_checkpoint: bool,
-    /// How large all files of the log may be together; `None`: as large as the file system has room for.
+    /// How large all files of the log may be together, checkpoints included; `None`: as large as the file system has room for.
     pub budget_bytes: Option<u64>,
 }
 

@@ -14,6 +14,7 @@
 
 mod active;
 mod batch;
+mod budget;
 mod catalog;
 mod checkpoint;
 mod config;

@@ -250,7 +250,9 @@ pub(crate) fn recover(
     let active =
         Indexed { segment: opened.active.segment(), milestones: opened.active.fresh_milestones().clone() };
     let catalog = Catalog::new(Arc::clone(&disk), opened.sealed, active);
-    let shared = Arc::new(Shared::new(last_lsn, catalog, config.staged_bytes_max, doorbell, on_event));
+    let budget = opened.pool.budget();
+    let shared = Shared::new(last_lsn, catalog, budget, config.staged_bytes_max, doorbell, on_event);
+    let shared = Arc::new(shared);
     let sealed_bytes: u64 = shared.catalog.sealed().iter().map(|segment| segment.bytes).sum();
     shared.set_log_bytes(sealed_bytes + opened.active.segment().bytes);
     let writer = Writer {

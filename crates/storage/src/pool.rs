@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::OpenError;
+use crate::budget::Budget;
 use crate::disk::{Disk, DiskFile, is_full};
 use crate::limits::{SEGMENT_BYTES_MIN, SPARE_SEGMENTS_MAX};
 use crate::segment::Name;
@@ -17,14 +18,13 @@ const FIRST: Name = Name::Spare(0);
 pub(crate) struct Pool {
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
-    /// How large all files may be together.
-    budget_bytes: u64,
+    budget: Arc<Budget>,
     spares: Vec<Name>,
     /// How many spare files there should be.
     wanted: usize,
     /// The number in the name of the next spare file; it means nothing else.
     next_number: u64,
-    /// The size of all files of the log.
+    /// The size of all segments and spare files.
     file_bytes: u64,
     /// What the file system had left when it was asked last.
     free_bytes: u64,
@@ -50,7 +50,7 @@ impl Pool {
         let mut pool = Self {
             disk,
             segment_bytes,
-            budget_bytes: budget_bytes.unwrap_or(u64::MAX),
+            budget: Arc::new(Budget::new(budget_bytes)),
             spares: Vec::new(),
             wanted: 0,
             next_number: 1,
@@ -111,12 +111,17 @@ impl Pool {
 
     /// Measures all files, after recovery is done with them.
     pub(crate) fn measure(&mut self) -> io::Result<()> {
-        self.file_bytes = 0;
+        let (mut file_bytes, mut checkpoint_bytes) = (0, 0);
         for name in self.disk.list()?.iter().filter_map(|name| Name::parse(name)) {
-            if matches!(name, Name::Segment(_) | Name::Spare(_)) {
-                self.file_bytes += self.disk.open(name)?.bytes()?;
-            }
+            let sum = match name {
+                Name::Segment(_) | Name::Spare(_) => &mut file_bytes,
+                Name::Checkpoint(_) | Name::CheckpointDraft(_) => &mut checkpoint_bytes,
+                Name::Lock | Name::LostAndFound => continue,
+            };
+            *sum += self.disk.open(name)?.bytes()?;
         }
+        self.file_bytes = file_bytes;
+        self.budget.measured(file_bytes + checkpoint_bytes);
         self.look();
         Ok(())
     }
@@ -168,7 +173,7 @@ impl Pool {
     pub(crate) fn recycle(&mut self, segment: Name) -> io::Result<()> {
         let bytes = self.disk.open(segment)?.bytes()?;
         let is_wanted = self.spares.len() < SPARE_SEGMENTS_MAX.max(self.wanted);
-        if bytes == self.segment_bytes && is_wanted && self.file_bytes <= self.budget_bytes {
+        if bytes == self.segment_bytes && is_wanted && !self.budget.is_exceeded() {
             let name = self.next_name();
             self.disk.rename(segment, name)?;
             self.spares.push(name);
@@ -189,7 +194,12 @@ impl Pool {
         self.spares.len() as u64 * self.segment_bytes
     }
 
-    /// The size of all files.
+    /// What all files of the log may take, checkpoints included.
+    pub(crate) fn budget(&self) -> Arc<Budget> {
+        Arc::clone(&self.budget)
+    }
+
+    /// The size of all segments and spare files.
     pub(crate) fn file_bytes(&self) -> u64 {
         self.file_bytes
     }
@@ -199,14 +209,12 @@ impl Pool {
         if self.is_refused {
             return 0;
         }
-        let bytes = self.free_bytes.min(self.budget_bytes.saturating_sub(self.file_bytes));
+        let bytes = self.free_bytes.min(self.budget.left_bytes());
         bytes / self.segment_bytes * self.segment_bytes
     }
 
     fn create(&mut self, name: Name, bytes: u64) -> io::Result<Box<dyn DiskFile>> {
-        if self.file_bytes.saturating_add(bytes) > self.budget_bytes {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
+        self.budget.take(bytes, 0)?;
         match self.disk.create(name, bytes) {
             Ok(file) => {
                 self.is_refused = false;
@@ -215,6 +223,7 @@ impl Pool {
                 Ok(file)
             }
             Err(error) => {
+                self.budget.give_back(bytes);
                 self.is_refused |= is_full(&error);
                 Err(error)
             }
@@ -230,6 +239,7 @@ impl Pool {
     }
 
     fn forget_file(&mut self, bytes: u64) {
+        self.budget.give_back(bytes);
         self.file_bytes = self.file_bytes.saturating_sub(bytes);
         self.free_bytes = self.free_bytes.saturating_add(bytes);
         self.is_refused = false;

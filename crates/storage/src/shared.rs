@@ -9,6 +9,7 @@ use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
 
 use crate::batch::Buffer;
+use crate::budget::Budget;
 use crate::catalog::Catalog;
 use crate::doorbell::Doorbell;
 use crate::snapshot::Pin;
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     reserve_bytes: AtomicU64,
     free_requests: Mutex<VecDeque<FreeRequest>>,
     pub(crate) catalog: Catalog,
+    pub(crate) budget: Arc<Budget>,
     /// What keeps segments from being freed.
     pins: Mutex<Vec<Arc<Pin>>>,
     poison: OnceLock<Arc<Poison>>,
@@ -56,6 +58,7 @@ impl Shared {
     pub(crate) fn new(
         last_lsn: Lsn,
         catalog: Catalog,
+        budget: Arc<Budget>,
         staged_bytes_max: usize,
         doorbell: Doorbell,
         on_event: OnEvent,
@@ -76,6 +79,7 @@ impl Shared {
             reserve_bytes: AtomicU64::new(0),
             free_requests: Mutex::new(VecDeque::new()),
             catalog,
+            budget,
             pins: Mutex::new(Vec::new()),
             poison: OnceLock::new(),
             doorbell,

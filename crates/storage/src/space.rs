@@ -38,7 +38,7 @@ pub struct Room {
     pub reserve_bytes: u64,
     /// What of it is allocated already.
     pub allocated_bytes: u64,
-    /// The size of all files of the log.
+    /// The size of all segments and of the files for further ones.
     pub file_bytes: u64,
 }
 

@@ -270,7 +270,7 @@ pub const OPTIONS: &[Opt] = &[
     },
     Opt {
         name: "disk-budget",
-        summary: "How large all files of the log may be together, at least five segments; 0: as large as the disk has room for.",
+        summary: "How large all files of the log may be together, checkpoints included, at least five segments; 0: as large as the disk has room for.",
         expected: "write a number of bytes, or 0 for no budget",
         default: || "0".into(),
         set: |config, text| {

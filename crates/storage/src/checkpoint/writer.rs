@@ -37,7 +37,9 @@ impl CheckpointWriter {
         let (header, bytes) = CheckpointHeader::new(start);
         let draft = Name::CheckpointDraft(start.from);
         let capacity_bytes = CHECKPOINT_WRITE_BYTES as u64;
-        let file = disk.create(draft, capacity_bytes)?;
+        take_space(&log, capacity_bytes)?;
+        let file = disk.create(draft, capacity_bytes);
+        let file = file.inspect_err(|_| log.budget.give_back(capacity_bytes))?;
         Ok(Self {
             disk,
             log,
@@ -99,11 +101,14 @@ impl CheckpointWriter {
             self.file = Some(file);
             return Err(error);
         }
+        self.log.budget.give_back(self.capacity_bytes - self.offset);
         // Before older ones go, so that there is always one.
         self.disk.sync_directory()?;
         for older in self.disk.list()?.iter().filter_map(|entry| Name::parse(entry)) {
             if matches!(older, Name::Checkpoint(number) if number < from) {
+                let bytes = self.disk.open(older)?.bytes()?;
                 self.disk.remove(older)?;
+                self.log.budget.give_back(bytes);
             }
         }
         Ok(WrittenCheckpoint { from, bytes: self.offset })
@@ -116,7 +121,9 @@ impl CheckpointWriter {
         let end = self.offset + self.buffer.len() as u64;
         if end > self.capacity_bytes {
             let bytes = end.next_multiple_of(CHECKPOINT_GROW_BYTES);
-            file.grow(bytes)?;
+            let more = bytes - self.capacity_bytes;
+            take_space(&self.log, more)?;
+            file.grow(bytes).inspect_err(|_| self.log.budget.give_back(more))?;
             self.capacity_bytes = bytes;
         }
         file.write_at(&self.buffer, self.offset)?;
@@ -135,9 +142,16 @@ impl Drop for CheckpointWriter {
     fn drop(&mut self) {
         if self.file.take().is_some() {
             // If that fails, the next start deletes it.
-            let _ = self.disk.remove(Name::CheckpointDraft(self.header.start.from));
+            if self.disk.remove(Name::CheckpointDraft(self.header.start.from)).is_ok() {
+                self.log.budget.give_back(self.capacity_bytes);
+            }
         }
     }
+}
+
+/// Takes space of the log's budget, but none of its reserve.
+fn take_space(log: &Shared, bytes: u64) -> io::Result<()> {
+    log.budget.take(bytes, log.room().reserve_bytes)
 }
 
 impl std::fmt::Debug for CheckpointWriter {

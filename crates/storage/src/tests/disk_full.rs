@@ -1,18 +1,19 @@
 //! No space for the next segment: known early, survived, and not poison.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
-use super::harness::{open_configured, open_on, small};
+use super::harness::{KIND, Opened, open_configured, open_on, small};
 use crate::limits::SEGMENT_BYTES_MIN;
 use crate::simulation::SimulatedDisk;
-use crate::{LogConfig, LogEvent, OpenError, Space};
+use crate::{CheckpointStart, LogConfig, LogEvent, NONCE_BYTES, OpenError, Space};
 
 fn is_full(event: &LogEvent) -> bool {
     matches!(event, LogEvent::Space(space, _) if *space >= Space::Full)
 }
 
 /// Fills more than half of a segment, so that the next one is wanted.
-fn half_full(disk: &SimulatedDisk) -> super::harness::Opened {
+fn half_full(disk: &SimulatedDisk) -> Opened {
     let log = open_on(disk).unwrap();
     disk.set_full(true);
     log.commit(&[1; 2500]);
@@ -21,7 +22,7 @@ fn half_full(disk: &SimulatedDisk) -> super::harness::Opened {
 }
 
 /// Waits until so many segments are allocated ahead.
-fn wait_allocated(log: &super::harness::Opened, segments: u64) {
+fn wait_allocated(log: &Opened, segments: u64) {
     while log.log.room().allocated_bytes < segments * SEGMENT_BYTES_MIN {
         log.commit(b"so that the writer takes a turn");
     }
@@ -144,4 +145,40 @@ fn a_budget_is_a_disk_of_that_size() {
     let less = LogConfig { budget_bytes: Some(5 * SEGMENT_BYTES_MIN - 1), ..small(Path::new("simulated")) };
     let error = open_configured(&SimulatedDisk::new(), less).unwrap_err();
     assert!(error.to_string().contains("needs at least 20480"), "{error}");
+}
+
+#[test]
+fn a_budget_has_checkpoints_in_it() {
+    let budget = 3 << 20;
+    let config =
+        LogConfig { segment_bytes: 64 << 10, budget_bytes: Some(budget), ..LogConfig::new("simulated") };
+    let disk = SimulatedDisk::new();
+    let log = open_configured(&disk, config.clone()).unwrap();
+    let nonce = [7; NONCE_BYTES];
+    let begin = |log: &Opened| {
+        let from = log.commit(&nonce);
+        log.log.begin_checkpoint(CheckpointStart { from, shards: 1, nonce })
+    };
+    for _ in 0..9 {
+        begin(&log).expect("a draft that is dropped gives back what it took");
+    }
+    let mut writer = begin(&log).unwrap();
+    writer.frame(log.log.next_lsn(), 0, KIND, &vec![7; 700 << 10]).unwrap();
+    let written = writer.finish(log.commit(&nonce)).unwrap();
+    let fill = |log: &Opened, disk: &SimulatedDisk| {
+        while log.log.has_space_for(30_000) {
+            log.commit(&[7; 29_000]);
+            assert!(disk.bytes() <= budget, "{} bytes", disk.bytes());
+        }
+    };
+    fill(&log, &disk);
+    let room = log.log.room();
+    assert!(room.file_bytes + written.bytes <= budget, "{room:?}");
+    assert!(room.file_bytes + written.bytes > budget - (1 << 20), "and the rest is the log's: {room:?}");
+    // The reserve is not for checkpoints.
+    assert_eq!(begin(&log).unwrap_err().kind(), ErrorKind::StorageFull);
+    drop(log);
+    // Another start counts it, too.
+    let disk = disk.after_kill();
+    fill(&open_configured(&disk, config).unwrap(), &disk);
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::harness::{copy_of, open, open_configured, open_on, segment_files, small, with};
+use crate::budget::Budget;
 use crate::catalog::{Catalog, Indexed};
 use crate::doorbell::Doorbell;
 use crate::milestones::Milestones;
@@ -77,7 +78,7 @@ fn a_wish_to_free_waits_for_its_rewrites_and_those_behind_wait_for_it() {
     let segment = Segment { number: 1, first_lsn: 1, last_lsn: 10, bytes: 1000 };
     let active = Indexed { segment, milestones: Milestones::default() };
     let catalog = Catalog::new(Arc::new(SimulatedDisk::new()), [], active);
-    let shared = Shared::new(10, catalog, 1000, doorbell, Arc::new(|_| {}));
+    let shared = Shared::new(10, catalog, Arc::new(Budget::new(None)), 1000, doorbell, Arc::new(|_| {}));
     let ask = |through_segment, rewritten_through| {
         shared.want_free(FreeRequest { through_segment, rewritten_through });
     };
