@@ -58,9 +58,7 @@ fn php_server(server: &Server, program: &str) -> (Process, u16) {
     let port = unused.local_addr().expect("its number").port();
     drop(unused);
     let address = format!("127.0.0.1:{port}");
-    let php = Process::start(
-        Command::new("php").args(["-S", &address]).arg(path).env("PHP_CLI_SERVER_WORKERS", "4"),
-    );
+    let php = Process::start(Command::new("php").args(["-S", &address]).arg(path));
     wait_for(&php, &["Development Server", "started"]);
     (php, port)
 }
