@@ -355,6 +355,8 @@ impl<'a> Hold<'a> {
         let mut events = false;
         if state.engine.has_notes() {
             let waits = self.sync || lane.durability == Durability::Always;
+            #[cfg(feature = "simulation")]
+            let waits = waits && lane.planted != Some(crate::simulation::Planted::EarlyEvents);
             events = self.cell.events.collect(&mut state.engine, &lane.hub, if waits { last } else { 0 });
         }
         match handover {

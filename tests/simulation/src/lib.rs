@@ -7,6 +7,7 @@ mod ask;
 mod client;
 mod drain;
 mod life;
+mod listener;
 mod oracle;
 mod panics;
 mod plan;

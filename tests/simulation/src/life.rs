@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::oracle::Oracle;
 use crate::world::World;
-use crate::{client, drain, panics};
+use crate::{client, drain, listener, panics};
 
 /// No life takes longer, in its own time.
 const LIFE_MAX: Duration = Duration::from_secs(48 * 3_600);
@@ -191,6 +191,9 @@ async fn drive(
 
 /// What happens besides the turns of the log's writer.
 async fn play(world: &Arc<World>, disk: &SimulatedDisk, ending: Ending, mut random: Random) -> Ended {
+    if world.plan.queues.iter().any(|queue| queue.notifies) {
+        tokio::spawn(listener::listen(Arc::clone(world)));
+    }
     if ending == Ending::Drain {
         drain::drain(world, &mut random).await;
         return stop(world).await;

@@ -69,6 +69,8 @@ pub(crate) struct QueuePlan {
     pub(crate) requeues: bool,
     /// Payloads that do not fit in a segment.
     pub(crate) large: bool,
+    /// Job events tell what happens to its jobs.
+    pub(crate) notifies: bool,
 }
 
 /// When replies about a queue wait.
@@ -169,6 +171,7 @@ impl QueuePlan {
             wipes: random.one_in(8),
             requeues: random.one_in(4),
             large: random.one_in(4) && may_be_large,
+            notifies: random.one_in(3),
         };
         let mut set = |name, value: String| queue.settings.push((name, value));
         set("lease", format!("{}ms", queue.lease_ms));
@@ -189,6 +192,9 @@ impl QueuePlan {
         }
         if queue.is_lifo {
             set("order", "lifo".to_owned());
+        }
+        if queue.notifies {
+            set("notify", "on".to_owned());
         }
         if queue.is_rated {
             set("rate", format!("{}/1s", 1 + random.below(20)));

@@ -63,11 +63,13 @@ pub enum Planted {
     StalePayloads,
     /// The log is never reclaimed.
     KeptSegments,
+    /// Job events don't wait for the disk.
+    EarlyEvents,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 8] = [
+    pub const ALL: [Planted; 9] = [
         Planted::EarlyReplies,
         Planted::HastyFree,
         Planted::StaleBoot,
@@ -76,6 +78,7 @@ impl Planted {
         Planted::UnfilledHoles,
         Planted::StalePayloads,
         Planted::KeptSegments,
+        Planted::EarlyEvents,
     ];
 }
 

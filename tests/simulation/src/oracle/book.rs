@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::effects::{EffectId, Moment, Seq};
+use super::heard::Heard;
 use crate::ask::Serial;
 
 /// What is known of one queue.
@@ -32,6 +33,8 @@ pub(super) struct Book {
     pub(super) wipes: Vec<EffectId>,
     /// When it may have been emptied last, with all that it remembers.
     pub(super) wiped: Option<Seq>,
+    /// What job events told.
+    pub(super) heard: Heard,
 }
 
 /// A push that took a key.

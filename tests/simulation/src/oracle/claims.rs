@@ -67,6 +67,7 @@ impl Oracle {
         if !self.receipts.insert(receipt.clone()) {
             return Err(tell("the receipt was issued twice".to_owned()));
         }
+        self.books[claim.queue].heard.check(id, sent.at).map_err(tell)?;
         self.learn_id(serial, id, false).map_err(tell)?;
         self.exists(serial, now)
             .map_err(|problem| format!("{receipt} (job {serial}): it was handed out, but {problem}"))?;

@@ -27,6 +27,7 @@ impl Oracle {
         let tell = |problem: String| format!("job {serial} is there, but {problem}");
         if let Some(id) = job.field("id") {
             let id = id.text()?;
+            self.books[queue].heard.check(&id, sent).map_err(tell)?;
             self.learn_id(serial, &id, false).map_err(tell)?;
         }
         self.exists(serial, now).map_err(tell)?;
@@ -37,6 +38,12 @@ impl Oracle {
     /// Nothing is left but these dead jobs.
     pub(crate) fn finish(&mut self, dead: &BTreeSet<Serial>, now_ms: u64) -> Result<(), String> {
         let now = self.moment(now_ms);
+        for id in self.books.iter().flat_map(|book| book.heard.pushed()) {
+            // Of several one has replaced the other, which may never have been told apart.
+            if let Some([serial]) = self.ids.get(id).map(Vec::as_slice) {
+                self.effects.promise(self.jobs[*serial].push);
+            }
+        }
         for serial in 0..self.jobs.len() {
             if !dead.contains(&serial) && self.is_missing(serial, now) {
                 let job = &self.jobs[serial];

@@ -9,11 +9,14 @@ mod book;
 mod claims;
 mod effects;
 mod finish;
+mod heard;
 mod job;
 mod pushes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use stanchion_storage::Durability;
 
 use book::Book;
 pub(crate) use effects::{EffectId, Moment};
@@ -408,7 +411,11 @@ impl Oracle {
             self.effects.keep(self.effects.life(), known);
         }
         self.effects.end_life(in_order);
-        self.books.iter_mut().for_each(Book::end_life);
+        let are_kept = self.plan.durability == Durability::Always;
+        for book in &mut self.books {
+            book.end_life();
+            book.heard.end_life(are_kept);
+        }
         self.killed.clear();
         self.stops = false;
         self.deleted.clear();
