@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use crate::config::Drain;
 use crate::exec::EX_TEMPFAIL;
 use crate::outcome::Cancel;
+use crate::process::shims::Shims;
 use crate::process::{Ended, How, Launch};
 use crate::release::Releases;
 use crate::runner::Shared;
@@ -38,8 +39,9 @@ pub(crate) struct DrainDispatcher {
     state: Arc<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    shims: Shims,
     /// How many processes each place has.
     running: Mutex<HashMap<Place, u32>>,
     /// Places that are left alone, by [`Place::key`].
@@ -65,7 +67,13 @@ struct Running {
 
 impl DrainDispatcher {
     pub(crate) fn new(drain: Drain) -> DrainDispatcher {
-        DrainDispatcher { drain: Arc::new(drain), state: Arc::default() }
+        let state = State {
+            shims: Shims::new(PathBuf::from(shim::THIS_EXECUTABLE)),
+            running: Mutex::default(),
+            pauses: Releases::default(),
+            ended: Notify::new(),
+        };
+        DrainDispatcher { drain: Arc::new(drain), state: Arc::new(state) }
     }
 
     /// Fills free slots with processes for what is ready; how many were started.
@@ -179,8 +187,7 @@ async fn run(shared: Arc<Shared>, drain: Arc<Drain>, running: Running, slot: Slo
     let outcome = match launch(&drain, place) {
         Err(reason) => Outcome::Failed(reason),
         Ok(launch) => {
-            let shim = PathBuf::from(shim::THIS_EXECUTABLE);
-            let ended = launch.run(&shim, entered.clone()).await;
+            let ended = launch.run(&running.state.shims, entered.clone()).await;
             let claims_after = claims(&shared.client, &place.queue).await;
             let did_nothing = claims_before.is_some() && claims_before == claims_after;
             judge(&drain, ended, *entered.borrow(), did_nothing)

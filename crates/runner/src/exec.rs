@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stanchion_client::Job;
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use crate::config::{Exec, Stdin};
 use crate::limits;
 use crate::outcome::{Cancel, Outcome};
+use crate::process::shims::Shims;
 use crate::process::{Ended, How, Launch};
 use crate::shim::{self, Input};
 use crate::template::Field;
@@ -27,7 +29,7 @@ pub(crate) const EX_TEMPFAIL: i32 = 75;
 #[derive(Debug, Clone)]
 pub struct ExecDispatcher {
     exec: Exec,
-    shim: PathBuf,
+    shims: Arc<Shims>,
 }
 
 impl ExecDispatcher {
@@ -35,13 +37,13 @@ impl ExecDispatcher {
     /// `main` calls [`shim::run_if_called`].
     #[must_use]
     pub fn new(exec: Exec) -> ExecDispatcher {
-        ExecDispatcher { exec, shim: PathBuf::from(shim::THIS_EXECUTABLE) }
+        ExecDispatcher { exec, shims: Arc::new(Shims::new(PathBuf::from(shim::THIS_EXECUTABLE))) }
     }
 
     /// The same with another executable as the shim.
     #[must_use]
     pub fn with_shim(mut self, executable: PathBuf) -> ExecDispatcher {
-        self.shim = executable;
+        self.shims = Arc::new(Shims::new(executable));
         self
     }
 
@@ -58,7 +60,7 @@ impl ExecDispatcher {
                 return Outcome::Hopeless(format!("NUL in the job's {name}: no process can be told it"));
             }
         }
-        match self.launch(job).run(&self.shim, cancel.clone()).await {
+        match self.launch(job).run(&self.shims, cancel.clone()).await {
             Ok(ended) => self.judge(&ended, *cancel.borrow()),
             Err(error) => {
                 tracing::warn!(%error, "no process can be started for a job: out of processes, memory or descriptors?");

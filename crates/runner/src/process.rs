@@ -8,11 +8,10 @@
 pub(crate) mod cgroup;
 pub(crate) mod control;
 pub(crate) mod output;
+pub(crate) mod shims;
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Child;
@@ -25,7 +24,7 @@ use crate::procfs;
 use crate::shim::{Input, Message, Order};
 use cgroup::JobGroup;
 use control::Control;
-use output::Output;
+use shims::Shims;
 
 /// What is started, and how long it may run.
 #[derive(Debug)]
@@ -48,7 +47,8 @@ pub(crate) struct Ended {
     pub(crate) timed_out: bool,
     /// It was killed for its memory; the limit in words.
     over_limit: Option<String>,
-    output: Output,
+    /// What it said last.
+    words: Option<String>,
 }
 
 /// What was seen last.
@@ -66,37 +66,35 @@ pub(crate) enum How {
 
 impl Launch<'_> {
     /// Runs it to its end. An error means that not even a shim could be started.
-    pub(crate) async fn run(&self, shim: &Path, cancel: watch::Receiver<Cancel>) -> io::Result<Ended> {
-        let (mut command, control) = Control::of_shim(shim)?;
-        command.arg(self.program).args(&self.arguments);
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let limited = limit(&child, self.memory_max)?;
-        drop(command); // and with it the shim's end of the socket, so that its death shows
-        let mut output = Output::of(&mut child);
-        let mut supervisor = Supervisor { launch: self, control, cancel, timed_out: false };
+    pub(crate) async fn run(&self, shims: &Shims, cancel: watch::Receiver<Cancel>) -> io::Result<Ended> {
+        // Under a limit a shim is the job's alone.
+        let mut shim = if self.memory_max.is_some() { shims.start()? } else { shims.take()? };
+        let limited = limit(&shim.child, self.memory_max)?;
+        let mut supervisor =
+            Supervisor { launch: self, control: &mut shim.control, cancel, timed_out: false, left: false };
         let how = {
-            let mut reading = std::pin::pin!(output.read());
-            let mut read_all = false;
-            let how = {
-                let mut ended = std::pin::pin!(supervisor.watch());
-                tokio::select! {
-                    how = &mut ended => how,
-                    () = &mut reading => {
-                        read_all = true;
-                        ended.await
-                    }
-                }
-            };
-            reap(&mut child, how).await?;
-            // Everything is gone; only what belongs to another user can still hold the output open.
-            if !read_all {
-                let _ = tokio::time::timeout(limits::OUTPUT_GRACE, reading).await;
+            let mut reading = std::pin::pin!(shim.output.read());
+            let mut ended = std::pin::pin!(supervisor.watch());
+            tokio::select! {
+                how = &mut ended => how,
+                () = &mut reading => ended.await,
             }
-            how
         };
-        let over_limit = limited.and_then(|group| group.over_limit());
-        Ok(Ended { how, timed_out: supervisor.timed_out, over_limit, output })
+        let (timed_out, left) = (supervisor.timed_out, supervisor.left);
+        if how == How::ShimGone {
+            shim.end(how).await?;
+            // Only what left its session, or belongs to another user, can still hold the output open.
+            let _ = tokio::time::timeout(limits::OUTPUT_GRACE, shim.output.read()).await;
+        }
+        shim.output.read_available();
+        let words = shim.output.last_words();
+        let over_limit = limited.as_ref().and_then(JobGroup::over_limit);
+        if limited.is_some() || left {
+            shim.end(how).await?;
+        } else if how != How::ShimGone {
+            shims.put_back(shim);
+        }
+        Ok(Ended { how, timed_out, over_limit, words })
     }
 }
 
@@ -121,15 +119,18 @@ pub(crate) async fn reap(shim: &mut Child, how: How) -> io::Result<()> {
 /// One running process, seen from the runner.
 struct Supervisor<'a> {
     launch: &'a Launch<'a>,
-    control: Control,
+    control: &'a mut Control,
     cancel: watch::Receiver<Cancel>,
     timed_out: bool,
+    /// Something could not be ended.
+    left: bool,
 }
 
 impl Supervisor<'_> {
     /// Feeds the shim, and tells it to end the process when its time is over or it is cancelled.
     async fn watch(&mut self) -> How {
-        self.control.begin(self.launch.input).await;
+        let Launch { program, arguments, environment, input, .. } = self.launch;
+        self.control.begin_command(program, arguments, environment, *input).await;
         let mut deadline = Instant::now() + self.launch.timeout;
         let mut terminated = false;
         let mut seen = Cancel::No;
@@ -137,6 +138,7 @@ impl Supervisor<'_> {
             tokio::select! {
                 message = self.control.next() => match message {
                     Some(Message::Started(_)) => {}
+                    Some(Message::Left) => self.left = true,
                     Some(message) => return How::from(message),
                     None => return How::ShimGone,
                 },
@@ -165,7 +167,7 @@ impl Supervisor<'_> {
 impl Ended {
     /// What to tell about a process that failed: what it said last, else how it ended.
     pub(crate) fn reason(&self, timeout: Duration) -> String {
-        let words = self.output.last_words();
+        let words = self.words.clone();
         match &self.over_limit {
             Some(limit) => with_words(limit.clone(), words),
             None if self.timed_out => timed_out(timeout, words),
@@ -193,7 +195,7 @@ impl From<Message> for How {
             Message::Exited(code) => How::Exited(code),
             Message::Signalled(signal) => How::Signalled(signal),
             Message::NotStarted(errno) => How::NotStarted(errno),
-            Message::Started(_) => How::ShimGone, // said twice: this is no shim
+            Message::Started(_) | Message::Left => How::ShimGone, // these are no ends: this is no shim
         }
     }
 }

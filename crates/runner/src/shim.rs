@@ -11,52 +11,35 @@
 //! it before there is a job, and looks there if somebody kills the shim.
 //!
 //! The shim is the runner's own executable under another name ([`ARG0`]), so that it is always there and always
-//! of the same version. It starts no threads and no runtime: it costs one exec. The socket is its standard
+//! of the same version. It starts no threads and no runtime: it costs one exec, and one that is told the command
+//! over its socket stays for the next job, so that most jobs cost no more than themselves. The socket is its standard
 //! input, because the three standard streams are the only descriptors that a program can hand on without
 //! `unsafe`; standard output and standard error are the job's.
 
+mod request;
+
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open,
     set_child_subreaper, setsid, wait,
 };
 
 use crate::procfs;
+use request::Request;
+pub(crate) use request::{Input, command_header};
 
 /// The name that an executable is started under to be a shim.
 pub const ARG0: &str = "stanchion-shim";
 
 /// The executable of this process, even when a deployment has replaced it on disk.
 pub(crate) const THIS_EXECUTABLE: &str = "/proc/self/exe";
-
-/// What the runner sends first: what the job reads, and a length.
-pub(crate) const HEADER_BYTES: usize = 9;
-/// In the header: the job reads the payload.
-const WITH_PAYLOAD: u8 = b'p';
-/// In the header: the job reads nothing.
-const WITHOUT_PAYLOAD: u8 = b'n';
-/// In the header: the job reads from the socket that is its standard output.
-const FROM_OUTPUT: u8 = b'o';
-
-/// What a job reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Input<'a> {
-    /// These bytes, then the end.
-    Payload(&'a [u8]),
-    /// The end.
-    Nothing,
-    /// Its standard output is a socket, and so is its input the same.
-    Output,
-}
 
 /// Afterwards each byte from the runner is one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +61,8 @@ pub(crate) enum Message {
     Signalled(i32),
     /// It could not be started; the system's error number.
     NotStarted(i32),
+    /// Something of it can't be ended, and may still hold its output open. How it ended follows.
+    Left,
 }
 
 /// Bytes of a [`Message`].
@@ -107,6 +92,7 @@ impl Message {
             Message::Exited(code) => (b'x', code),
             Message::Signalled(signal) => (b'g', signal),
             Message::NotStarted(errno) => (b'n', errno),
+            Message::Left => (b'l', 0),
         };
         let [a, b, c, d] = number.to_le_bytes();
         [tag, a, b, c, d]
@@ -119,28 +105,8 @@ impl Message {
             b'x' => Some(Message::Exited(number)),
             b'g' => Some(Message::Signalled(number)),
             b'n' => Some(Message::NotStarted(number)),
+            b'l' => Some(Message::Left),
             _ => None,
-        }
-    }
-}
-
-impl<'a> Input<'a> {
-    pub(crate) fn header(self) -> [u8; HEADER_BYTES] {
-        let mut header = [0; HEADER_BYTES];
-        header[0] = match self {
-            Input::Payload(_) => WITH_PAYLOAD,
-            Input::Nothing => WITHOUT_PAYLOAD,
-            Input::Output => FROM_OUTPUT,
-        };
-        header[1..].copy_from_slice(&(self.payload().len() as u64).to_le_bytes());
-        header
-    }
-
-    /// What follows the header.
-    pub(crate) fn payload(self) -> &'a [u8] {
-        match self {
-            Input::Payload(payload) => payload,
-            Input::Nothing | Input::Output => &[],
         }
     }
 }
@@ -159,17 +125,24 @@ pub fn run_if_called() -> Option<ExitCode> {
     })
 }
 
-fn run(mut command: impl Iterator<Item = OsString>) -> io::Result<()> {
+fn run(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     // Also, Ctrl-C at a terminal then reaches the runner alone.
     let _ = setsid(); // who leads a group already, in a test, stays in its session
     let _ = set_child_subreaper(Some(getpid())); // without it a process that leaves the group goes its way
     // Not standard input itself: the duplicate closes on exec, so that the job does not hold the socket.
     let mut runner = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    // The whole payload first: if the runner dies in the middle of it, nothing was started.
-    let stdin = read_input(&mut runner)?;
-    let Some(program) = command.next() else { return Err(io::ErrorKind::InvalidInput.into()) };
-    let spawned = Command::new(program).args(command).stdin(stdin).process_group(0).spawn();
-    let mut child = match spawned {
+    while let Some(Request { mut command, stays }) = Request::read(&mut runner, &mut arguments)? {
+        run_one(&mut runner, &mut command)?;
+        if !stays {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Runs one job to its end, and says how it ended.
+fn run_one(runner: &mut UnixStream, command: &mut Command) -> io::Result<()> {
+    let mut child = match command.process_group(0).spawn() {
         Ok(child) => child,
         Err(error) => {
             let errno = error.raw_os_error().unwrap_or(rustix::io::Errno::INVAL.raw_os_error());
@@ -179,33 +152,15 @@ fn run(mut command: impl Iterator<Item = OsString>) -> io::Result<()> {
     let pid = Pid::from_child(&child);
     // A runner that is gone by now shows as end of file below.
     let _ = runner.write_all(&Message::Started(pid.as_raw_nonzero().get()).bytes());
-    wait_for_end(&mut runner, pid)?;
+    wait_for_end(runner, pid)?;
     // Before the child is reaped, because until then its process id, and so the group's, can't be anybody else's.
     let _ = kill_process_group(pid, Signal::KILL);
     let ended = reap(&mut child)?;
-    end_descendants();
+    if !end_descendants() {
+        let _ = runner.write_all(&Message::Left.bytes());
+    }
     let _ = runner.write_all(&ended.bytes());
     Ok(())
-}
-
-/// What the job reads. A payload is a file in memory: the job reads it at its own pace, and nobody has to feed it.
-fn read_input(runner: &mut UnixStream) -> io::Result<Stdio> {
-    let mut header = [0; HEADER_BYTES];
-    runner.read_exact(&mut header)?;
-    let [kind, len @ ..] = header;
-    match kind {
-        WITHOUT_PAYLOAD => return Ok(Stdio::null()),
-        FROM_OUTPUT => return Ok(Stdio::from(io::stdout().as_fd().try_clone_to_owned()?)),
-        WITH_PAYLOAD => {}
-        _ => return Err(io::ErrorKind::InvalidData.into()),
-    }
-    let len = u64::from_le_bytes(len);
-    let mut file = File::from(memfd_create("payload", MemfdFlags::CLOEXEC)?);
-    if io::copy(&mut runner.take(len), &mut file)? < len {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    file.rewind()?;
-    Ok(Stdio::from(file))
 }
 
 /// Returns when the job's first process has ended. Meanwhile passes the runner's orders on, and kills the job's
@@ -248,13 +203,13 @@ fn reap(child: &mut Child) -> io::Result<Message> {
 }
 
 /// Kills what is left of the job: with its first process reaped, the eldest of what left its group are children
-/// of this process, and theirs will be.
-fn end_descendants() {
+/// of this process, and theirs will be. Whether nothing is left.
+fn end_descendants() -> bool {
     loop {
         match wait(WaitOptions::NOHANG) {
             Ok(Some(_)) => continue,
             Ok(None) => {}
-            Err(_) => return, // there are none
+            Err(_) => return true, // there are none
         }
         let me = getpid().as_raw_nonzero().get();
         let children = procfs::processes().into_iter().filter(|process| process.parent == me);
@@ -264,7 +219,7 @@ fn end_descendants() {
             .count();
         // Another user's can't be killed, and must not be waited for.
         if killed == 0 || wait(WaitOptions::empty()).is_err() {
-            return;
+            return false;
         }
     }
 }
@@ -275,9 +230,13 @@ mod tests {
 
     #[test]
     fn messages_survive_the_wire() {
-        for message in
-            [Message::Started(4711), Message::Exited(255), Message::Signalled(9), Message::NotStarted(2)]
-        {
+        for message in [
+            Message::Started(4711),
+            Message::Exited(255),
+            Message::Signalled(9),
+            Message::NotStarted(2),
+            Message::Left,
+        ] {
             assert_eq!(Message::read(message.bytes()), Some(message));
         }
         assert_eq!(Message::read([b'?', 0, 0, 0, 0]), None);

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{failed, job, read_to_end, witness};
-use stanchion_client::Job;
+use stanchion_client::{Job, Receipt};
 use stanchion_runner::config::{Exec, Stdin};
 use stanchion_runner::exec::ExecDispatcher;
 use stanchion_runner::outcome::{Cancel, Outcome};
@@ -211,6 +211,34 @@ async fn a_killed_shim_is_a_failure_and_its_job_goes() {
         let (outcome, _) = tokio::join!(run_owned(script(text, &[&path])), read_to_end(fifo));
         assert_eq!(failed(outcome), "its shim was killed");
     }
+}
+
+#[tokio::test]
+async fn one_shim_runs_one_job_after_the_other() {
+    // Each says who its parent is, the shim, and has an environment and an input of its own.
+    let text = r#"echo "$JOB_ID $(cat) $PPID" >&2; exit 1"#;
+    let dispatcher = ExecDispatcher::new(script(text, &[])).with_shim(PathBuf::from(SHIM));
+    let mut shims = Vec::new();
+    for n in 1..=20 {
+        let (_keep, cancel) = watch::channel(Cancel::No);
+        let mut job = job();
+        job.receipt = Receipt::from(format!("{n:016x}-1"));
+        job.payload = format!("payload{n}").into_bytes();
+        let words = failed(dispatcher.run(&job, cancel).await);
+        let (said, shim) = words.rsplit_once(' ').unwrap();
+        assert_eq!(said, format!("{n:016x} payload{n}"), "and nothing of the job before");
+        shims.push(shim.to_owned());
+    }
+    assert!(shims.iter().all(|shim| *shim == shims[0]), "{shims:?}");
+
+    let killed = Command::new("kill").args(["-9", &shims[0]]).status().unwrap();
+    assert!(killed.success());
+    // Its end may not have been noticed yet; then that is what the job is told.
+    let (_keep, cancel) = watch::channel(Cancel::No);
+    let first = failed(dispatcher.run(&job(), cancel.clone()).await);
+    assert!(first == "its shim was killed" || !first.ends_with(&shims[0]), "{first}");
+    let next = failed(dispatcher.run(&job(), cancel).await);
+    assert!(next.starts_with("0000100000000001 the payload ") && !next.ends_with(&shims[0]), "{next}");
 }
 
 /// The header of a job that reads nothing, as the runner sends it.

@@ -206,7 +206,7 @@ impl Running {
                     }
                 }
                 message = control.next() => match message {
-                    Some(Message::Started(_)) => {}
+                    Some(Message::Started(_) | Message::Left) => {}
                     Some(message) => return How::from(message),
                     None => return How::ShimGone,
                 },

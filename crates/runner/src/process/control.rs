@@ -1,5 +1,6 @@
 //! The runner's end of a shim's socket.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -37,6 +38,28 @@ impl Control {
             self.socket.write_all(input.payload()).await
         };
         let _: io::Result<()> = fed.await;
+    }
+
+    /// Says what is started by a shim that stays; with this it starts.
+    pub(crate) async fn begin_command(
+        &mut self,
+        program: &str,
+        arguments: &[OsString],
+        environment: &[(&'static str, OsString)],
+        input: Input<'_>,
+    ) {
+        let mut request = shim::command_header(program, arguments, environment);
+        request.extend_from_slice(&input.header());
+        let fed = async {
+            self.socket.write_all(&request).await?;
+            self.socket.write_all(input.payload()).await
+        };
+        let _: io::Result<()> = fed.await;
+    }
+
+    /// Lets the shim end.
+    pub(crate) async fn close(&mut self) {
+        let _ = self.socket.shutdown().await;
     }
 
     /// Gives an order; a shim that is gone shows in the next message.

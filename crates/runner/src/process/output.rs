@@ -1,5 +1,7 @@
 //! A process's output, read as it comes; only the end of it is kept.
 
+use std::os::fd::AsFd;
+
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, ChildStderr, ChildStdout};
 
@@ -7,6 +9,8 @@ use crate::limits::ERROR_BYTES_MAX;
 
 /// How much is read at once.
 const READ_BYTES: usize = 16 * 1024;
+/// How often that is done without waiting: a pipe holds 64 KiB, or up to 1 MiB when somebody has asked for that.
+const READS_MAX: usize = 128;
 
 /// Both streams of a process.
 #[derive(Debug)]
@@ -24,6 +28,18 @@ impl Output {
     /// Reads both to their ends. What was read stays when this is dropped.
     pub(crate) async fn read(&mut self) {
         tokio::join!(self.stdout.read(), self.stderr.read());
+    }
+
+    /// Reads what is there now: all, when nobody is left who could write.
+    pub(crate) fn read_available(&mut self) {
+        self.stdout.read_available();
+        self.stderr.read_available();
+    }
+
+    /// Forgets what was kept.
+    pub(crate) fn forget(&mut self) {
+        self.stdout.forget();
+        self.stderr.forget();
     }
 
     /// The end of stderr; of stdout when there is none, because PHP for one writes its errors there.
@@ -76,6 +92,21 @@ impl<R: AsyncRead + Unpin> Tail<R> {
     /// Forgets what was kept.
     pub(crate) fn forget(&mut self) {
         self.kept.clear();
+    }
+}
+
+impl<R: AsFd> Tail<R> {
+    /// Reads what is there without waiting, past the runtime, which may not have heard of it yet.
+    fn read_available(&mut self) {
+        let Some(stream) = &self.stream else { return };
+        let mut buffer = [0; READ_BYTES];
+        for _ in 0..READS_MAX {
+            match rustix::io::read(stream.as_fd(), &mut buffer) {
+                Ok(0) | Err(rustix::io::Errno::AGAIN) => return,
+                Ok(bytes) => keep_end(&mut self.kept, &buffer[..bytes]),
+                Err(_) => {}
+            }
+        }
     }
 }
 
