@@ -47,7 +47,7 @@ fn more_slots_take_more_jobs_and_fewer_fewer() {
     gate.let_through();
     runner.terminate();
     stopped(&mut runner);
-    assert_eq!((stat(&server, "q", "acked"), stat(&server, "q", "released")), (4, 0));
+    assert_eq!(stat(&server, "q", "acked"), 4);
 }
 
 #[test]

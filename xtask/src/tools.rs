@@ -22,6 +22,7 @@ const TOOLS: &[Tool] = &[
     tool("strace", "strace", &["--version"]),
     tool("openssl", "openssl", &["version"]),
     tool("python3-venv", "python3", &["-c", "import venv, ensurepip"]),
+    tool("python3-yaml", "python3", &["-c", "import yaml"]),
     tool("nodejs", "node", &["--version"]),
     tool("npm", "npm", &["--version"]),
     tool("iproute2", "ip", &["-V"]),

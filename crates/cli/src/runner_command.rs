@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use stanchion_runner::{Config, Error, Runner, check, signals};
+use stanchion_runner::{Config, Error, Runner, Systemd, check, signals};
 
 use crate::canary_command::{self, CanaryArgs};
 use crate::exit;
@@ -36,7 +36,7 @@ enum Command {
         /// The TOML file
         file: PathBuf,
     },
-    /// Check a configuration file, and that its server can be reached; exits 2 with file, line and what to write instead
+    /// Check a configuration file, its programs, and that its server lets it work; exits 2 with file, line and what to write instead
     Check {
         /// The TOML file
         file: PathBuf,
@@ -66,7 +66,7 @@ fn run(file: &Path, format: Format) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    if let Err(error) = check::memory_limits(&file.display().to_string(), &config) {
+    if let Err(error) = check::machine(&file.display().to_string(), &config) {
         return exit::with_message(exit::USAGE, error);
     }
     logging::start(format);
@@ -76,7 +76,12 @@ fn run(file: &Path, format: Format) -> ExitCode {
         Err(code) => return code,
     };
     let result = runtime.block_on(async {
-        let runner = Runner::from_config(config)?;
+        let mut runner = Runner::from_config(config)?;
+        match Systemd::from_environment() {
+            Ok(Some(systemd)) => runner = runner.systemd(systemd),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "NOTIFY_SOCKET names nothing that can be told: systemd will miss the start"),
+        }
         signals::stop_on_signal(runner.stop_handle());
         signals::reload_on_signal(runner.reload_handle(), file.to_owned());
         runner.run().await
@@ -98,10 +103,8 @@ fn check_file(file: &Path) -> ExitCode {
         Err(code) => return code,
     };
     let name = file.display().to_string();
-    if let Err(error) = check::memory_limits(&name, &config) {
-        return exit::with_message(exit::USAGE, error);
-    }
-    match runtime.block_on(check::server(&name, &config)) {
+    let found = check::machine(&name, &config).and_then(|()| runtime.block_on(check::server(&name, &config)));
+    match found {
         Ok(found) => {
             exit::say(format_args!("{name}: ok; {found}"));
             ExitCode::SUCCESS

@@ -213,7 +213,7 @@ pub enum Sources {
 }
 
 impl Sources {
-    fn write(&self, command: &mut Cmd) {
+    pub(crate) fn write(&self, command: &mut Cmd) {
         match self {
             Sources::Queues(queues) => {
                 command.arg("QUEUES").arg(queues.len());

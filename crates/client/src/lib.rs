@@ -27,6 +27,7 @@ pub mod operate;
 pub mod push;
 mod reply;
 pub mod report;
+pub mod rights;
 #[cfg(test)]
 mod testing;
 pub mod worker;
@@ -38,4 +39,5 @@ pub use error::{Error, Result};
 pub use operate::{QueueSummary, Ready, Setting, Stats};
 pub use push::{Dedupe, Push, PushStatus, Pushed};
 pub use report::{Report, Reported, Retry};
+pub use rights::Right;
 pub use worker::{Beat, Order, VersionFigures, WorkerSummary};

@@ -4,7 +4,9 @@
 //! Parsing touches nothing: no file is opened, no server asked and no program looked up.
 
 mod dispatchers;
+pub mod lines;
 pub mod problem;
+mod schedules;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,9 @@ use toml::de::DeTable;
 
 use dispatchers::NamedDispatcher;
 pub use dispatchers::{Dispatcher, Drain, Exec, Http, Pool, Stdin};
+pub use lines::Lines;
 pub use problem::{ConfigError, Problem};
+pub use schedules::{Missed, Schedule};
 use section::{KeySpec, Section};
 pub use values::duration;
 pub(crate) use values::show;
@@ -32,12 +36,16 @@ pub struct Config {
     pub url: String,
     /// Where the url stands in the file.
     pub url_line: usize,
+    /// Where everything else stands.
+    pub lines: Lines,
     /// `[runner]`.
     pub settings: Settings,
     /// `[groups.NAME]`, by name.
     pub groups: Vec<Group>,
     /// Where the first `memory-max` stands.
     pub memory_max_line: Option<usize>,
+    /// `[schedules.NAME]`, by name.
+    pub schedules: Vec<Schedule>,
     /// What is allowed but looks like a mistake; `check` prints it.
     pub warnings: Vec<Problem>,
 }
@@ -70,6 +78,8 @@ pub struct Group {
     pub exclude: Vec<String>,
     /// Queues that get a share only.
     pub low_priority: Option<LowPriority>,
+    /// The name of its dispatcher.
+    pub dispatcher_name: String,
     /// How their jobs are done.
     pub dispatcher: Dispatcher,
 }
@@ -95,7 +105,7 @@ const TOP_KEYS: &[KeySpec] = &[
     KeySpec::here("runner"),
     KeySpec::here("groups"),
     KeySpec::here("dispatchers"),
-    KeySpec::later("cron"),
+    KeySpec::here("schedules"),
 ];
 const SERVER_KEYS: &[KeySpec] = &[KeySpec::here("url")];
 const RUNNER_KEYS: &[KeySpec] = &[
@@ -129,12 +139,13 @@ impl Config {
                 return Err(problems.into_error(file));
             }
         };
-        let config = whole(Section::top(&table, text.len()), &mut problems);
+        let lines = Lines::of(&table, &problems);
+        let config = whole(Section::top(&table, text.len()), lines, &mut problems);
         problems.finish(file, config)
     }
 }
 
-fn whole(mut top: Section<'_>, problems: &mut problem::Problems) -> Option<Config> {
+fn whole(mut top: Section<'_>, lines: Lines, problems: &mut problem::Problems) -> Option<Config> {
     top.refuse_unknown(TOP_KEYS, problems);
     let url = match top.section("server", problems) {
         Some(mut server) => {
@@ -168,13 +179,16 @@ fn whole(mut top: Section<'_>, problems: &mut problem::Problems) -> Option<Confi
         }
     }
     let groups = groups.into_iter().filter_map(|(group, _)| group).collect();
+    let schedules = schedules::all(&mut top, problems);
     let (url, url_at) = url?;
     Some(Config {
         url_line: problems.line(url_at),
+        lines,
         url,
         settings: settings?,
         groups,
         memory_max_line,
+        schedules,
         warnings: problems.take_warnings(),
     })
 }
@@ -243,6 +257,9 @@ fn group(
         Some(Vec::new())
     };
     let low_priority = values::low_priority(&mut section, problems);
+    if let (Some(include), Some(exclude), Some(low)) = (&include, &exclude, &low_priority) {
+        refuse_nothing_left(&section, include, exclude, low.as_ref(), problems);
+    }
     let known: Vec<&str> = dispatchers.iter().map(|(name, ..)| name.as_str()).collect();
     let wanted =
         section.required_text("dispatcher", "dispatcher = \"NAME\" of a [dispatchers.NAME]", problems);
@@ -270,8 +287,28 @@ fn group(
             include: include?,
             exclude: exclude?,
             low_priority: low_priority?,
+            dispatcher_name: wanted?.to_owned(),
             dispatcher: dispatcher?,
         })
     })();
     (group, wanted.map(str::to_owned))
+}
+
+/// A group whose every queue is left out would never do anything.
+fn refuse_nothing_left(
+    section: &Section<'_>,
+    include: &[String],
+    exclude: &[String],
+    low_priority: Option<&LowPriority>,
+    problems: &mut problem::Problems,
+) {
+    // A glob is also a name that it matches itself.
+    let is_out = |queue: &String| {
+        exclude.iter().any(|glob| stanchion_protocol::glob::matches(glob.as_bytes(), queue.as_bytes()))
+    };
+    let low = low_priority.iter().flat_map(|low| &low.queues);
+    if include.iter().chain(low).all(is_out) {
+        let what = "\"exclude\" leaves nothing of what \"include\" names";
+        problems.add(section.value_at("exclude"), what, "leave out fewer queues, or remove the group");
+    }
 }

@@ -21,6 +21,8 @@ pub(crate) const BUCKETS: [f64; 14] =
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     queues: Mutex<BTreeMap<String, QueueCounts>>,
+    /// By schedule, in the order of [`Tick`].
+    ticks: Mutex<BTreeMap<String, [u64; 3]>>,
     leases_lost: AtomicU64,
     reloads: AtomicU64,
     reloads_refused: AtomicU64,
@@ -39,6 +41,20 @@ pub(crate) struct QueueCounts {
     /// From start to end.
     pub(crate) ran: Histogram,
 }
+
+/// What became of a time at which a schedule was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tick {
+    /// This runner was the first.
+    Pushed,
+    /// Another one was.
+    Duplicate,
+    /// The server did not take it in time.
+    Missed,
+}
+
+/// What metrics call a [`Tick`].
+pub(crate) const TICKS: [&str; 3] = ["pushed", "duplicate", "missed"];
 
 /// Durations, counted by length.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,6 +83,17 @@ impl Counts {
 
     pub(crate) fn lease_lost(&self) {
         self.leases_lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A schedule was due.
+    pub(crate) fn tick(&self, schedule: &str, tick: Tick) {
+        let mut ticks = self.ticks.lock().unwrap_or_else(PoisonError::into_inner);
+        ticks.entry(schedule.to_owned()).or_default()[tick as usize] += 1;
+    }
+
+    /// By schedule.
+    pub(crate) fn ticks(&self) -> BTreeMap<String, [u64; 3]> {
+        self.ticks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn reloaded(&self) {

@@ -1,5 +1,5 @@
-//! The groups at work: each has a claimer and a sender of its reports. Groups come, change and leave while the
-//! runner runs.
+//! The groups at work: each has a claimer and a sender of its reports. Groups and schedules come, change and leave
+//! while the runner runs.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use crate::group::Group;
 use crate::limits;
 use crate::reload::{self, Request};
 use crate::runner::Shared;
+use crate::scheduler::Scheduler;
 
 /// All groups of a runner, also those that leave.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(crate) struct Crew {
     senders: JoinSet<()>,
     /// What the groups were made from; none when they are handlers of a program.
     config: Option<Config>,
+    scheduler: Scheduler,
 }
 
 #[derive(Debug)]
@@ -37,7 +39,11 @@ type Ended = (Arc<Group>, Result<(), stanchion_client::Error>);
 impl Crew {
     pub(crate) fn new(shared: Arc<Shared>, groups: Vec<Group>, config: Option<Config>) -> Crew {
         let (claimers, senders) = (JoinSet::new(), JoinSet::new());
-        let mut crew = Crew { shared, members: Vec::new(), claimers, senders, config };
+        let mut scheduler = Scheduler::new(Arc::clone(&shared));
+        if let Some(config) = &config {
+            scheduler.set(&config.schedules);
+        }
+        let mut crew = Crew { shared, members: Vec::new(), claimers, senders, config, scheduler };
         for group in groups {
             crew.hire(group);
         }
@@ -140,8 +146,11 @@ impl Crew {
 
     /// Goes on under another configuration, or, when it asks for what only a restart can do, under the old one.
     fn apply(&mut self, new: Config) -> Result<Vec<String>, Error> {
-        let Some(old) = self.config.take().filter(|_| !self.shared.stop.is_stopping()) else {
+        if self.shared.stop.is_stopping() {
             return Err(Error::NotReloaded("the runner stops".to_owned()));
+        }
+        let Some(old) = self.config.take() else {
+            return Err(Error::NotReloaded("this runner's handlers are functions, not a file".to_owned()));
         };
         let changes = match reload::changes(&old, &new) {
             Ok(changes) => changes,
@@ -167,6 +176,7 @@ impl Crew {
         if old.settings != new.settings {
             self.shared.settings.send_replace(Arc::new(new.settings.clone()));
         }
+        self.scheduler.set(&new.schedules);
         self.config = Some(new);
         Ok(changes)
     }

@@ -100,9 +100,7 @@ impl Work {
     fn from_config(group: &config::Group, dispatch: Dispatch) -> Work {
         let low = group.low_priority.as_ref();
         let tiers = low.map(|low| Tiers::new(&group.include, &group.exclude, low.queues.clone()));
-        let low_globs = tiers.iter().flat_map(|tiers| tiers.low_globs.iter());
-        let globs = group.include.iter().chain(low_globs).cloned().collect();
-        Work { dispatch, all: Sources::Match { globs, except: group.exclude.clone() }, tiers }
+        Work { dispatch, all: sources(group), tiers }
     }
 
     /// Which of the slots a job of this queue counts against.
@@ -112,6 +110,13 @@ impl Work {
         };
         if self.tiers.as_ref().is_some_and(is_low) { Tier::Low } else { Tier::Normal }
     }
+}
+
+/// All queues of a group.
+pub(crate) fn sources(group: &config::Group) -> Sources {
+    let low = group.low_priority.iter().flat_map(|low| &low.queues);
+    let globs = group.include.iter().chain(low).cloned().collect();
+    Sources::Match { globs, except: group.exclude.clone() }
 }
 
 impl Tiers {

@@ -187,7 +187,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_should_have_ended_is_stuck() {
         let runner = Runner::builder().handle("q", |_| async {}).build().unwrap();
-        let shared = runner.shared();
+        let shared = &runner.shared_for_tests();
         shared.set_groups(vec![group()]);
         let second = Duration::from_secs(1);
         let job = crate::testing::job("q");

@@ -54,13 +54,16 @@ mod release;
 pub mod reload;
 pub mod runner;
 mod running;
+mod scheduler;
 pub mod shim;
 pub mod signals;
 mod slots;
 mod status_server;
+pub mod systemd;
 pub mod template;
 #[cfg(test)]
 mod testing;
+pub mod ticks;
 
 pub use config::Config;
 pub use error::Error;
@@ -69,3 +72,4 @@ pub use phase::Stop;
 pub use reload::Reload;
 pub use runner::{Builder, Runner};
 pub use stanchion_client::Job;
+pub use systemd::Systemd;

@@ -100,6 +100,15 @@ pub const HTTP_CONNECTIONS_MAX: usize = 64;
 /// How long one of them may take to ask.
 pub const HTTP_REQUEST_MAX: Duration = Duration::from_secs(10);
 
+/// The name of a schedule; with a time it is a dedupe key, which has [`NAME_BYTES_MAX`].
+pub const SCHEDULE_NAME_BYTES_MAX: usize = 200;
+/// A schedule whose missed times are left out is pushed up to this long after its time.
+pub const TICK_LATE_MAX: Duration = Duration::from_secs(60);
+/// By how much the clocks of two runners may differ without a job being pushed twice.
+pub const TICK_CLOCK_SKEW_MAX: Duration = Duration::from_secs(600);
+/// How often the wall clock is looked at while a schedule waits: it may be set at any time.
+pub const WALL_CLOCK_LOOK: Duration = Duration::from_secs(30);
+
 const _: () = assert!(RELEASE_PAUSE_MIN.as_millis() <= RELEASE_PAUSE_MAX.as_millis());
 const _: () = assert!(RETRY_AFTER_MIN.as_millis() <= RETRY_AFTER_MAX.as_millis());
 const _: () = assert!(ERROR_BYTES_MAX <= ANSWER_BYTES_MAX);

@@ -3,10 +3,11 @@
 mod process;
 mod text;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::counts::QueueCounts;
+use crate::counts::{QueueCounts, TICKS};
 use crate::group::Group;
 use crate::outcome::Outcome;
 use crate::phase::Phase;
@@ -42,6 +43,7 @@ struct Seen {
     is_quiet: bool,
     groups: Vec<Arc<Group>>,
     queues: Vec<(String, QueueCounts)>,
+    ticks: BTreeMap<String, [u64; 3]>,
     stuck: usize,
     leases_lost: u64,
     reloads: [u64; 2],
@@ -187,6 +189,18 @@ pub(crate) const METRICS: &[Metric] = &[
         },
     ),
     metric(
+        "stanchion_runner_schedule_ticks_total",
+        Kind::Counter,
+        "Times at which a schedule was due: pushed by this runner, by another one before (duplicate), or missed.",
+        |seen, samples| {
+            for (schedule, counts) in &seen.ticks {
+                for (result, count) in TICKS.into_iter().zip(counts) {
+                    samples.add(&[("schedule", schedule), ("result", result)], *count as f64);
+                }
+            }
+        },
+    ),
+    metric(
         "process_cpu_seconds_total",
         Kind::Counter,
         "Processor time of the runner itself, without its jobs.",
@@ -214,6 +228,7 @@ pub(crate) fn render(shared: &Shared) -> String {
         is_quiet: shared.quiet.is_wanted(),
         groups: shared.groups(),
         queues: shared.counts.queues().into_iter().collect(),
+        ticks: shared.counts.ticks(),
         stuck: crate::health::stuck(shared).len(),
         leases_lost: shared.counts.leases_lost(),
         reloads: shared.counts.reloads(),

@@ -14,6 +14,7 @@ use crate::check;
 use crate::config::{self, Config};
 use crate::error::Error;
 use crate::runner::Shared;
+use crate::systemd::Notice;
 
 /// Gives a running runner another configuration. Clones talk to the same one.
 #[derive(Debug, Clone)]
@@ -44,7 +45,7 @@ impl Reload {
         let text = std::fs::read_to_string(file)
             .map_err(|error| Error::NotReloaded(format!("{name} can't be read: {error}")))?;
         let config = Config::parse(&name, &text)?;
-        check::memory_limits(&name, &config)?;
+        check::machine(&name, &config)?;
         for warning in &config.warnings {
             tracing::warn!(file = name, line = warning.line, "{warning}");
         }
@@ -61,30 +62,34 @@ impl Reload {
 
     /// The same as [`Reload::file`], with the outcome in the log.
     pub async fn file_and_log(&self, file: &Path) {
+        self.shared.tell(Notice::Reloading);
         let result = self.file(file).await;
         match &result {
             Ok(_) => self.shared.counts.reloaded(),
             Err(_) => self.shared.counts.reload_refused(),
         }
-        match result {
-            Ok(changes) => {
-                for change in &changes {
-                    tracing::info!(change, "configuration changed");
-                }
-                tracing::info!(file = %file.display(), changes = changes.len(), "configuration reloaded");
+        log(file, result);
+        self.shared.tell(Notice::Ready);
+    }
+}
+
+/// Tells in the log what became of a reload.
+fn log(file: &Path, result: Result<Vec<String>, Error>) {
+    match result {
+        Ok(changes) => {
+            for change in &changes {
+                tracing::info!(change, "configuration changed");
             }
-            Err(Error::Config(error)) => {
-                for problem in &error.problems {
-                    tracing::error!(file = error.file, line = problem.line, "{problem}");
-                }
-                tracing::error!(
-                    file = error.file,
-                    "configuration not reloaded; the runner goes on as before"
-                );
+            tracing::info!(file = %file.display(), changes = changes.len(), "configuration reloaded");
+        }
+        Err(Error::Config(error)) => {
+            for problem in &error.problems {
+                tracing::error!(file = error.file, line = problem.line, "{problem}");
             }
-            Err(error) => {
-                tracing::error!(file = %file.display(), %error, "configuration not reloaded; the runner goes on as before");
-            }
+            tracing::error!(file = error.file, "configuration not reloaded; the runner goes on as before");
+        }
+        Err(error) => {
+            tracing::error!(file = %file.display(), %error, "configuration not reloaded; the runner goes on as before");
         }
     }
 }
@@ -121,6 +126,16 @@ pub(crate) fn changes(old: &Config, new: &Config) -> Result<Vec<String>, Error> 
     for after in &new.groups {
         if !old.groups.iter().any(|before| before.name == after.name) {
             changes.add(format!("[groups.{}] is new, with {} slots", after.name, after.slots));
+        }
+    }
+    for before in old.schedules.iter().filter(|before| !new.schedules.contains(before)) {
+        let stays = new.schedules.iter().any(|after| after.name == before.name);
+        let what = if stays { "is another one" } else { "is gone" };
+        changes.add(format!("[schedules.{}] {what}", before.name));
+    }
+    for after in &new.schedules {
+        if !old.schedules.iter().any(|before| before.name == after.name) {
+            changes.add(format!("[schedules.{}] is new", after.name));
         }
     }
     Ok(changes.found)

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use stanchion_client::{Client, Job};
@@ -27,6 +27,7 @@ use crate::release::Releases;
 use crate::reload::{Reload, Request};
 use crate::running::Running;
 use crate::status_server;
+use crate::systemd::{self, Notice, Systemd};
 
 /// What the parts of a runner share.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) lease_pulse: Pulse,
     /// The groups that work now, also those that leave.
     groups: Mutex<Vec<Arc<Group>>>,
+    /// The service manager, if one started the runner.
+    pub(crate) systemd: OnceLock<Systemd>,
 }
 
 impl Shared {
@@ -54,6 +57,13 @@ impl Shared {
     /// The groups that work now, also those that leave.
     pub(crate) fn groups(&self) -> Vec<Arc<Group>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells the service manager, if there is one.
+    pub(crate) fn tell(&self, notice: Notice) {
+        if let Some(systemd) = self.systemd.get() {
+            systemd.tell(notice);
+        }
     }
 
     pub(crate) fn set_groups(&self, groups: Vec<Arc<Group>>) {
@@ -115,10 +125,19 @@ impl Runner {
             counts: Counts::default(),
             lease_pulse: Pulse::default(),
             groups: Mutex::default(),
+            systemd: OnceLock::new(),
         };
         let shared = Arc::new(shared);
         let (reload, reloads) = Reload::new(Arc::clone(&shared));
         Ok(Runner { shared, groups, config: None, reload, reloads })
+    }
+
+    /// Has the runner tell the service manager when it is ready, reloads and stops, and that it still works.
+    #[must_use]
+    pub fn systemd(self, systemd: Systemd) -> Runner {
+        let is_first = self.shared.systemd.set(systemd).is_ok();
+        debug_assert!(is_first, "a process has one service manager");
+        self
     }
 
     /// Stops the runner, and shows its phase.
@@ -134,8 +153,8 @@ impl Runner {
     }
 
     #[cfg(test)]
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
+    pub(crate) fn shared_for_tests(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 
     /// Runs until it is stopped, or until the server refuses it for good. A server that is away is waited for.
@@ -157,6 +176,10 @@ impl Runner {
             let shared = Arc::clone(&shared);
             async move { lease::keep_leases(&shared).await }
         });
+        helpers.spawn({
+            let shared = Arc::clone(&shared);
+            async move { systemd::keep_informed(&shared).await }
+        });
 
         beat::first_beat(&shared, &groups).await;
         helpers.spawn({
@@ -164,6 +187,7 @@ impl Runner {
             async move { beat::keep_beating(&shared).await }
         });
         let mut crew = Crew::new(Arc::clone(&shared), groups, config);
+        shared.tell(Notice::Ready);
         let result = crew.work(reloads).await;
         drain(&shared).await;
         crew.last_reports().await;

@@ -110,6 +110,17 @@ fn memory_max(section: &Section<'_>, problems: &mut Problems) -> Option<Option<u
 }
 
 impl Dispatcher {
+    /// The program that it starts, if it starts one.
+    #[must_use]
+    pub fn program(&self) -> Option<&str> {
+        match self {
+            Dispatcher::Exec(exec) => Some(&exec.program),
+            Dispatcher::Pool(pool) => Some(&pool.program),
+            Dispatcher::Drain(drain) => Some(&drain.program),
+            Dispatcher::Http(_) => None,
+        }
+    }
+
     /// The memory limit of its processes.
     #[must_use]
     pub fn memory_max(&self) -> Option<u64> {

@@ -12,17 +12,11 @@ use super::values;
 /// A key that a section may have.
 pub(super) struct KeySpec {
     name: &'static str,
-    /// In this version, or only in the design.
-    here: bool,
 }
 
 impl KeySpec {
     pub(super) const fn here(name: &'static str) -> KeySpec {
-        KeySpec { name, here: true }
-    }
-
-    pub(super) const fn later(name: &'static str) -> KeySpec {
-        KeySpec { name, here: false }
+        KeySpec { name }
     }
 }
 
@@ -69,19 +63,13 @@ impl<'t> Section<'t> {
 
     /// Refuses keys that are not in the list.
     pub(super) fn refuse_unknown(&self, known: &[KeySpec], problems: &mut Problems) {
-        let names: Vec<&str> = known.iter().filter(|spec| spec.here).map(|spec| spec.name).collect();
+        let names: Vec<&str> = known.iter().map(|spec| spec.name).collect();
         let place =
             self.path.as_ref().map_or("at the top of the file".to_owned(), |path| format!("in [{path}]"));
         for key in self.table.keys() {
             let (at, name) = (key.span().start, key.get_ref().as_ref());
-            match known.iter().find(|spec| spec.name == name) {
-                Some(spec) if spec.here => {}
-                Some(_) => {
-                    problems.add(at, format!("\"{name}\" {place} is not in this version"), "remove it")
-                }
-                None => {
-                    problems.add(at, format!("unknown key \"{name}\" {place}"), nearest_or_list(name, &names))
-                }
+            if !names.contains(&name) {
+                problems.add(at, format!("unknown key \"{name}\" {place}"), nearest_or_list(name, &names));
             }
         }
     }

@@ -100,6 +100,18 @@ const BAD: &[Bad] = &[
         3,
         &["a cluster", "not in this version", "write one"],
     ),
+    bad(
+        "url = \"redis://127.0.0.1:7379\"",
+        "url = \"rediss://127.0.0.1:7380\"",
+        3,
+        &["rediss:// (TLS) is not in this version", "TLS tunnel", "stunnel"],
+    ),
+    bad(
+        "exclude = [\"webVideoTranscode\", \"upload*\"]",
+        "exclude = [\"*\"]",
+        12,
+        &["\"exclude\" leaves nothing", "leave out fewer queues"],
+    ),
     bad("url = \"redis://127.0.0.1:7379\"", "url = 7379", 3, &["is an integer, not a string"]),
     bad("name = \"job1001\"", "name = \"\"", 5, &["this name can't be used", "1 to 255 bytes"]),
     bad("name = \"job1001\"", "version = \"\"", 5, &["this version can't be used", "1 to 255 bytes"]),
@@ -163,7 +175,7 @@ const BAD: &[Bad] = &[
         1,
         &["\"server\" is an integer, not a section", "write [server]"],
     ),
-    bad("\n[server]", "[cron]\n[server]", 1, &["\"cron\" at the top of the file is not in this version"]),
+    bad("\n[server]", "[cron]\n[server]", 1, &["unknown key \"cron\" at the top of the file", "schedules"]),
 ];
 
 #[test]
@@ -225,4 +237,62 @@ fn durations_are_shown_as_one_writes_them() {
 
 fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
+}
+
+const SCHEDULE: &str = "\n[schedules.nightly]\ncron = \"30 2 * * *\"\ntimezone = \"Europe/Berlin\"\nqueue = \"mail\"\npayload = \"hello\"\nmissed = \"once\"\n";
+
+#[test]
+fn a_schedule_is_read() {
+    let config = Config::parse("f", &format!("{GOOD}{SCHEDULE}")).unwrap();
+    let [nightly] = config.schedules.as_slice() else { panic!("one schedule") };
+    assert_eq!(
+        (nightly.name.as_str(), nightly.queue.as_str(), nightly.payload.as_str()),
+        ("nightly", "mail", "hello")
+    );
+    assert_eq!(
+        (nightly.missed, nightly.ticks.next_after(0)),
+        (Missed::Once, Some(5_400)),
+        "half past one in UTC"
+    );
+}
+
+#[test]
+fn mistakes_in_a_schedule_are_named() {
+    let cases: &[(&str, &str, usize, &[&str])] = &[
+        ("cron = ", "crom = ", 2, &["unknown key \"crom\" in [schedules.nightly]", "did you mean \"cron\"?"]),
+        ("cron = \"30 2 * * *\"\n", "", 1, &["\"cron\" is missing in [schedules.nightly]", "write cron = "]),
+        (
+            "30 2 * * *",
+            "30 25 * * *",
+            2,
+            &["\"30 25 * * *\" is not a cron expression", "as in \"30 2 * * *\""],
+        ),
+        ("30 2 * * *", "every day", 2, &["\"every day\" is not a cron expression"]),
+        ("30 2 * * *", "0 0 30 2 *", 2, &["\"0 0 30 2 *\" is never due"]),
+        (
+            "Europe/Berlin",
+            "Europe/Berln",
+            3,
+            &["no time zone \"Europe/Berln\"", "did you mean \"Europe/Berlin\"?"],
+        ),
+        ("queue = \"mail\"\n", "", 1, &["\"queue\" is missing in [schedules.nightly]", "write queue = "]),
+        ("\"mail\"", "\"\"", 4, &["no name of a queue", "write 1 to 255 bytes"]),
+        ("\"hello\"", "7", 5, &["\"payload\" is an integer, not a string"]),
+        ("\"once\"", "\"twice\"", 6, &["\"twice\" is nothing that can become", "write \"once\" or \"skip\""]),
+        ("missed", "mised", 6, &["unknown key \"mised\"", "did you mean \"missed\"?"]),
+    ];
+    let before = GOOD.lines().count() + 1;
+    for (from, to, line, words) in cases {
+        assert!(SCHEDULE.contains(from), "{from}");
+        let text = format!("{GOOD}{}", SCHEDULE.replacen(from, to, 1));
+        let message = Config::parse("f", &text).expect_err(to).to_string();
+        let at = format!("f:{}: ", before + line);
+        let found = message
+            .lines()
+            .find(|said| said.starts_with(&at))
+            .unwrap_or_else(|| panic!("no {at} in {message}"));
+        for word in *words {
+            assert!(found.contains(word), "{to} → no {word:?} in: {found}");
+        }
+    }
 }

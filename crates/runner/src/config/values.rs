@@ -51,11 +51,17 @@ pub(crate) fn show(duration: Duration) -> String {
 pub(super) fn url(server: &mut Section<'_>, problems: &mut Problems) -> Option<(String, usize)> {
     let example = "url = \"redis://127.0.0.1:7379\"";
     if let Some(DeValue::Array(_)) = server.value("url").map(toml::Spanned::get_ref) {
-        let what = "several servers (a cluster) are not in this version";
+        let what = "several servers (a cluster) are not in this version, and the server has no clusters";
         problems.add(server.value_at("url"), what, format!("write one, as in {example}"));
         return None;
     }
     let url = server.required_text("url", example, problems)?;
+    if url.starts_with("rediss:") {
+        let what = "rediss:// (TLS) is not in this version of the runner";
+        let instead = "write redis:// and the address of a TLS tunnel on this machine, such as stunnel, or unix:///PATH";
+        problems.add(server.value_at("url"), what, instead);
+        return None;
+    }
     if let Err(error) = Client::new(url) {
         problems.add(
             server.value_at("url"),

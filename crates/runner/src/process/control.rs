@@ -10,6 +10,7 @@ use tokio::net::UnixStream;
 use tokio::process::Command;
 
 use crate::shim::{self, Input, MESSAGE_BYTES, Message, Order};
+use crate::systemd;
 
 /// Orders to a shim, and its messages.
 #[derive(Debug)]
@@ -28,6 +29,9 @@ impl Control {
         shims.set_nonblocking(false)?;
         let mut command = Command::new(shim);
         command.arg0(shim::ARG0).stdin(OwnedFd::from(shims));
+        for variable in systemd::VARIABLES {
+            command.env_remove(variable);
+        }
         Ok((command, Control { socket: ours, buffer: [0; MESSAGE_BYTES], filled: 0 }))
     }
 
