@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use stanchion_runner::{Config, Error, Runner, Systemd, check, signals};
+use stanchion_runner::{Config, Error, Runner, Systemd, check, migrate, signals};
 
 use crate::canary_command::{self, CanaryArgs};
 use crate::exit;
@@ -43,6 +43,11 @@ enum Command {
     },
     /// Wait until a new version has done some jobs, and compare its failures with another one's; exits 0 or 1
     Canary(CanaryArgs),
+    /// Print the configuration that does what MediaWiki's jobrunner does with this one, and say what could not be carried over
+    Migrate {
+        /// jobrunner's JSON file
+        file: PathBuf,
+    },
 }
 
 /// Does what the arguments say.
@@ -54,10 +59,14 @@ pub fn main(args: RunnerArgs) -> ExitCode {
             Ok(runtime) => canary_command::main(&args, &runtime),
             Err(code) => code,
         },
+        (Some(Command::Migrate { file }), None) => migrate_file(&file),
         (Some(_), Some(_)) => {
             exit::with_message(exit::USAGE, "stanchion-runner: --config names a second file; remove it")
         }
-        (None, None) => exit::with_message(exit::USAGE, "stanchion-runner: write `run FILE` or `check FILE`"),
+        (None, None) => exit::with_message(
+            exit::USAGE,
+            "stanchion-runner: write `run FILE`, `check FILE` or `migrate FILE`",
+        ),
     }
 }
 
@@ -110,6 +119,28 @@ fn check_file(file: &Path) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => exit::with_message(exit::USAGE, Error::from(error)),
+    }
+}
+
+/// The configuration goes to standard output, what is to be known about it to standard error.
+fn migrate_file(file: &Path) -> ExitCode {
+    let name = file.display();
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            let what = format_args!("{name}: can't be read: {error}; name jobrunner's JSON file");
+            return exit::with_message(exit::USAGE, what);
+        }
+    };
+    match migrate::jobrunner(&text) {
+        Ok(migrated) => {
+            exit::say(migrated.toml.trim_end());
+            for note in &migrated.notes {
+                let _ = exit::with_message(0, format_args!("{name}: {note}"));
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => exit::with_message(exit::USAGE, format_args!("{name}: {error}")),
     }
 }
 

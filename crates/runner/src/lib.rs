@@ -42,6 +42,7 @@ mod job;
 mod lease;
 pub mod limits;
 mod metrics;
+pub mod migrate;
 mod outbox;
 pub mod outcome;
 pub mod phase;

@@ -1,0 +1,186 @@
+//! What `docker/` has for those who run Stanchion: files that are whole, and names that a real runner knows.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use stanchion_tests::{Server, binary};
+
+use crate::job_host::{PLAIN, Setup, push, runner, stopped, wait_for};
+use crate::runner_status::{ask, pages};
+
+const SCHEDULED: Setup<'static> = Setup {
+    settings: "http = \"127.0.0.1:0\"",
+    dispatcher: "[schedules.yearly]\ncron = \"@yearly\"\nqueue = \"q\"\npayload = \"x\"\nmissed = \"once\"",
+    ..PLAIN
+};
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker")
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(directory().join(name)).unwrap_or_else(|error| panic!("docker/{name}: {error}"))
+}
+
+/// A YAML file as JSON.
+fn yaml(name: &str) -> Value {
+    let script = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)";
+    let mut python = Command::new("python3");
+    python.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut python = python.spawn().expect("python3 starts");
+    python.stdin.take().expect("it is piped").write_all(read(name).as_bytes()).expect("python3 reads");
+    let output = python.wait_with_output().expect("python3 ends");
+    assert!(
+        output.status.success(),
+        "docker/{name} is no YAML, or `cargo xtask tools` has yet to install python3-yaml"
+    );
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// Every string in a document.
+fn strings<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+    match value {
+        Value::String(text) => found.push(text),
+        Value::Array(items) => items.iter().for_each(|item| strings(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| strings(field, found)),
+        _ => {}
+    }
+}
+
+/// Names of metrics in an expression.
+fn metrics(expression: &str) -> impl Iterator<Item = &str> {
+    let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|word| ["stanchion_", "process_"].iter().any(|prefix| word.starts_with(prefix)))
+}
+
+#[test]
+fn alerts_and_dashboard_name_metrics_that_a_runner_has() {
+    let server = Server::start();
+    let id = push(&server, &["q", "x"]);
+    let mut runner = runner(&server, &SCHEDULED, "exit 0");
+    wait_for(&runner, &["job ended", &id]);
+    wait_for(&runner, &["schedule pushed"]);
+    let (_, page) = ask(pages(&runner), "GET /metrics");
+    runner.terminate();
+    stopped(&mut runner);
+    let known: BTreeSet<&str> = page
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split(['{', ' ']).next().unwrap_or_default())
+        .collect();
+
+    let rules = yaml("prometheus/alerts.yml");
+    let dashboard: Value = serde_json::from_str(&read("grafana/dashboards/runners.json")).expect("JSON");
+    let mut used = 0;
+    for rule in rules["groups"]
+        .as_array()
+        .expect("groups")
+        .iter()
+        .flat_map(|group| group["rules"].as_array())
+        .flatten()
+    {
+        let (name, expression) = (&rule["alert"], rule["expr"].as_str().expect("an expression"));
+        for key in ["summary", "description"] {
+            assert!(rule["annotations"][key].is_string(), "{name} has no {key}");
+        }
+        assert!(rule["labels"]["severity"].is_string(), "{name} has no severity");
+        for metric in metrics(expression) {
+            assert!(known.contains(metric), "{name}: no {metric} in\n{page}");
+            used += 1;
+        }
+    }
+    for panel in dashboard["panels"].as_array().expect("panels") {
+        for target in panel["targets"].as_array().expect("targets") {
+            for metric in metrics(target["expr"].as_str().expect("an expression")) {
+                assert!(known.contains(metric), "{}: no {metric} in\n{page}", panel["title"]);
+                used += 1;
+            }
+        }
+    }
+    assert!(used > 20, "the names were not found: {used}");
+}
+
+#[test]
+fn the_compose_file_names_what_is_there() {
+    let compose = yaml("compose.yaml");
+    let dockerfile = read("Dockerfile");
+    for (name, service) in compose["services"].as_object().expect("services") {
+        if let Some(target) = service["build"]["target"].as_str() {
+            let stage = dockerfile.split("\nFROM ").find(|stage| {
+                stage.lines().next().is_some_and(|line| line.ends_with(&format!(" AS {target}")))
+            });
+            let stage = stage.unwrap_or_else(|| panic!("{name}: there is no stage {target}"));
+            assert!(stage.contains("\nUSER 65532:65532"), "{target} runs as root");
+        }
+        for volume in service["volumes"].as_array().into_iter().flatten() {
+            let source = volume.as_str().and_then(|volume| volume.split(':').next()).expect("a source");
+            let is_there = match source.strip_prefix("./") {
+                Some(path) => directory().join(path).exists(),
+                None => compose["volumes"].as_object().is_some_and(|volumes| volumes.contains_key(source)),
+            };
+            assert!(is_there, "{name}: there is no {source}");
+        }
+        for other in service["depends_on"].as_array().into_iter().flatten() {
+            assert!(compose["services"][other.as_str().expect("a name")].is_object(), "{name} needs {other}");
+        }
+    }
+    let prometheus = yaml("prometheus/prometheus.yml");
+    let mut named = Vec::new();
+    strings(&prometheus["scrape_configs"], &mut named);
+    assert!(named.contains(&"runner") && compose["services"]["runner"].is_object());
+    for file in
+        ["grafana/provisioning/datasources/prometheus.yaml", "grafana/provisioning/dashboards/stanchion.yaml"]
+    {
+        assert_eq!(yaml(file)["apiVersion"], 1, "{file}");
+    }
+}
+
+#[test]
+fn the_runner_of_the_compose_file_passes_its_check_and_works() {
+    let server = Server::start();
+    let text = read("runner.toml");
+    let text = text.replace("redis://:PASSWORD@server:7379", &format!("redis://{}", server.address()));
+    let text = text.replace("0.0.0.0:7381", "127.0.0.1:0");
+    let file = server.directory().join("runner.toml");
+    std::fs::write(&file, text).expect("written");
+    let output =
+        Command::new(binary("stanchion-runner")).arg("check").arg(&file).output().expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let id = push(&server, &["q", "x"]);
+    let mut runner =
+        stanchion_tests::Process::start(Command::new(binary("stanchion-runner")).arg("run").arg(&file));
+    wait_for(&runner, &["job ended", &id, "status=\"done\""]);
+    runner.terminate();
+    stopped(&mut runner);
+}
+
+#[test]
+fn systemd_takes_the_units() {
+    // It looks for the programs, too, so they are named where they were built.
+    let place = tempfile::tempdir().expect("a temporary directory");
+    for (unit, program) in
+        [("stanchion.service", "stanchion"), ("stanchion-runner.service", "stanchion-runner")]
+    {
+        let text = read(&format!("systemd/{unit}"));
+        let installed = format!("/usr/local/bin/{program} ");
+        assert!(text.contains(&installed), "{unit} does not start {installed}");
+        let path = place.path().join(unit);
+        let built = format!("{} ", binary(program).display());
+        std::fs::write(&path, text.replace(&installed, &built)).expect("written");
+    }
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        return; // a machine without systemd can't say more
+    }
+    for unit in ["stanchion.service", "stanchion-runner.service"] {
+        let output = Command::new("systemd-analyze")
+            .args(["verify", "--man=no"])
+            .arg(place.path().join(unit))
+            .output()
+            .expect("systemd-analyze starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !said.contains(unit), "{unit}: {said}");
+    }
+}
