@@ -16,6 +16,8 @@ const LEFTOVERS: &[(&str, &str)] = &[
     (concat!("#[ig", "nore"), "a test that does not run"),
     (concat!("FIX", "ME"), "work left half done"),
     (concat!("XX", "X "), "work left half done"),
+    (concat!("<<<<", "<<< "), "a conflict that nobody resolved"),
+    (concat!(">>>>", ">>> "), "a conflict that nobody resolved"),
     (concat!("/wo", "rk/"), "a path of one machine"),
     (concat!("/ro", "ot/"), "a path of one machine"),
     (concat!("/ho", "me/"), "a path of one machine"),
