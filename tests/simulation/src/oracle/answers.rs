@@ -377,6 +377,10 @@ impl Oracle {
         if is_set && of_found.is_none() && self.books[queue].wiped.is_none() {
             return Err(format!("dead-max is {number}, which nobody has set"));
         }
+        if is_set && of_found.is_none() {
+            // It was set by somebody who was asked before the queue was emptied, and came after that: nobody knows when.
+            return Ok(());
+        }
         let found_replied =
             of_found.map_or(Some(0), |effect| self.effects.get(effect).replied.map(|replied| replied.seq));
         let later = values.iter().find(|(_, effect)| {

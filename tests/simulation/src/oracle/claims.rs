@@ -68,6 +68,10 @@ impl Oracle {
             return Err(tell("the receipt was issued twice".to_owned()));
         }
         self.books[claim.queue].heard.check(id, sent.at).map_err(tell)?;
+        if self.jobs[serial].id.is_none() {
+            // Its own reply is under way yet: it may have replaced one that somebody wants to delete.
+            self.inherit_deletions(serial, id, sent);
+        }
         self.learn_id(serial, id, false).map_err(tell)?;
         self.exists(serial, now)
             .map_err(|problem| format!("{receipt} (job {serial}): it was handed out, but {problem}"))?;

@@ -78,7 +78,7 @@ impl Oracle {
     }
 
     /// Whoever was asked to delete a job may yet delete the one that replaced it.
-    fn inherit_deletions(&mut self, serial: Serial, id: &str, sent: &Sent) {
+    pub(super) fn inherit_deletions(&mut self, serial: Serial, id: &str, sent: &Sent) {
         for other in self.ids.get(id).cloned().unwrap_or_default() {
             for end in self.jobs[other].ends.clone() {
                 let replied = self.effects.get(end.effect).replied;
