@@ -90,10 +90,10 @@ impl Plan {
             _ => Durability::Always,
         };
         let segment_bytes = 4_096 << random.below(3);
-        let budget_bytes = random.one_in(5).then(|| (BUDGET_SEGMENTS_MIN + random.below(12)) * segment_bytes);
-        Plan {
+        let budget_segments = random.one_in(5).then(|| BUDGET_SEGMENTS_MIN + random.below(12));
+        let mut plan = Plan {
             queues: (0..1 + random.below(3))
-                .map(|index| QueuePlan::draw(index, budget_bytes.is_none(), random))
+                .map(|index| QueuePlan::draw(index, budget_segments.is_none(), random))
                 .collect(),
             clients: 1 + random.below(5),
             pipelines: 4 + random.below(12),
@@ -110,8 +110,12 @@ impl Plan {
             crashes: !random.one_in(8),
             clock_steps: random.one_in(4),
             memory_bytes_max: random.one_in(3).then(|| 4_096 << random.below(5)),
-            budget_bytes,
-        }
+            budget_bytes: None,
+        };
+        // Each start takes a segment of the reserve when the disk is full.
+        let segments = budget_segments.map(|segments| segments + u64::from(plan.lives));
+        plan.budget_bytes = segments.map(|segments| segments * segment_bytes);
+        plan
     }
 
     /// The server's configuration in one life.
