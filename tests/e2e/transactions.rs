@@ -152,3 +152,22 @@ fn a_refused_exec_ends_the_watch_too() {
         "#,
     );
 }
+
+/// Whichever shards they are in: the job that a waiting claim takes is a record behind that of the transaction.
+#[test]
+fn a_synced_transaction_that_serves_a_claim_is_answered() {
+    let server = Options::new().arguments(&["--durability", "never", "--shards", "8"]).start();
+    for (synced, awaited) in [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h"), ("i", "j"), ("l", "k")] {
+        server.check(&format!(
+            r#"
+            w! QCLAIM {awaited} BLOCK 0
+            ~ 1 blocked
+            > MULTI => +OK
+            > QPUSH {synced} x SYNC => +QUEUED
+            > QPUSH {awaited} y => +QUEUED
+            > EXEC => [*, *]
+            w< => [[{awaited}, *, y, 1]]
+            "#
+        ));
+    }
+}

@@ -176,7 +176,9 @@ impl<'a> Holds<'a> {
         // Staging in this order keeps it so. Nobody is woken before all locks are given back.
         let ended: Vec<Ended<'_>> =
             transaction.holds.into_iter().map(|hold| hold.unlock(Handover::Quick)).collect();
-        let last = ended.into_iter().map(Ended::settle).max().unwrap_or(0);
+        let last = ended.iter().map(Ended::last).max().unwrap_or(0);
+        // The replies wait for all of it, so whoever asked for a sync asks for all of it.
+        ended.into_iter().for_each(|ended| ended.settle_through(last));
         outbox.end_hold(last);
     }
 }

@@ -37,6 +37,17 @@ impl Ended<'_> {
         (self.settle(), bytes)
     }
 
+    /// The newest record that was staged.
+    pub(crate) fn last(&self) -> Lsn {
+        self.last
+    }
+
+    /// The same as [`Ended::settle`] for a part of a transaction whose newest record is this one.
+    pub(crate) fn settle_through(mut self, last: Lsn) {
+        self.last = last;
+        self.settle();
+    }
+
     /// Wakes whoever is to know, now that no lock is held; says up to which record replies that wait have to wait.
     pub(crate) fn settle(self) -> Lsn {
         let Ended { lane, last, .. } = self;
