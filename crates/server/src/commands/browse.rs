@@ -6,6 +6,7 @@ use stanchion_protocol::{CommandError, Proto, Reply, glob};
 use super::Done;
 use super::operate::paused_word;
 use crate::fields::Fields;
+use crate::hold::Hold;
 use crate::limits::LIST_STEP;
 use crate::turn::Turn;
 
@@ -34,13 +35,18 @@ pub(super) fn list(turn: &mut Turn<'_, '_>, pattern: Option<&[u8]>) -> Done {
 
 /// Visits every queue, and hands each lock over every so many of them.
 pub(super) fn for_each_queue(turn: &mut Turn<'_, '_>, mut visit: impl FnMut(QueueLine<'_>)) {
+    for_each_step(turn, |hold, cursor| hold.list(cursor, LIST_STEP, &mut visit));
+}
+
+/// Looks at some queues from a cursor on, and then at the next ones, in every shard; each lock is handed over in between.
+pub(super) fn for_each_step(turn: &mut Turn<'_, '_>, mut look: impl FnMut(&mut Hold<'_>, u32) -> u32) {
     let (holds, _, outbox) = turn.parts();
     for shard in 0..holds.lane().shard_count() {
         let mut cursor = 0;
         loop {
             holds.enter_shard(shard, outbox);
             outbox.wait(holds.hold().wait_any());
-            cursor = holds.hold().list(cursor, LIST_STEP, &mut visit);
+            cursor = look(holds.hold(), cursor);
             if cursor == 0 {
                 break;
             }

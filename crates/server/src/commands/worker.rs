@@ -8,9 +8,9 @@ use stanchion_protocol::error::Quoted;
 use stanchion_protocol::{Args, CommandError, CommandSpec, Proto, Reply, glob, parse};
 
 use super::Done;
+use super::browse::for_each_step;
 use super::steps::{LongTask, Work};
 use crate::fields::Fields;
-use crate::hold::Hold;
 use crate::limits::{LIST_STEP, WORKERS_MAX};
 use crate::session::Pending;
 use crate::turn::Turn;
@@ -166,21 +166,4 @@ fn write_version(line: &VersionLine<'_>, proto: Proto, out: &mut Vec<u8>) {
     fields.number("nacked", line.ended.nacked);
     fields.number("lapsed", line.ended.lapsed);
     fields.write(&mut Reply::new(out, proto));
-}
-
-/// Looks at some queues after the other, in every shard; each lock is handed over in between.
-fn for_each_step(turn: &mut Turn<'_, '_>, mut look: impl FnMut(&Hold<'_>, u32) -> u32) {
-    let (holds, _, outbox) = turn.parts();
-    for shard in 0..holds.lane().shard_count() {
-        let mut cursor = 0;
-        loop {
-            holds.enter_shard(shard, outbox);
-            outbox.wait(holds.hold().wait_any());
-            cursor = look(holds.hold(), cursor);
-            if cursor == 0 {
-                break;
-            }
-            holds.worked(LIST_STEP as u32, outbox);
-        }
-    }
 }
