@@ -7,7 +7,7 @@ use std::process::Command;
 
 use stanchion_tests::{Process, Server, binary};
 
-use crate::job_host::{Witness, field, push, stat, stopped, wait_for};
+use crate::job_host::{Witness, came_back, field, push, stat, stopped, wait_for};
 
 /// Starts a runner with one group over all queues and this dispatcher.
 fn runner(server: &Server, slots: u32, dispatcher: &str) -> Process {
@@ -62,10 +62,7 @@ fn workers_die_with_a_killed_runner_and_their_jobs_come_back() {
     witness.wait_line("up");
     runner.kill();
     witness.wait_gone();
-    let jobs = server.connect().call(&["QCLAIM", "q", "BLOCK", "30000"]);
-    let [job] = jobs.array() else { panic!("the job did not come back: {jobs:?}") };
-    assert!(job.array()[1].text().starts_with(&id));
-    assert_eq!(job.array()[3].integer(), 2, "the second attempt");
+    came_back(&server, &id);
 }
 
 #[test]

@@ -66,6 +66,15 @@ pub(crate) fn stat(server: &Server, queue: &str, name: &str) -> i64 {
     field(&server.connect().call(&["QSTATS", queue]), name).integer()
 }
 
+/// The job is handed out again, for its second attempt.
+#[track_caller]
+pub(crate) fn came_back(server: &Server, id: &str) {
+    let jobs = server.connect().call(&["QCLAIM", "q", "BLOCK", "30000"]);
+    let [job] = jobs.array() else { panic!("the job did not come back: {jobs:?}") };
+    assert!(job.array()[1].text().starts_with(id));
+    assert_eq!(job.array()[3].integer(), 2, "the second attempt");
+}
+
 #[track_caller]
 pub(crate) fn stopped(runner: &mut Process) {
     assert!(runner.wait().success(), "{}", runner.output());

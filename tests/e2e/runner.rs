@@ -5,7 +5,7 @@ use std::process::Command;
 use stanchion_tests::{Options, Process, Server, binary};
 
 use crate::job_host::{
-    Gate, PLAIN, Setup, Witness, field, push, runner, stat, stopped, wait_for, write_minimal,
+    Gate, PLAIN, Setup, Witness, came_back, field, push, runner, stat, stopped, wait_for, write_minimal,
 };
 
 #[test]
@@ -90,10 +90,7 @@ fn when_the_runner_is_killed_its_jobs_go_and_come_back() {
     witness.wait_line("up");
     runner.kill();
     witness.wait_gone();
-    let jobs = server.connect().call(&["QCLAIM", "q", "BLOCK", "30000"]);
-    let [job] = jobs.array() else { panic!("the job did not come back: {jobs:?}") };
-    assert!(job.array()[1].text().starts_with(&id));
-    assert_eq!(job.array()[3].integer(), 2, "the second attempt");
+    came_back(&server, &id);
 }
 
 #[test]
