@@ -1,4 +1,4 @@
-//! Runs seeds on all cores, and says which of them fail and how to see one again.
+//! Runs seeds on all cores, or on as many as it may take, and says which of them fail and how to see one again.
 //!
 //! `cargo run --release -p stanchion-simulation --bin simulate -- --seeds 1..100000`
 //! `cargo run --release -p stanchion-simulation --bin simulate -- --seed 4711 --trace`
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use stanchion_simulation::{Less, Options, Tally, run, shrink};
 
-const USAGE: &str = "simulate --seeds FIRST..LAST | --seed N [--trace] [--fewer-lives N] [--fewer-clients N] [--fewer-pipelines N]";
+const USAGE: &str = "simulate --seeds FIRST..LAST [--threads N] | --seed N [--trace] [--fewer-lives N] [--fewer-clients N] [--fewer-pipelines N]";
 
 /// After so many failures there is enough to look at.
 const FAILURES_MAX: usize = 20;
@@ -23,6 +23,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 #[derive(Default)]
 struct Wanted {
     seeds: Option<(u64, u64)>,
+    threads: Option<usize>,
     traces: bool,
     less: Less,
 }
@@ -37,7 +38,9 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let options = Options { traces: wanted.traces, less: wanted.less, ..Options::default() };
-    if first == last { one(first, options) } else { many(first, last, options) }
+    let threads =
+        wanted.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    if first == last { one(first, options) } else { many(first, last, threads, options) }
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Option<Wanted> {
@@ -53,6 +56,9 @@ fn parse(mut words: impl Iterator<Item = String>) -> Option<Wanted> {
                 let range = words.next()?;
                 let (first, last) = range.split_once("..")?;
                 wanted.seeds = Some((first.parse().ok()?, last.trim_start_matches('=').parse().ok()?));
+            }
+            "--threads" => {
+                wanted.threads = Some(usize::try_from(number()?).ok().filter(|&threads| threads > 0)?)
             }
             "--trace" => wanted.traces = true,
             "--fewer-lives" => wanted.less.lives = u32::try_from(number()?).ok()?,
@@ -78,13 +84,12 @@ fn one(seed: u64, options: Options) -> ExitCode {
     }
 }
 
-/// Runs many on all cores.
-fn many(first: u64, last: u64, options: Options) -> ExitCode {
+/// Runs many on so many threads.
+fn many(first: u64, last: u64, threads: usize, options: Options) -> ExitCode {
     let (next, done) = (AtomicU64::new(first), AtomicU64::new(0));
     let failures = Mutex::new(Vec::new());
     let total = Mutex::new(Tally::default());
     let started = Instant::now();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {

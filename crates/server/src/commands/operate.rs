@@ -122,6 +122,11 @@ pub(super) fn delete(turn: &mut Turn<'_, '_>, queue: &[u8], jobs: &Selection<'_>
 pub(super) fn pause(turn: &mut Turn<'_, '_>, queue: &[u8], what: Pause, for_ms: Option<u64>) -> Done {
     let (holds, session, outbox) = turn.parts();
     holds.enter(queue, outbox);
+    #[cfg(feature = "simulation")]
+    let for_ms = match holds.lane().planted {
+        Some(crate::simulation::Planted::ShortPauses) => Some(1),
+        _ => for_ms,
+    };
     holds.record(|engine, now, log| engine.pause(now, queue, what, for_ms, log));
     outbox.wait(holds.hold().wait(queue));
     outbox.reply(session.proto).ok();

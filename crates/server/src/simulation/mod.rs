@@ -65,11 +65,13 @@ pub enum Planted {
     KeptSegments,
     /// Job events don't wait for the disk.
     EarlyEvents,
+    /// A queue that is paused goes on after a millisecond.
+    ShortPauses,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 9] = [
+    pub const ALL: [Planted; 10] = [
         Planted::EarlyReplies,
         Planted::HastyFree,
         Planted::StaleBoot,
@@ -79,6 +81,7 @@ impl Planted {
         Planted::StalePayloads,
         Planted::KeptSegments,
         Planted::EarlyEvents,
+        Planted::ShortPauses,
     ];
 }
 

@@ -3,7 +3,7 @@
 use super::effects::{Moment, Status};
 use super::job::ClaimRecord;
 use super::{EndedBy, Oracle, Outcome, Report, Sent};
-use crate::ask::{Ask, DEAD_MAX, Held, PauseWhat, Retry, Root};
+use crate::ask::{Ask, DEAD_MAX, Held, Retry, Root};
 use crate::wire::Reply;
 
 /// Errors that a legal command may get: it has changed nothing then.
@@ -86,10 +86,13 @@ impl Oracle {
                     }
                 }
             }
-            Ask::Wipe { queue, .. } => {
+            Ask::Wipe { queue, all } => {
                 self.done(sent, *queue, None, now);
-                self.books[*queue].wiped = Some(now.seq);
-                self.books[*queue].wipes.retain(|effect| *effect != sent.effect);
+                let book = &mut self.books[*queue];
+                book.was_wiped(sent.effect, now);
+                if *all {
+                    book.pauses.ended(now);
+                }
                 reply.integer()?;
             }
             Ask::RequeueDead { queue } => {
@@ -98,21 +101,11 @@ impl Oracle {
             }
             Ask::Pause { queue, what, ms } => {
                 self.done(sent, *queue, None, now);
-                let book = &mut self.books[*queue];
-                if *what != PauseWhat::Push
-                    && book.resumes == 0
-                    && book.resumed < sent.at.seq
-                    && book.wipes.is_empty()
-                {
-                    let until = book.paused.map_or(u64::MAX, |(_, until)| until);
-                    let until = if until <= now.ms { u64::MAX } else { until };
-                    book.paused = Some((now.seq, until.min(sent.at.ms + ms)));
-                }
+                self.books[*queue].pauses.paused(*what, sent.at, now, *ms);
             }
             Ask::Resume { queue } => {
                 self.done(sent, *queue, None, now);
-                let book = &mut self.books[*queue];
-                (book.resumes, book.resumed) = (book.resumes - 1, now.seq);
+                self.books[*queue].pauses.ended(now);
             }
             Ask::Set { queue, .. } => self.done(sent, *queue, None, now),
             Ask::Get { queue } => self.read(*queue, sent, reply)?,
@@ -374,7 +367,7 @@ impl Oracle {
         };
         let values = &self.books[queue].values;
         let of_found = values.iter().find(|(value, _)| is_set && *value == found).map(|(_, effect)| *effect);
-        if is_set && of_found.is_none() && self.books[queue].wiped.is_none() {
+        if is_set && of_found.is_none() && !self.books[queue].may_be_wiped() {
             return Err(format!("dead-max is {number}, which nobody has set"));
         }
         if is_set && of_found.is_none() {

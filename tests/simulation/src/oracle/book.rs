@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::effects::{EffectId, Moment, Seq};
 use super::heard::Heard;
+use super::pauses::Pauses;
 use crate::ask::Serial;
 
 /// What is known of one queue.
@@ -13,8 +14,10 @@ pub(super) struct Book {
     pub(super) keys: BTreeMap<(u64, u64), Vec<KeyPush>>,
     /// Registered timestamps of each group's signatures.
     pub(super) roots: BTreeMap<(u64, u64), Vec<(u64, EffectId)>>,
-    /// Values of the setting that tells which it is.
+    /// Values of the setting that tells which it is, those that DEL may have taken left out.
     pub(super) values: Vec<(u64, EffectId)>,
+    /// How many values were asked for, in all: none is asked for twice.
+    pub(super) values_asked: u64,
     /// Claims of this life that handed something out.
     pub(super) deliveries: Vec<Delivery>,
     /// Claims of this life that found nothing.
@@ -23,16 +26,12 @@ pub(super) struct Book {
     pub(super) has_broken_claims: bool,
     /// Claims that may be live.
     pub(super) live: Vec<usize>,
-    /// Since when claims wait, for certain, and until when.
-    pub(super) paused: Option<(Seq, u64)>,
-    /// Resumes under way, or never answered.
-    pub(super) resumes: u32,
-    /// When the newest resume was answered.
-    pub(super) resumed: Seq,
+    /// What is paused.
+    pub(super) pauses: Pauses,
     /// Requests to empty it that may yet be done.
     pub(super) wipes: Vec<EffectId>,
-    /// When it may have been emptied last, with all that it remembers.
-    pub(super) wiped: Option<Seq>,
+    /// When it may have been emptied last, with all that it remembers, by requests that are over.
+    wiped: Option<Seq>,
     /// What job events told.
     pub(super) heard: Heard,
 }
@@ -68,19 +67,32 @@ pub(super) struct Empty {
 }
 
 impl Book {
-    /// What was known of this life is of no use for the next.
-    pub(super) fn end_life(&mut self) {
+    /// What was known of this life is of no use for the next. What was under way was done before this, or never is.
+    pub(super) fn end_life(&mut self, now: Seq) {
         self.deliveries.clear();
         self.empties.clear();
         self.live.clear();
         self.has_broken_claims = false;
-        self.paused = None;
-        self.wipes.clear();
-        self.resumes = 0;
+        self.pauses = Pauses::default();
+        if !self.wipes.is_empty() {
+            self.wipes.clear();
+            self.wiped = Some(now);
+        }
     }
 
-    /// Whether it was emptied since.
-    pub(super) fn was_wiped_since(&self, moment: Moment) -> bool {
-        self.wiped.is_some_and(|wiped| wiped > moment.seq)
+    /// A request to empty it was answered.
+    pub(super) fn was_wiped(&mut self, effect: EffectId, now: Moment) {
+        self.wipes.retain(|wipe| *wipe != effect);
+        self.wiped = Some(now.seq);
+    }
+
+    /// Whether it may have been emptied since.
+    pub(super) fn may_be_wiped_since(&self, moment: Moment) -> bool {
+        !self.wipes.is_empty() || self.wiped.is_some_and(|wiped| wiped > moment.seq)
+    }
+
+    /// Whether it may ever have been emptied.
+    pub(super) fn may_be_wiped(&self) -> bool {
+        !self.wipes.is_empty() || self.wiped.is_some()
     }
 }

@@ -4,7 +4,7 @@ use super::book::{Delivery, Empty, Place};
 use super::effects::{Moment, Status};
 use super::job::{ClaimRecord, Job};
 use super::{Oracle, Outcome, Sent};
-use crate::ask::{Claim, Held, Serial, group_name, payload};
+use crate::ask::{Claim, Held, PauseWhat, Serial, group_name, payload};
 use crate::wire::Reply;
 
 /// Timers fire within 10 ms, and instants are whole milliseconds.
@@ -239,11 +239,9 @@ impl Oracle {
     }
 
     fn check_pause(&self, queue: usize, sent: Moment, now: Moment) -> Result<(), String> {
-        match self.books[queue].paused {
-            Some((since, until)) if since < sent.seq && now.ms < until => {
-                Err("its queue is paused".to_owned())
-            }
-            _ => Ok(()),
+        match self.books[queue].pauses.stop(PauseWhat::Claim, sent, now) {
+            true => Err("its queue is paused".to_owned()),
+            false => Ok(()),
         }
     }
 

@@ -11,7 +11,10 @@ mod effects;
 mod finish;
 mod heard;
 mod job;
+mod pauses;
 mod pushes;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -132,7 +135,7 @@ impl Oracle {
 
     /// How many values of its setting were asked for.
     pub(crate) fn values(&self, queue: usize) -> u64 {
-        self.books[queue].values.len() as u64
+        self.books[queue].values_asked
     }
 
     /// The serial of the next job: the first of a push takes it, and each further one the next.
@@ -202,28 +205,25 @@ impl Oracle {
                 self.may_end_claims(|claim| claim.queue == *queue);
                 let book = &mut self.books[*queue];
                 book.wipes.push(effect);
-                book.wiped = Some(Seq::MAX);
-                book.paused = None;
                 if *all {
                     // Whatever it remembers may be forgotten from here on.
+                    book.pauses.ending();
                     book.roots.values_mut().flatten().for_each(|(_, effect)| {
                         *effect = self.effects.split(*effect);
                     });
                     book.values.clear();
                 }
             }
-            Ask::Resume { queue } => {
-                let book = &mut self.books[*queue];
-                book.paused = None;
-                book.resumes += 1;
-            }
+            Ask::Resume { queue } => self.books[*queue].pauses.ending(),
             Ask::Kill { client } => {
                 self.killed.insert(*client);
                 self.may_end_claims(|claim| claim.bound == Some(*client));
             }
             Ask::Set { queue, value } => {
                 let effect = self.unless_wiped(*queue, effect);
-                self.books[*queue].values.push((*value, effect));
+                let book = &mut self.books[*queue];
+                book.values.push((*value, effect));
+                book.values_asked += 1;
             }
             Ask::Transaction(asks) => {
                 for ask in asks {
@@ -383,9 +383,9 @@ impl Oracle {
         for claim in sent.ask.claims() {
             self.books[claim.queue].has_broken_claims = true;
         }
-        if let Ask::Wipe { queue, .. } = &sent.ask {
-            // It may yet be done.
-            self.books[*queue].wiped = Some(Seq::MAX);
+        if let Ask::Extend { held, .. } = &sent.ask {
+            // It may yet be done, after one that is sent later, and make the lease end sooner.
+            self.claims[held.claim].endings += 1;
         }
     }
 
@@ -412,8 +412,9 @@ impl Oracle {
         }
         self.effects.end_life(in_order);
         let are_kept = self.plan.durability == Durability::Always;
+        let now = self.seq;
         for book in &mut self.books {
-            book.end_life();
+            book.end_life(now);
             book.heard.end_life(are_kept);
         }
         self.killed.clear();

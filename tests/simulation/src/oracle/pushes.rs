@@ -3,7 +3,7 @@
 use super::book::KeyPush;
 use super::effects::{Moment, Status};
 use super::{EndedBy, Oracle, Outcome, Sent};
-use crate::ask::{NewJob, Push, Serial};
+use crate::ask::{NewJob, PauseWhat, Push, Serial};
 use crate::wire::Reply;
 
 impl Oracle {
@@ -15,6 +15,9 @@ impl Oracle {
         now: Moment,
     ) -> Result<(), String> {
         self.done(sent, push.queue, push.sync, now);
+        if self.books[push.queue].pauses.stop(PauseWhat::Push, sent.at, now) {
+            return Err("a push was let in, although its queue is paused for pushes".to_owned());
+        }
         if push.jobs.len() == 1 {
             return self.status(push, &push.jobs[0], sent, reply, now);
         }
@@ -138,10 +141,10 @@ impl Oracle {
         let book = &self.books[queue];
         let plan = &self.plan.queues[queue];
         // A superseded job holds no key.
-        if !plan.roots && !book.was_wiped_since(sent.at) {
+        if !plan.roots && !book.may_be_wiped_since(sent.at) {
             let earlier = book.keys.get(&(job.group, dedupe.key)).into_iter().flatten();
             for other in earlier.filter(|other| other.replied.seq < sent.at.seq) {
-                if !book.was_wiped_since(other.sent) && self.holds_key(other, now) {
+                if !book.may_be_wiped_since(other.sent) && self.holds_key(other, now) {
                     return Err(format!(
                         "job {} was added, although job {} holds its key k{}",
                         job.serial, other.serial, dedupe.key
