@@ -1,5 +1,6 @@
 //! How fast a log is recovered: makes one of pushes with dedupe keys, and starts a server from it, several times, with
 //! all of the log to read and with a checkpoint. Time of a core is that of the process, in user and in system mode.
+//! Before that it reads and verifies the log, and keeps a copy of all of it: what a start costs without any queue.
 //!
 //! `cargo run --release -p stanchion-server --example recovery_rate -- DIR JOBS QUEUES JOBS_A_RECORD SHARDS`
 
@@ -11,6 +12,7 @@ use std::time::Instant;
 use stanchion_engine::{Now, SettingsPatch, Shard, ShardConfig};
 use stanchion_protocol::command::{Dedupe, NewJob, Until, When};
 use stanchion_server::{Config, Phase};
+use stanchion_storage::offline::{Located, OfflineLog};
 use stanchion_storage::{Log, LogConfig, RecordKind, RecordView, Records};
 
 #[global_allocator]
@@ -30,6 +32,7 @@ fn main() {
     }
     for _ in 0..3 {
         forget_checkpoints(dir);
+        read(dir, jobs, jobs_a_record);
         recover(dir, jobs, number(shards), "the log");
         recover(dir, jobs, number(shards), "a checkpoint");
     }
@@ -98,6 +101,31 @@ fn cpu_seconds() -> f64 {
     ticks / 100.0
 }
 
+/// Reads and verifies the log, as `stanchion check` does, and keeps its records in new memory.
+fn read(dir: &str, jobs: usize, jobs_a_record: usize) {
+    let (begun, before) = (Instant::now(), cpu_seconds());
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    let keep = &mut |located: Located<'_>| {
+        kept.push(located.record.body.to_vec());
+        Ok(())
+    };
+    OfflineLog::open(Path::new(dir)).and_then(|log| log.inspect(keep)).expect("a sound log");
+    // The queues' settings and the marks of starts are a few records more.
+    assert!(kept.len() >= jobs / jobs_a_record, "{dir} has a log of fewer jobs; name another directory");
+    say_rate(jobs, "reading alone", begun, before);
+}
+
+fn say_rate(jobs: usize, from: &str, begun: Instant, cpu_before: f64) {
+    let (took, cores) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu_before);
+    let million_a = |seconds: f64| jobs as f64 / seconds / 1e6;
+    say(&format!(
+        "{jobs} jobs from {from} in {:.0} ms: {:.2} million a second, {:.2} million a second of a core",
+        took * 1e3,
+        million_a(took),
+        million_a(cores)
+    ));
+}
+
 /// Starts a server on the log, and stops it when it has recovered.
 fn recover(dir: &str, jobs: usize, shards: usize, from: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -106,14 +134,7 @@ fn recover(dir: &str, jobs: usize, shards: usize, from: &str) {
         let (begun, before) = (Instant::now(), cpu_seconds());
         let server = stanchion_server::start(config).await.expect("it starts");
         assert_eq!(server.ready().await, Phase::Serving);
-        let (took, cores) = (begun.elapsed(), cpu_seconds() - before);
-        let million_a = |seconds: f64| jobs as f64 / seconds / 1e6;
-        say(&format!(
-            "{jobs} jobs from {from} in {:.0} ms: {:.2} million a second, {:.2} million a second of a core",
-            took.as_secs_f64() * 1e3,
-            million_a(took.as_secs_f64()),
-            million_a(cores)
-        ));
+        say_rate(jobs, from, begun, before);
         server.stop();
         server.ended().await.expect("it stops in order");
     });
