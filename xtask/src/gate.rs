@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::metadata::Metadata;
 use crate::process::{cargo, is_installed, run_and_keep, run_with, say};
-use crate::{boundaries, dependencies, documents, fuzz, tidy, tools};
+use crate::{boundaries, dependencies, documents, fuzz, instructions, tidy, tools};
 
 /// One step.
 struct Step {
@@ -39,6 +39,7 @@ const STEPS: &[Step] = &[
     Step { name: "rustdoc", run: |_| rustdoc() },
     Step { name: "fuzz smoke", run: |_| fuzz::run(None, fuzz::SECONDS_IN_GATE) },
     Step { name: "benches smoke", run: |_| benches_smoke() },
+    Step { name: "instructions", run: |_| instructions::check() },
 ];
 
 /// Runs all steps and says how each went.
@@ -116,6 +117,7 @@ fn rustdoc() -> Result<()> {
 
 /// That each benchmark runs and agrees with itself; its figures need a release build and a quiet machine.
 fn benches_smoke() -> Result<()> {
+    cargo(&["test", "--quiet", "--locked", "--package", "stanchion-instructions", "--benches"])?;
     let server = Metadata::load()?.target.join("debug/stanchion");
     let arguments = ["run", "--quiet", "--locked", "--package", "stanchion-benches", "--", "--server"];
     run_with(Command::new(env!("CARGO")).args(arguments).arg(server).arg("smoke"))

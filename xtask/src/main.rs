@@ -7,6 +7,7 @@ mod dependencies;
 mod documents;
 mod fuzz;
 mod gate;
+mod instructions;
 mod license;
 mod metadata;
 mod process;
@@ -26,6 +27,7 @@ cargo xtask COMMAND
   tidy                       checks what no compiler checks: head comments, leftovers, file lengths
   boundaries                 checks what each crate must not know
   dependencies               checks licences, bans, sources and duplicate versions against deny.toml
+  instructions [accept]      counts a job's instructions, and compares them with the accepted counts or accepts them
   fuzz [TARGET] [SECONDS]    feeds mutated input to one parser or to all
 ";
 
@@ -50,6 +52,8 @@ fn run() -> Result<()> {
         ["tidy"] => tidy::check(),
         ["boundaries"] => boundaries::check(),
         ["dependencies"] => dependencies::check(),
+        ["instructions"] => instructions::check(),
+        ["instructions", "accept"] => instructions::accept(),
         ["fuzz"] => fuzz::run(None, fuzz::SECONDS_DEFAULT),
         ["fuzz", target] => fuzz::run(Some(target), fuzz::SECONDS_DEFAULT),
         ["fuzz", target, seconds] => fuzz::run(Some(target), seconds.parse()?),

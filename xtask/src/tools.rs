@@ -19,6 +19,7 @@ const TOOLS: &[Tool] = &[
     tool("beanstalkd", "beanstalkd", &["-v"]),
     tool("redis-tools", "redis-cli", &["--version"]),
     tool("prometheus-redis-exporter", "prometheus-redis-exporter", &["--version"]),
+    tool("valgrind", "valgrind", &["--version"]),
     tool("strace", "strace", &["--version"]),
     tool("openssl", "openssl", &["version"]),
     tool("python3-venv", "python3", &["-c", "import venv, ensurepip"]),
