@@ -171,7 +171,7 @@ fn every_mistake_is_refused_with_line_and_remedy() {
     let good = GOOD.replace("URL", &format!("redis://{}", server.address()));
     let file = server.directory().join("runner.toml");
     let (code, said) = check(&file, &good);
-    assert_eq!((code, said.contains("ok; 2 groups with 21 slots")), (Some(0), true), "{said}");
+    assert_eq!((code, said.contains("ok; groups: 2, slots: 21, server: ")), (Some(0), true), "{said}");
     for (from, to, line, what, remedy) in FILES {
         assert!(GOOD.contains(from), "{from} is not in the good file");
         let text = GOOD.replacen(from, to, 1).replace("URL", &format!("redis://{}", server.address()));

@@ -85,7 +85,7 @@ pub async fn server(file: &str, config: &Config) -> Result<String, ConfigError> 
         }
     }
     let slots: u32 = config.groups.iter().map(|group| group.slots).sum();
-    Ok(format!("{} groups with {slots} slots, server at {address}", config.groups.len()))
+    Ok(format!("groups: {}, slots: {slots}, server: {address}", config.groups.len()))
 }
 
 /// What the user of the url may not do and has to.
