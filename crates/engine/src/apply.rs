@@ -171,7 +171,7 @@ impl Queue {
         }
         if let Some(key) = &terms.key {
             self.jobs[ix].until = key.until;
-            self.take_key(at.base, ix, key.window_until, true);
+            self.take_key(at.base, ix, key.key, key.window_until, true);
         }
         if let Some((signature, timestamp)) = terms.root {
             let group = self.jobs[ix].group;
@@ -344,7 +344,10 @@ impl Queue {
         }
         if takes_key {
             match self.jobs[ix].key {
-                KeyState::Lost => self.take_key(at.base, ix, 0, true),
+                KeyState::Lost => {
+                    let key = self.key(ix).expect("a lost key is kept").to_vec();
+                    self.take_key(at.base, ix, &key, 0, true);
+                }
                 KeyState::Window => self.renew_hold(ix),
                 KeyState::None | KeyState::Held => {}
             }
@@ -494,7 +497,7 @@ impl Queue {
             });
         }
         if let Some(key) = terms.key.filter(|_| snapshot.owns_key) {
-            self.take_key(at.base, ix, key.window_until, snapshot.held);
+            self.take_key(at.base, ix, key.key, key.window_until, snapshot.held);
         }
         if let Some((signature, timestamp)) = terms.root {
             let root = match self.find_root(group, signature) {

@@ -137,9 +137,9 @@ impl Queue {
         }
     }
 
-    /// Gives a job its key; whoever had it loses it.
-    pub(crate) fn take_key(&mut self, base: Lsn, job: u32, window_until: u64, held: bool) {
-        let (group, key) = self.key_of(Holder::Job(job));
+    /// Gives a job the key that is its own; whoever had it loses it.
+    pub(crate) fn take_key(&mut self, base: Lsn, job: u32, key: &[u8], window_until: u64, held: bool) {
+        let group = self.jobs[job].group;
         let hash = self.hash_bytes(group, key);
         if let Some(old) = self.find_hashed(hash, group, key) {
             self.free(old);
