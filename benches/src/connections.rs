@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use stanchion_bench::client::Client;
+use stanchion_bench::process::{self, Persistence, Process};
+use stanchion_bench::stats::Spread;
+use stanchion_bench::table::table;
 
-use crate::client::Client;
-use crate::process::{self, Persistence, Process};
-use crate::report::{Limit, Report, say, table};
+use crate::report::{Limit, Report, say};
 use crate::setting::Setting;
-use crate::stats::Spread;
 
 /// How many of each kind.
 #[derive(Clone, Copy, Debug)]
@@ -58,12 +59,12 @@ fn come(setting: &Setting, report: &mut Report) -> Result<()> {
     for round in 0..setting.rounds {
         for turn in 0..servers.len() {
             let which = (round + turn) % servers.len();
-            let before = servers[which].cpu()?;
+            let before = servers[which].usage().cpu()?;
             let mut rounds_times = Vec::with_capacity(CROWD.comers);
             for _ in 0..CROWD.comers {
                 rounds_times.push(greet(servers[which].address())?.as_secs_f64() * 1e6);
             }
-            let cpu = servers[which].cpu()?.since(before).total();
+            let cpu = servers[which].usage().cpu()?.since(before).total();
             times[which].push(Spread::of(rounds_times).median);
             costs[which].push(cpu.as_secs_f64() * 1e6 / CROWD.comers as f64);
         }
@@ -85,13 +86,14 @@ fn come(setting: &Setting, report: &mut Report) -> Result<()> {
 fn stay(setting: &Setting, report: &mut Report) -> Result<()> {
     let mut table = table(&["idle connections", "KiB each", "% of a core"]);
     for (name, process) in ["redis", "stanchion"].into_iter().zip(servers(setting)?) {
-        let before = process.resident_bytes()?;
+        let before = process.usage().resident_bytes()?;
         let idlers = idle(process.address(), CROWD.idlers)?;
         std::thread::sleep(SETTLE);
-        let kib = (process.resident_bytes()?.saturating_sub(before)) as f64 / 1024.0 / CROWD.idlers as f64;
-        let cpu = process.cpu()?;
+        let kib =
+            (process.usage().resident_bytes()?.saturating_sub(before)) as f64 / 1024.0 / CROWD.idlers as f64;
+        let cpu = process.usage().cpu()?;
         std::thread::sleep(WATCH);
-        let spent = process.cpu()?.since(cpu).total();
+        let spent = process.usage().cpu()?.since(cpu).total();
         let percent = 100.0 * spent.as_secs_f64() / WATCH.as_secs_f64();
         table.add_row([name.to_owned(), format!("{kib:.1}"), format!("{percent:.2}")]);
         if name == "stanchion" {

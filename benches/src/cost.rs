@@ -8,14 +8,18 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use stanchion_bench::contender::Contender;
+use stanchion_bench::dialect::native::Acks;
+use stanchion_bench::fleet::Until;
+use stanchion_bench::load::Shape;
+use stanchion_bench::process::Persistence;
+use stanchion_bench::stats::Spread;
+use stanchion_bench::table::table;
+use stanchion_bench::target::Sample;
 
-use crate::load::{Shape, Until};
-use crate::native::Acks;
-use crate::process::Persistence;
-use crate::report::{Limit, Report, say, table};
+use crate::contenders;
+use crate::report::{Limit, Report, say};
 use crate::setting::Setting;
-use crate::stats::Spread;
-use crate::target::{Crowd, Sample, Target};
 
 /// As many as the issue asks for.
 const CONNECTIONS: usize = 8;
@@ -59,14 +63,14 @@ const REDIS: usize = 0;
 const NEVER: usize = 1;
 
 /// Starts the servers that are compared.
-pub(crate) fn targets(setting: &Setting, sharing: Sharing) -> Result<Vec<Target>> {
+pub(crate) fn targets(setting: &Setting, sharing: Sharing) -> Result<Vec<Contender>> {
     let base = setting.base();
-    let crowd = Crowd { connections: CONNECTIONS, queues: sharing.queues.get(), backlog: sharing.backlog };
-    let mut targets = vec![Target::redis(base, Persistence::None, crowd)?];
+    let load = contenders::load(CONNECTIONS, sharing.queues.get(), sharing.backlog);
+    let mut targets = vec![contenders::redis(base, Persistence::None, &load)?];
     for durability in ["never", "1s", "always"] {
-        targets.push(Target::stanchion(setting.binary(), base, durability, Acks::Alone, crowd)?);
+        targets.push(contenders::stanchion(setting.binary(), base, durability, Acks::Alone, &load)?);
     }
-    targets.push(Target::stanchion(setting.binary(), base, "never", Acks::WithClaims, crowd)?);
+    targets.push(contenders::stanchion(setting.binary(), base, "never", Acks::WithClaims, &load)?);
     Ok(targets)
 }
 
@@ -101,11 +105,11 @@ pub(crate) fn run(setting: &Setting, sharing: Sharing, report: &mut Report) -> R
         figures.push(tell(way, &targets, samples, report)?);
     }
     report.record("cost", Value::Array(figures));
-    targets.into_iter().try_for_each(Target::finish)
+    targets.into_iter().try_for_each(Contender::finish)
 }
 
 /// One way's table and figures.
-fn tell(way: &Way, targets: &[Target], samples: &[Vec<Sample>], report: &mut Report) -> Result<Value> {
+fn tell(way: &Way, targets: &[Contender], samples: &[Vec<Sample>], report: &mut Report) -> Result<Value> {
     let mut table =
         table(&[way.name, "server µs/job", "of it kernel", "client µs/job", "jobs/s", "Lua queue / this"]);
     let mut figures = Vec::new();

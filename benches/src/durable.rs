@@ -7,28 +7,34 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::json;
+use stanchion_bench::contender::Contender;
+use stanchion_bench::dialect::native::Acks;
+use stanchion_bench::fleet::Until;
+use stanchion_bench::load::Shape;
+use stanchion_bench::process::Persistence;
+use stanchion_bench::stats::Spread;
+use stanchion_bench::table::table;
+use stanchion_bench::target::Sample;
 
-use crate::load::{Shape, Until};
-use crate::native::Acks;
-use crate::process::Persistence;
-use crate::report::{Limit, Report, say, table};
+use crate::contenders;
+use crate::report::{Limit, Report, say};
 use crate::setting::Setting;
-use crate::stats::Spread;
-use crate::target::{Crowd, Sample, Target};
 
 /// Many workers that each wait for their reply.
-pub(crate) const CROWD: Crowd = Crowd { connections: 64, queues: 4, backlog: 0 };
+const CONNECTIONS: usize = 64;
+const QUEUES: usize = 4;
 pub(crate) const SHAPE: Shape = Shape { depth: 1, batch: 1 };
 
 const WARM_UP: Duration = Duration::from_millis(300);
 const RATIO_MIN: f64 = 3.0;
 
 /// Starts the servers that are compared: Redis, then Stanchion with acks alone and with claims.
-pub(crate) fn targets(setting: &Setting) -> Result<[Target; 3]> {
+pub(crate) fn targets(setting: &Setting) -> Result<[Contender; 3]> {
+    let (binary, base, load) = (setting.binary(), setting.base(), contenders::load(CONNECTIONS, QUEUES, 0));
     Ok([
-        Target::redis(setting.base(), Persistence::Always, CROWD)?,
-        Target::stanchion(setting.binary(), setting.base(), "always", Acks::Alone, CROWD)?,
-        Target::stanchion(setting.binary(), setting.base(), "always", Acks::WithClaims, CROWD)?,
+        contenders::redis(base, Persistence::Always, &load)?,
+        contenders::stanchion(binary, base, "always", Acks::Alone, &load)?,
+        contenders::stanchion(binary, base, "always", Acks::WithClaims, &load)?,
     ])
 }
 
@@ -38,7 +44,7 @@ pub(crate) fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     let syncs = syncs_per_second(setting.base(), setting.slice.min(Duration::from_secs(1)))?;
     say(format!(
         "\ndurable: {} connections at depth 1; {} rounds of {:.1} s; this disk does {syncs:.0} appends of 4 KiB with fdatasync a second",
-        CROWD.connections,
+        CONNECTIONS,
         setting.rounds,
         setting.slice.as_secs_f64()
     ))?;
@@ -79,7 +85,7 @@ pub(crate) fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         "ratio-with-claims": ratio_with_claims.json(),
     });
     report.record("durable", figures);
-    targets.into_iter().try_for_each(Target::finish)
+    targets.into_iter().try_for_each(Contender::finish)
 }
 
 /// What the disk can do at all, for a reader on another machine.

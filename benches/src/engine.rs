@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
+use stanchion_bench::job::{Job, Sizes};
+use stanchion_bench::stats::Spread;
+use stanchion_bench::table::table;
 use stanchion_engine::{Claimed, Now, Payload, Pushed, Shard, ShardConfig};
 use stanchion_protocol::command::{Dedupe, NewJob, Take, Until, When};
 use stanchion_protocol::id::Receipt;
 
-use crate::job::{self, Job};
-use crate::report::{Limit, Report, say, table};
-use crate::stats::Spread;
+use crate::report::{Limit, Report, say};
 
 const QUEUE: &[u8] = b"enwiki:jobqueue:refreshLinks";
 
@@ -125,6 +126,7 @@ struct Bench {
     start: Instant,
     now: Now,
     job: Job,
+    sizes: Sizes,
     log: Vec<u8>,
     outcomes: Vec<Pushed>,
     claimed: Claimed,
@@ -142,7 +144,8 @@ impl Bench {
             base: 0,
             start: Instant::now(),
             now: Now { ms: EPOCH_MS, entropy: 0 },
-            job: Job::new(),
+            job: Job::new(&Sizes::default()),
+            sizes: Sizes::default(),
             log: Vec::new(),
             outcomes: Vec::new(),
             claimed: Claimed::default(),
@@ -230,7 +233,7 @@ impl Bench {
         ensure!(self.claimed.len() == 1, "a claim found no job, though some were ready");
         let view = self.shard.view(self.claimed.jobs()[0]);
         let Payload::Here(payload) = view.payload else { bail!("a payload is not in memory") };
-        let number = job::number(payload)?;
+        let number = self.sizes.number(payload)?;
         ensure!(number == self.claims, "job {number} came out of turn: it was job {}'s", self.claims);
         self.receipts.push(view.receipt);
         self.claims += 1;

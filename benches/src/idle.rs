@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use stanchion_bench::client::Client;
+use stanchion_bench::job::{Job, Sizes};
+use stanchion_bench::process::{Process, allow_files};
+use stanchion_bench::resp::{self, Node};
 
-use crate::client::Client;
-use crate::job::{self, Job};
-use crate::process::{Process, allow_files};
 use crate::report::{Limit, Report, say};
-use crate::resp::{self, Node};
 use crate::setting::Setting;
 
 /// How much waits.
@@ -42,9 +42,9 @@ const FILES_SPARE: u64 = 200;
 pub(crate) fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     let idle = Idle::start(setting, CROWD)?;
     std::thread::sleep(SETTLE);
-    let before = idle.process.cpu()?;
+    let before = idle.process.usage().cpu()?;
     std::thread::sleep(WATCH);
-    let spent = idle.process.cpu()?.since(before).total();
+    let spent = idle.process.usage().cpu()?.since(before).total();
     let percent = 100.0 * spent.as_secs_f64() / WATCH.as_secs_f64();
     say(format!(
         "\nidle: {} blocked claims and {} delayed jobs take {percent:.2} % of a core ({} ms in {} s)",
@@ -116,7 +116,7 @@ impl Idle {
     /// Wakes every worker with a job of its own, then ends the server.
     pub(crate) fn finish(mut self) -> Result<()> {
         let mut client = Client::connect(self.process.address())?;
-        let mut job = Job::new();
+        let mut job = Job::new(&Sizes::default());
         for number in 0..self.workers.len() {
             job.set(number as u64);
             client.call(&[b"QPUSH", BLOCKED_QUEUE, job.payload()], |_| Ok(()))?;
@@ -124,7 +124,9 @@ impl Idle {
         let mut seen = vec![false; self.workers.len()];
         for worker in &mut self.workers {
             let number = worker.receive(|reply| match reply.nodes() {
-                [Node::Array(1), Node::Array(4), _, _, payload, _] => job::number(reply.text(*payload)?),
+                [Node::Array(1), Node::Array(4), _, _, payload, _] => {
+                    Sizes::default().number(reply.text(*payload)?)
+                }
                 _ => anyhow::bail!("expected one job, got {}", reply.show()),
             })?;
             let slot = seen.get_mut(number as usize).context("a worker got a job that was never pushed")?;
@@ -138,7 +140,7 @@ impl Idle {
 
 fn push_delayed(client: &mut Client, jobs: std::ops::Range<usize>) -> Result<()> {
     let queue = delayed_queue(jobs.start / PUSH_JOBS % DELAYED_QUEUES);
-    let (mut out, mut job) = (Vec::new(), Job::new());
+    let (mut out, mut job) = (Vec::new(), Job::new(&Sizes::default()));
     // Command and queue, then a job's five words each, and NEXT between two of them.
     resp::header(&mut out, 2 + 5 * jobs.len() + (jobs.len() - 1));
     resp::word(&mut out, b"QMPUSH");

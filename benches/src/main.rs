@@ -3,27 +3,17 @@
 //! Figures of two servers are comparable only from one run on one machine, so every bench starts both. What
 //! each one measures, and the figures of a known machine, are in `docs/benchmarks.md`.
 
-mod client;
+mod binary;
 mod connections;
+mod contenders;
 mod cost;
-mod dialect;
-mod drive;
 mod durable;
 mod engine;
 mod idle;
-mod job;
-mod ledger;
-mod load;
-mod lua;
-mod native;
-mod process;
 mod report;
-mod resp;
 mod setting;
 mod smoke;
-mod stats;
 mod storage;
-mod target;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -85,8 +75,6 @@ enum Bench {
     Storage(storage::Size),
     /// Nanoseconds of the engine alone, in this process.
     Engine(engine::Turns),
-    /// Load on a server that runs already, to profile it.
-    Drive(drive::Drive),
     /// Correctness of all of them at a tiny size; no timing.
     Smoke,
     /// Cost, durable, idle, connections and engine.
@@ -118,7 +106,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     let slice = Duration::from_secs_f64(arguments.seconds);
     let rounds = usize::try_from(arguments.rounds)?;
     let setting = || {
-        let binary = process::stanchion_binary(arguments.server.as_deref())?;
+        let binary = binary::stanchion(arguments.server.as_deref())?;
         Setting::new(binary, &arguments.dir, rounds, slice)
     };
     let mut report = Report::default();
@@ -129,7 +117,6 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Bench::Connections => connections::run(&setting()?, &mut report)?,
         Bench::Storage(size) => storage::run(&setting()?, size, &mut report)?,
         Bench::Engine(turns) => engine::run(&turns, rounds, slice, &mut report)?,
-        Bench::Drive(drive) => drive::run(drive, slice)?,
         Bench::Smoke => smoke::run(&setting()?)?,
         Bench::All => {
             let setting = setting()?;

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value, json};
 
 /// A figure that must be reached.
@@ -83,16 +82,6 @@ impl Report {
         let text = serde_json::to_string_pretty(&self.json)?;
         std::fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))
     }
-}
-
-/// A table that can be pasted into Markdown; its numbers stand right.
-pub(crate) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN).set_header(header.iter().copied());
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }
 
 /// Prints a line or a table.

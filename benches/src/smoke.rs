@@ -1,11 +1,12 @@
 //! Every bench at a tiny size, for the gate: it asserts that the work is right and says nothing of time.
 
 use anyhow::{Result, ensure};
+use stanchion_bench::contender::Contender;
+use stanchion_bench::fleet::Until;
+use stanchion_bench::load::Shape;
 
-use crate::load::{Shape, Until};
 use crate::report::say;
 use crate::setting::Setting;
-use crate::target::Target;
 use crate::{connections, cost, durable, engine, idle, storage};
 
 /// Enough for some cycles of each shape.
@@ -23,7 +24,7 @@ pub(crate) fn run(setting: &Setting) -> Result<()> {
             done += exercise(target, way.shape)?;
         }
     }
-    targets.into_iter().try_for_each(Target::finish)?;
+    targets.into_iter().try_for_each(Contender::finish)?;
     for mut target in durable::targets(setting)? {
         done += exercise(&mut target, durable::SHAPE)?;
         target.finish()?;
@@ -34,7 +35,7 @@ pub(crate) fn run(setting: &Setting) -> Result<()> {
     say(format!("smoke: {done} jobs, each claimed once and acked once on both servers"))
 }
 
-fn exercise(target: &mut Target, shape: Shape) -> Result<u64> {
+fn exercise(target: &mut Contender, shape: Shape) -> Result<u64> {
     let jobs = target.measure(shape, Until::Jobs(JOBS))?.run.jobs;
     ensure!(jobs >= JOBS, "{} did {jobs} jobs of {JOBS}", target.name());
     Ok(jobs)

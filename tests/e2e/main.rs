@@ -5,6 +5,7 @@
 mod acl;
 mod acl_compare;
 mod backup;
+mod bench;
 mod blocking;
 mod catalogue;
 mod checkpoint;

@@ -72,6 +72,18 @@ const BOUNDARIES: &[Boundary] = &[
         names: &["async", "await", "tokio", "std::net", "JobId", "Receipt"],
     },
     Boundary {
+        package: "stanchion-bench",
+        packages: &[
+            "tokio",
+            "stanchion-protocol",
+            "stanchion-engine",
+            "stanchion-storage",
+            "stanchion-server",
+            "stanchion-client",
+        ],
+        names: &[],
+    },
+    Boundary {
         package: "stanchion-client",
         packages: &["stanchion-server", "stanchion-engine", "stanchion-storage"],
         names: &[],

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use stanchion_bench::client::Client;
+use stanchion_bench::process::Process;
+use stanchion_bench::resp::{self, Node};
+use stanchion_bench::table::table;
 
-use crate::client::Client;
-use crate::process::Process;
-use crate::report::{Limit, Report, say, table};
-use crate::resp::{self, Node};
+use crate::report::{Limit, Report, say};
 use crate::setting::Setting;
 
 const GB: u64 = 1_000_000_000;
@@ -120,7 +121,7 @@ fn measure(setting: &Setting, jobs: u64) -> Result<(Way, Way, u64, u64)> {
         ensure!(acked as u64 == BATCH, "{acked} of {BATCH} jobs were acked");
         Ok(())
     })?;
-    let (peak, swap) = process.memory_peak_and_swap()?;
+    let (peak, swap) = process.usage().memory_peak_and_swap()?;
     process.stop().context("after the backlog")?;
     Ok((push, claim, peak, swap))
 }

@@ -4,10 +4,11 @@ use std::f64::consts::TAU;
 
 use anyhow::Result;
 use serde_json::json;
+use stanchion_bench::job::{KEY_BYTES, PAYLOAD_BYTES};
+use stanchion_bench::table::table;
 
 use super::peer::{Care, KINDS, Kind};
-use crate::job::{KEY_BYTES, PAYLOAD_BYTES};
-use crate::report::{Limit, Report, say, table};
+use crate::report::{Limit, Report, say};
 use crate::setting::Setting;
 
 /// The backlog swings between nothing and this many jobs.
@@ -80,7 +81,7 @@ fn measure(setting: &Setting, kind: Kind, jobs: u64) -> Result<Figures> {
     let share = if kind == Kind::Beanstalkd { BEANSTALKD_SHARE } else { 1 };
     let (jobs, swing) = ((jobs / share).max(STEP), BACKLOG_MAX / share as f64);
     let mut peer = kind.start(setting, Care::Synced)?;
-    let before = peer.process.written_bytes()?;
+    let before = peer.process.usage().written_bytes()?;
     let (mut pushed, mut taken, mut log_bytes_max) = (0, 0, 0);
     while pushed < jobs {
         let part = STEP.min(jobs - pushed);
@@ -94,9 +95,9 @@ fn measure(setting: &Setting, kind: Kind, jobs: u64) -> Result<Figures> {
         log_bytes_max = peer.log_bytes()?.max(log_bytes_max);
     }
     peer.take(pushed - taken)?;
-    peer.ledger.close()?;
+    peer.ledger.close(0)?;
     Ok(Figures {
-        written_bytes: (peer.process.written_bytes()? - before) as f64 / jobs as f64,
+        written_bytes: (peer.process.usage().written_bytes()? - before) as f64 / jobs as f64,
         log_bytes_max,
         amplification: peer.speech.figure("write_amplification")?,
     })

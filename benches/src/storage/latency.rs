@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde_json::json;
+use stanchion_bench::table::table;
 
 use super::peer::{Care, KINDS, Kind, Peer};
 use super::speech::Speech;
-use crate::report::{Report, say, table};
+use crate::report::{Report, say};
 use crate::setting::Setting;
 
 /// Timed pushes a second.
@@ -69,17 +70,17 @@ fn measure(setting: &Setting, kind: Kind, standing: u64, watch: Duration) -> Res
     peer.push(standing)?;
     let mut speech = kind.connect(&peer.process)?;
     let mut numbers = 0..;
-    let alone = time(&mut *speech, &mut numbers, watch)?;
+    let alone = time(&mut speech, &mut numbers, watch)?;
     let over = AtomicBool::new(false);
     let beside = thread::scope(|scope| {
         let churn = scope.spawn(|| churn(&mut peer, &over));
-        let times = time(&mut *speech, &mut numbers, watch);
+        let times = time(&mut speech, &mut numbers, watch);
         over.store(true, Ordering::Relaxed);
         churn.join().expect("the churn does not panic")?;
         times
     })?;
     peer.take(standing)?;
-    peer.ledger.close()?;
+    peer.ledger.close(0)?;
     Ok((alone, beside))
 }
 
@@ -101,11 +102,7 @@ fn churn(peer: &mut Peer, over: &AtomicBool) -> Result<()> {
 }
 
 /// Pushes at a fixed rate.
-fn time(
-    speech: &mut dyn Speech,
-    numbers: &mut impl Iterator<Item = u64>,
-    watch: Duration,
-) -> Result<Figures> {
+fn time(speech: &mut Speech, numbers: &mut impl Iterator<Item = u64>, watch: Duration) -> Result<Figures> {
     let begun = Instant::now();
     let mut times = Vec::new();
     for (pushes, number) in (0..).zip(numbers) {

@@ -2,7 +2,6 @@
 //! standing jobs, starts, what churn writes, and pushes while the log is cleaned.
 
 mod backlog;
-mod beanstalk;
 mod churn;
 mod latency;
 mod peer;

@@ -4,11 +4,11 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use stanchion_bench::ledger::Ledger;
+use stanchion_bench::peer::Peer as Known;
+use stanchion_bench::process::{End, Persistence, Process};
 
-use super::beanstalk::Beanstalk;
-use super::speech::{Resp, Speech};
-use crate::ledger::Ledger;
-use crate::process::{End, Persistence, Process};
+use super::speech::Speech;
 use crate::setting::Setting;
 
 /// Which server.
@@ -37,7 +37,7 @@ const PIPELINE: u64 = 1_000;
 pub(super) struct Peer {
     pub(super) kind: Kind,
     pub(super) process: Process,
-    pub(super) speech: Box<dyn Speech>,
+    pub(super) speech: Speech,
     pub(super) ledger: Ledger,
 }
 
@@ -66,13 +66,13 @@ impl Kind {
     }
 
     /// Another connection.
-    pub(super) fn connect(self, process: &Process) -> Result<Box<dyn Speech>> {
-        let address = process.address();
-        Ok(match self {
-            Kind::Stanchion => Box::new(Resp::native(address)?),
-            Kind::Redis => Box::new(Resp::lua(address)?),
-            Kind::Beanstalkd => Box::new(Beanstalk::connect(address)?),
-        })
+    pub(super) fn connect(self, process: &Process) -> Result<Speech> {
+        let peer = match self {
+            Kind::Stanchion => "stanchion",
+            Kind::Redis => "lua",
+            Kind::Beanstalkd => "beanstalkd",
+        };
+        Speech::connect(Known::named(peer)?, process.address(), self != Kind::Beanstalkd)
     }
 }
 

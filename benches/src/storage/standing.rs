@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
+use stanchion_bench::job::{KEY_BYTES, PAYLOAD_BYTES};
+use stanchion_bench::process::End;
+use stanchion_bench::table::table;
 
 use super::peer::{Care, KINDS, Kind, Peer};
-use crate::job::{KEY_BYTES, PAYLOAD_BYTES};
-use crate::process::End;
-use crate::report::{Limit, Report, say, table};
+use crate::report::{Limit, Report, say};
 use crate::setting::Setting;
 
 /// Beyond the bytes of payload and key.
@@ -88,10 +89,10 @@ fn measure(setting: &Setting, kind: Kind, jobs: u64) -> Result<Figures> {
     let mut peer = kind.start(setting, Care::Later)?;
     // The first half also fills buffers, which take the same whatever stands.
     peer.push(jobs / 2)?;
-    let half = peer.process.resident_bytes()?;
+    let half = peer.process.usage().resident_bytes()?;
     peer.push(jobs - jobs / 2)?;
     std::thread::sleep(SETTLE);
-    let grown = peer.process.resident_bytes()?.saturating_sub(half);
+    let grown = peer.process.usage().resident_bytes()?.saturating_sub(half);
     let resident_bytes = grown as f64 / (jobs - jobs / 2) as f64;
     let log_bytes = peer.log_bytes()? as f64 / jobs as f64;
     // Starts read the log from the page cache.

@@ -5,6 +5,7 @@
 //! a person here and nowhere else.
 
 pub mod backup;
+pub mod bench_command;
 pub mod canary_command;
 pub mod check_command;
 mod data_directory;

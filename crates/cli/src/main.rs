@@ -1,9 +1,10 @@
-//! The `stanchion` binary: the server, a demo of it, and what there is for its data directory.
+//! The `stanchion` binary: the server, a demo and benches of it, and what there is for its data directory.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use stanchion_cli::backup::{self, BackupArgs};
+use stanchion_cli::bench_command::{self, BenchArgs};
 use stanchion_cli::check_command::{self, CheckArgs};
 use stanchion_cli::demo::{self, DemoArgs};
 use stanchion_cli::dump_command::{self, DumpArgs};
@@ -32,6 +33,8 @@ enum Command {
     Backup(BackupArgs),
     /// Run real MediaWiki jobs through a server and a runner of its own, in half a minute
     Demo(DemoArgs),
+    /// Load a queue server, Stanchion or a peer, and measure it
+    Bench(BenchArgs),
     /// Read all of a data directory; exits 1 if something is damaged, 2 if there is nothing to read
     Check(CheckArgs),
     /// Write the jobs of a data directory, or the records of its log, as JSON lines
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Ok(Args { command: Command::Server(args) }) => server_command::run(args),
         Ok(Args { command: Command::Backup(args) }) => backup::main(&args),
         Ok(Args { command: Command::Demo(args) }) => demo::main(&args),
+        Ok(Args { command: Command::Bench(args) }) => bench_command::main(args),
         Ok(Args { command: Command::Check(args) }) => check_command::main(&args),
         Ok(Args { command: Command::Dump(args) }) => dump_command::main(&args),
         Ok(Args { command: Command::Repair(args) }) => repair_command::main(&args),

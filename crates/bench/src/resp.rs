@@ -5,19 +5,19 @@
 use anyhow::{Context, Result, bail};
 
 /// Appends the header of a request of `words` words.
-pub(crate) fn header(out: &mut Vec<u8>, words: usize) {
+pub fn header(out: &mut Vec<u8>, words: usize) {
     prefixed(out, b'*', words);
 }
 
 /// Appends one word of a request.
-pub(crate) fn word(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn word(out: &mut Vec<u8>, bytes: &[u8]) {
     prefixed(out, b'$', bytes.len());
     out.extend_from_slice(bytes);
     out.extend_from_slice(b"\r\n");
 }
 
 /// Appends a whole request.
-pub(crate) fn request(out: &mut Vec<u8>, words: &[&[u8]]) {
+pub fn request(out: &mut Vec<u8>, words: &[&[u8]]) {
     header(out, words.len());
     for each in words {
         word(out, each);
@@ -32,31 +32,38 @@ fn prefixed(out: &mut Vec<u8>, kind: u8, number: usize) {
 
 /// One element of a reply; an array is followed by its elements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Node {
+pub enum Node {
     /// So many elements follow.
     Array(usize),
     /// A bulk or simple string, as a range of the reply's bytes.
     Text(usize, usize),
     /// An error's line, as a range of the reply's bytes.
     Error(usize, usize),
+    /// A number.
     Integer(i64),
+    /// Nothing.
     Nil,
 }
 
 /// One whole reply.
 #[derive(Clone, Copy)]
-pub(crate) struct Reply<'a> {
+pub struct Reply<'a> {
     bytes: &'a [u8],
     nodes: &'a [Node],
 }
 
 impl<'a> Reply<'a> {
-    pub(crate) fn nodes(&self) -> &'a [Node] {
+    /// Its elements.
+    #[must_use]
+    pub fn nodes(&self) -> &'a [Node] {
         self.nodes
     }
 
     /// The bytes of a text node of this reply.
-    pub(crate) fn text(&self, node: Node) -> Result<&'a [u8]> {
+    ///
+    /// # Errors
+    /// It is no text.
+    pub fn text(&self, node: Node) -> Result<&'a [u8]> {
         match node {
             Node::Text(from, to) => Ok(&self.bytes[from..to]),
             _ => bail!("expected a string, got {}", self.show()),
@@ -64,7 +71,10 @@ impl<'a> Reply<'a> {
     }
 
     /// The reply as an integer.
-    pub(crate) fn integer(&self) -> Result<i64> {
+    ///
+    /// # Errors
+    /// It is another kind of reply.
+    pub fn integer(&self) -> Result<i64> {
         match self.nodes {
             [Node::Integer(value)] => Ok(*value),
             _ => bail!("expected an integer, got {}", self.show()),
@@ -72,7 +82,8 @@ impl<'a> Reply<'a> {
     }
 
     /// The reply for an error message.
-    pub(crate) fn show(&self) -> String {
+    #[must_use]
+    pub fn show(&self) -> String {
         String::from_utf8_lossy(self.bytes).escape_debug().take(200).collect()
     }
 
@@ -87,7 +98,7 @@ impl<'a> Reply<'a> {
 
 /// Finds the replies in a stream of bytes.
 #[derive(Default)]
-pub(crate) struct Scanner {
+pub struct Scanner {
     nodes: Vec<Node>,
 }
 
@@ -96,7 +107,7 @@ impl Scanner {
     ///
     /// # Errors
     /// The server answered an error, or what is not RESP2.
-    pub(crate) fn next<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Option<(Reply<'a>, usize)>> {
+    pub fn next<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Option<(Reply<'a>, usize)>> {
         self.nodes.clear();
         let (mut at, mut wanted) = (0, 1);
         while wanted > 0 {

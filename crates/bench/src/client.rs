@@ -12,7 +12,7 @@ use crate::resp::{self, Reply, Scanner};
 const REPLY_WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// A connection that has at most one request under way.
-pub(crate) struct Client {
+pub struct Client {
     stream: TcpStream,
     out: Vec<u8>,
     input: Vec<u8>,
@@ -20,7 +20,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn connect(address: SocketAddr) -> Result<Client> {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub fn connect(address: SocketAddr) -> Result<Client> {
         let stream = TcpStream::connect(address).with_context(|| format!("no connection to {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(REPLY_WAIT_MAX))?;
@@ -28,44 +32,74 @@ impl Client {
     }
 
     /// Sends one command and reads its reply with `read`.
-    pub(crate) fn call<T>(
-        &mut self,
-        words: &[&[u8]],
-        read: impl FnOnce(Reply<'_>) -> Result<T>,
-    ) -> Result<T> {
+    ///
+    /// # Errors
+    /// The server says an error or goes away, or `read` refuses the reply.
+    pub fn call<T>(&mut self, words: &[&[u8]], read: impl FnOnce(Reply<'_>) -> Result<T>) -> Result<T> {
         self.send(words)?;
         self.receive(read).with_context(|| format!("the answer to {}", show(words)))
     }
 
     /// Sends one command, whose reply [`Client::receive`] reads.
-    pub(crate) fn send(&mut self, words: &[&[u8]]) -> Result<()> {
+    ///
+    /// # Errors
+    /// The server went away.
+    pub fn send(&mut self, words: &[&[u8]]) -> Result<()> {
         self.out.clear();
         resp::request(&mut self.out, words);
         self.stream.write_all(&self.out).with_context(|| format!("sending {}", show(words)))
     }
 
     /// Sends commands that are encoded already.
-    pub(crate) fn send_encoded(&mut self, commands: &[u8]) -> Result<()> {
+    ///
+    /// # Errors
+    /// The server went away.
+    pub fn send_encoded(&mut self, commands: &[u8]) -> Result<()> {
         self.stream.write_all(commands).context("sending commands")
     }
 
     /// Reads one reply.
-    pub(crate) fn receive<T>(&mut self, read: impl FnOnce(Reply<'_>) -> Result<T>) -> Result<T> {
+    ///
+    /// # Errors
+    /// The server says an error or goes away, or `read` refuses the reply.
+    pub fn receive<T>(&mut self, read: impl FnOnce(Reply<'_>) -> Result<T>) -> Result<T> {
         loop {
             if let Some((reply, length)) = self.scanner.next(&self.input)? {
                 let value = read(reply)?;
                 self.input.drain(..length);
                 return Ok(value);
             }
-            let mut chunk = [0; 16 * 1024];
-            let length = self.stream.read(&mut chunk)?;
-            ensure!(length > 0, "the server closed the connection");
-            self.input.extend_from_slice(&chunk[..length]);
+            self.read_more()?;
         }
     }
 
+    /// Reads what `find` finds at the beginning of what was received, with its length, whatever the protocol is.
+    ///
+    /// # Errors
+    /// The server goes away, or `find` refuses what it says.
+    pub fn find<T>(&mut self, mut find: impl FnMut(&[u8]) -> Result<Option<(T, usize)>>) -> Result<T> {
+        loop {
+            if let Some((value, length)) = find(&self.input)? {
+                self.input.drain(..length);
+                return Ok(value);
+            }
+            self.read_more()?;
+        }
+    }
+
+    fn read_more(&mut self) -> Result<()> {
+        let mut chunk = [0; 16 * 1024];
+        let length = self.stream.read(&mut chunk)?;
+        ensure!(length > 0, "the server closed the connection");
+        self.input.extend_from_slice(&chunk[..length]);
+        Ok(())
+    }
+
     /// An integer reply.
-    pub(crate) fn integer(&mut self, words: &[&[u8]]) -> Result<i64> {
+    ///
+    /// # Errors
+    /// The reply is another one.
+    pub fn integer(&mut self, words: &[&[u8]]) -> Result<i64> {
         self.call(words, |reply| reply.integer())
     }
 }

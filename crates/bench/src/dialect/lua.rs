@@ -5,13 +5,12 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 
+use super::redis::{Replies, Resp, count, names};
+use super::{Asked, Books, Place, Receipts};
 use crate::client::Client;
-use crate::dialect::{Dialect, Receipts};
-use crate::job::{self, ID_BYTES, Job};
-use crate::ledger::Ledger;
+use crate::job::{ID_BYTES, Job, Sizes};
+use crate::load::Load;
 use crate::resp::{self, Node, Reply};
-
-const BUSY_QUEUES: &str = "global:jobqueue:s-queuesWithJobs";
 
 /// The client's time in seconds, which JobQueueRedis passes to its pop script. Any value costs the same.
 const NOW_SECONDS: &str = "1780000000";
@@ -24,9 +23,13 @@ const POP_WORDS: usize = 10;
 const ACK_WORDS: usize = 7;
 
 /// The Lua queue, with its scripts loaded.
-pub(crate) struct Lua {
+pub struct Lua {
     queues: Vec<Queue>,
+    /// The set of queues that have jobs, which all share.
+    busy: String,
     job: Job,
+    sizes: Sizes,
+    dedupe: bool,
 }
 
 /// One queue's commands, encoded up to where they differ.
@@ -50,7 +53,7 @@ struct Keys {
 
 impl Keys {
     fn of(name: &str) -> Keys {
-        let key = |property: &str| format!("enwiki:jobqueue:{name}:{property}");
+        let key = |property: &str| format!("{name}:{property}");
         Keys {
             ready: key("l-unclaimed"),
             key_by_id: key("h-sha1ById"),
@@ -64,20 +67,23 @@ impl Keys {
 }
 
 impl Lua {
-    /// Loads the scripts and prepares the commands of so many queues.
-    pub(crate) fn load(client: &mut Client, queues: usize) -> Result<Lua> {
-        let push = load(client, include_str!("../lua/push.lua")).context("loading push.lua")?;
-        let pop = load(client, include_str!("../lua/pop.lua")).context("loading pop.lua")?;
-        let ack = load(client, include_str!("../lua/ack.lua")).context("loading ack.lua")?;
-        let queue = |number: usize| {
-            let name = format!("refreshLinks{number}");
+    /// Loads the scripts and prepares the commands of the load's queues.
+    ///
+    /// # Errors
+    /// The server refuses the scripts.
+    pub fn dialect(client: &mut Client, load: &Load) -> Result<Resp<Lua>> {
+        let push = script(client, include_str!("../../lua/push.lua")).context("loading push.lua")?;
+        let pop = script(client, include_str!("../../lua/pop.lua")).context("loading pop.lua")?;
+        let ack = script(client, include_str!("../../lua/ack.lua")).context("loading ack.lua")?;
+        let busy = format!("{}:jobqueue:s-queuesWithJobs", load.prefix);
+        let queue = |name: String| {
             let keys = Keys::of(&name);
             let Keys { ready, key_by_id, id_by_key, delayed, claimed, attempts, payloads } = &keys;
             Queue {
                 push: evalsha(
                     &push,
-                    &[ready, key_by_id, id_by_key, delayed, payloads, BUSY_QUEUES],
-                    &[&format!(r#"["{name}","enwiki"]"#)],
+                    &[ready, key_by_id, id_by_key, delayed, payloads, &busy],
+                    &[&format!(r#"["{name}"]"#)],
                 ),
                 pop: evalsha(
                     &pop,
@@ -88,72 +94,84 @@ impl Lua {
                 keys,
             }
         };
-        Ok(Lua { queues: (0..queues).map(queue).collect(), job: Job::new() })
+        Ok(Resp::new(Lua {
+            queues: names(&load.prefix, load.queues).into_iter().map(queue).collect(),
+            busy,
+            job: Job::new(&load.payload),
+            sizes: load.payload.clone(),
+            dedupe: load.dedupe,
+        }))
     }
 }
 
-impl Dialect for Lua {
-    fn push(&mut self, out: &mut Vec<u8>, queue: usize, jobs: Range<u64>) {
+impl Replies for Lua {
+    fn push(&mut self, out: &mut Vec<u8>, place: Place, jobs: Range<u64>) -> usize {
         resp::header(out, PUSH_WORDS + 4 * jobs.clone().count());
-        out.extend_from_slice(&self.queues[queue].push);
+        out.extend_from_slice(&self.queues[place.queue].push);
         for number in jobs {
             self.job.set(number);
             resp::word(out, self.job.id());
-            resp::word(out, self.job.key());
+            resp::word(out, if self.dedupe { self.job.key() } else { b"" });
             resp::word(out, b"0");
             resp::word(out, self.job.payload());
         }
+        1
     }
 
-    fn added(&self, reply: Reply<'_>) -> Result<u64> {
+    fn added(&self, reply: Reply<'_>, _asked: Asked) -> Result<u64> {
         Ok(reply.integer()?.try_into()?)
     }
 
     /// There is no script that pops several jobs: a batch is so many pops in one pipeline.
-    fn claim(&self, out: &mut Vec<u8>, queue: usize, count: usize) -> usize {
+    fn claim(&mut self, out: &mut Vec<u8>, place: Place, count: usize) -> usize {
         for _ in 0..count {
             resp::header(out, POP_WORDS);
-            out.extend_from_slice(&self.queues[queue].pop);
+            out.extend_from_slice(&self.queues[place.queue].pop);
         }
         count
     }
 
-    fn claimed(&self, reply: Reply<'_>, receipts: &mut Receipts, ledger: &mut Ledger) -> Result<()> {
+    fn claimed(&self, reply: Reply<'_>, books: &mut Books<'_>) -> Result<()> {
         let [payload @ Node::Text(..)] = reply.nodes() else { bail!("expected a job, got {}", reply.show()) };
         let payload = reply.text(*payload)?;
-        ledger.claimed(job::number(payload)?)?;
-        receipts.add(&payload[..ID_BYTES]);
+        books.ledger.claimed(self.sizes.number(payload)?)?;
+        books.receipts.add(&payload[..ID_BYTES]);
         Ok(())
     }
 
     /// Nor one that acks several.
-    fn ack(&self, out: &mut Vec<u8>, queue: usize, receipts: &Receipts, which: Range<usize>) -> usize {
+    fn ack(&mut self, out: &mut Vec<u8>, place: Place, receipts: &Receipts, which: Range<usize>) -> usize {
         let replies = which.len();
         for receipt in which {
             resp::header(out, ACK_WORDS);
-            out.extend_from_slice(&self.queues[queue].ack);
+            out.extend_from_slice(&self.queues[place.queue].ack);
             resp::word(out, receipts.get(receipt));
         }
         replies
     }
 
-    fn left(&self, client: &mut Client, queue: usize) -> Result<i64> {
+    /// A job stands in one of three keys and leaves traces in four others.
+    fn left(&mut self, client: &mut Client, queue: usize) -> Result<u64> {
         let Keys { ready, key_by_id, id_by_key, delayed, claimed, attempts, payloads } =
             &self.queues[queue].keys;
-        let mut left = client.integer(&[b"LLEN", ready.as_bytes()])?;
-        for zset in [delayed, claimed] {
-            left += client.integer(&[b"ZCARD", zset.as_bytes()])?;
-        }
+        let mut left = count(client, &[("LLEN", ready), ("ZCARD", delayed), ("ZCARD", claimed)])?;
         for hash in [key_by_id, id_by_key, attempts, payloads] {
-            left += client.integer(&[b"HLEN", hash.as_bytes()])?;
+            left = left.max(count(client, &[("HLEN", hash)])?);
         }
         Ok(left)
+    }
+
+    fn keys(&self, queue: usize) -> Vec<&[u8]> {
+        let Keys { ready, key_by_id, id_by_key, delayed, claimed, attempts, payloads } =
+            &self.queues[queue].keys;
+        let keys = [ready, key_by_id, id_by_key, delayed, claimed, attempts, payloads, &self.busy];
+        keys.into_iter().map(String::as_bytes).collect()
     }
 }
 
 /// Loads a script and answers its hash.
-fn load(client: &mut Client, script: &str) -> Result<String> {
-    client.call(&[b"SCRIPT", b"LOAD", script.as_bytes()], |reply| {
+fn script(client: &mut Client, text: &str) -> Result<String> {
+    client.call(&[b"SCRIPT", b"LOAD", text.as_bytes()], |reply| {
         let hash = reply.text(*reply.nodes().first().context("no hash")?)?;
         Ok(std::str::from_utf8(hash)?.to_owned())
     })

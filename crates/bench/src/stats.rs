@@ -4,15 +4,19 @@ use std::fmt;
 
 /// The median of some samples and how far they reach.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) low: f64,
-    pub(crate) high: f64,
+pub struct Spread {
+    /// Half of the samples are at most this.
+    pub median: f64,
+    /// The least.
+    pub low: f64,
+    /// The greatest.
+    pub high: f64,
 }
 
 impl Spread {
     /// Of no samples it is not a number.
-    pub(crate) fn of(samples: impl IntoIterator<Item = f64>) -> Spread {
+    #[must_use]
+    pub fn of(samples: impl IntoIterator<Item = f64>) -> Spread {
         let mut sorted: Vec<f64> = samples.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         let (Some(&low), Some(&high)) = (sorted.first(), sorted.last()) else {
@@ -24,7 +28,9 @@ impl Spread {
         Spread { median, low, high }
     }
 
-    pub(crate) fn json(self) -> serde_json::Value {
+    /// For machines.
+    #[must_use]
+    pub fn json(self) -> serde_json::Value {
         serde_json::json!({ "median": self.median, "low": self.low, "high": self.high })
     }
 }

@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 
+use crate::usage::Usage;
+
 /// How long a server may take from its start to its first PONG.
 const START_WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long it may take to exit after SIGTERM.
@@ -27,12 +29,15 @@ const REWRITE: &str = "--auto-aof-rewrite-percentage";
 /// What Redis and Stanchion answer once they serve.
 const PING: (&[u8], &[u8]) = (b"PING\r\n", b"+PONG\r\n");
 
+/// By default beanstalkd takes no job of 64 KiB.
+const JOB_BYTES_MAX: &str = "2000000";
+
 /// More than any bench connects.
 const CLIENTS_MAX: &str = "20000";
 
 /// What Redis does for durability.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Persistence {
+pub enum Persistence {
     /// No log, no snapshots.
     None,
     /// `appendonly yes`, `appendfsync always`.
@@ -44,7 +49,7 @@ pub(crate) enum Persistence {
 }
 
 /// A running server.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     address: SocketAddr,
     launch: Launch,
@@ -64,36 +69,19 @@ type Compose = dyn Fn(u16, &Path) -> Command + Send;
 
 /// How a server is ended before it is started again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum End {
+pub enum End {
     /// `kill -9`.
     Killed,
     /// SIGTERM, and time to write down what it wants to.
     Told,
 }
 
-/// CPU time, as the kernel splits it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Cpu {
-    pub(crate) user: Duration,
-    pub(crate) system: Duration,
-}
-
-impl Cpu {
-    pub(crate) fn total(self) -> Duration {
-        self.user + self.system
-    }
-
-    pub(crate) fn since(self, earlier: Cpu) -> Cpu {
-        Cpu {
-            user: self.user.saturating_sub(earlier.user),
-            system: self.system.saturating_sub(earlier.system),
-        }
-    }
-}
-
 impl Process {
     /// Debian's redis-server, with its default configuration but for persistence.
-    pub(crate) fn redis(base: &Path, persistence: Persistence) -> Result<Process> {
+    ///
+    /// # Errors
+    /// It is not installed, or does not start.
+    pub fn redis(base: &Path, persistence: Persistence) -> Result<Process> {
         let persistence = match persistence {
             Persistence::None => ["--appendonly", "no", "--appendfsync", "no", REWRITE, "0"],
             // Rewriting the log forks a second process, whose cost nobody asked for.
@@ -112,12 +100,18 @@ impl Process {
     }
 
     /// The real Stanchion server.
-    pub(crate) fn stanchion(binary: &Path, base: &Path, durability: &str) -> Result<Process> {
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn stanchion(binary: &Path, base: &Path, durability: &str) -> Result<Process> {
         Process::stanchion_with(binary, base, durability, &[])
     }
 
     /// The same with these variables.
-    pub(crate) fn stanchion_with(
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn stanchion_with(
         binary: &Path,
         base: &Path,
         durability: &str,
@@ -136,10 +130,15 @@ impl Process {
     }
 
     /// Debian's beanstalkd with its binlog, synced as `sync` says: `-f0` at each write, `-F` never.
-    pub(crate) fn beanstalkd(base: &Path, sync: &'static str) -> Result<Process> {
+    ///
+    /// # Errors
+    /// It is not installed, or does not start.
+    pub fn beanstalkd(base: &Path, sync: &'static str) -> Result<Process> {
         let command = move |port: u16, data: &Path| {
             let mut command = Command::new("beanstalkd");
-            command.args(["-l", "127.0.0.1", sync, "-p", &port.to_string(), "-b"]).arg(data);
+            command
+                .args(["-l", "127.0.0.1", sync, "-z", JOB_BYTES_MAX, "-p", &port.to_string(), "-b"])
+                .arg(data);
             command
         };
         let greeting: (&[u8], &[u8]) = (b"list-tube-used\r\n", b"USING default\r\n");
@@ -158,7 +157,10 @@ impl Process {
     }
 
     /// Ends the server and starts it again on what it left; how long that took until its first answer.
-    pub(crate) fn restart(&mut self, end: End) -> Result<Duration> {
+    ///
+    /// # Errors
+    /// It does not end well, or does not start.
+    pub fn restart(&mut self, end: End) -> Result<Duration> {
         match end {
             End::Killed => {
                 self.child.kill()?;
@@ -178,57 +180,28 @@ impl Process {
     }
 
     /// Where its data is.
-    pub(crate) fn data(&self) -> PathBuf {
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
 
-    /// Bytes that it had the system write to disks, those of its children that have ended included.
-    pub(crate) fn written_bytes(&self) -> Result<u64> {
-        self.proc_figure("io", "write_bytes:")
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// CPU of all threads since the start, in ticks of 10 ms.
-    pub(crate) fn cpu(&self) -> Result<Cpu> {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let stat =
-            fs::read_to_string(&path).with_context(|| format!("reading {path}: has the server died?"))?;
-        // The name, the second field, may hold spaces; utime and stime are fields 14 and 15.
-        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let tick = Duration::from_secs(1) / u32::try_from(rustix::param::clock_ticks_per_second())?;
-        let mut ticks = fields.split_ascii_whitespace().skip(11).map(str::parse::<u32>);
-        let (Some(Ok(user)), Some(Ok(system))) = (ticks.next(), ticks.next()) else {
-            bail!("{path} is not as proc(5) describes it: {stat}")
-        };
-        Ok(Cpu { user: tick * user, system: tick * system })
-    }
-
-    /// Its memory that is in RAM.
-    pub(crate) fn resident_bytes(&self) -> Result<u64> {
-        Ok(self.proc_figure("status", "VmRSS:")? << 10)
-    }
-
-    /// The most memory that was ever in RAM, and what is swapped out.
-    pub(crate) fn memory_peak_and_swap(&self) -> Result<(u64, u64)> {
-        let kib = |name| self.proc_figure("status", name);
-        Ok((kib("VmHWM:")? << 10, kib("VmSwap:")? << 10))
-    }
-
-    /// A number from a file of `/proc/PID`.
-    fn proc_figure(&self, file: &str, name: &str) -> Result<u64> {
-        let path = format!("/proc/{}/{file}", self.child.id());
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("reading {path}: has the server died?"))?;
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let number = line.and_then(|line| line.split_ascii_whitespace().next());
-        Ok(number.with_context(|| format!("{path} has no {name}"))?.parse()?)
+    /// What it takes.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage::of(self.child.id())
     }
 
     /// Ends the server as an operator would and checks that it went well.
-    pub(crate) fn stop(mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// It does not end, or not well.
+    pub fn stop(mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let deadline = Instant::now() + STOP_WAIT_MAX;
         loop {
@@ -293,30 +266,6 @@ fn greet(address: SocketAddr, (ask, want): (&'static [u8], &'static [u8]), deadl
     Ok(())
 }
 
-/// Where this run's server binary is: the given one, or this workspace's, built now so that it is not a stale one.
-pub(crate) fn stanchion_binary(given: Option<&Path>) -> Result<PathBuf> {
-    if let Some(given) = given {
-        ensure!(given.is_file(), "there is no server at {}", given.display());
-        return Ok(given.to_owned());
-    }
-    let own = std::env::current_exe()?;
-    let built = own.parent().context("the bench has no directory")?;
-    let target = built
-        .parent()
-        .context("the bench is not in cargo's target directory; name a server with --server")?;
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args(["build", "--quiet", "--package", "stanchion-cli", "--bin", "stanchion", "--target-dir"])
-        .arg(target);
-    cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
-    if built.ends_with("release") {
-        cargo.arg("--release");
-    }
-    let status = cargo.status().context("running cargo to build the server; name one with --server")?;
-    ensure!(status.success(), "the server does not build ({status}); name one with --server");
-    Ok(built.join("stanchion"))
-}
-
 /// An address that was free a moment ago.
 fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -324,7 +273,10 @@ fn free_address() -> Result<SocketAddr> {
 }
 
 /// Raises the limit on open files, which the server inherits.
-pub(crate) fn allow_files(wanted: u64) -> Result<()> {
+///
+/// # Errors
+/// The hard limit is lower.
+pub fn allow_files(wanted: u64) -> Result<()> {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < wanted) {
         limit.current = limit.maximum;

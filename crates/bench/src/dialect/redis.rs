@@ -1,0 +1,149 @@
+//! What all dialects over RESP share: finding replies, and booking them by what was asked.
+
+use std::ops::Range;
+
+use anyhow::{Context, Result};
+
+use super::{Asked, Books, Dialect, Heard, Place, Receipts, What};
+use crate::client::Client;
+use crate::resp::{Reply, Scanner};
+
+/// A dialect whose answers are RESP replies.
+pub trait Replies: Send {
+    /// As [`Dialect::push`].
+    fn push(&mut self, out: &mut Vec<u8>, place: Place, jobs: Range<u64>) -> usize;
+
+    /// How many jobs the reply to a push of `asked` jobs says that it added.
+    ///
+    /// # Errors
+    /// It is no reply to a push.
+    fn added(&self, reply: Reply<'_>, asked: Asked) -> Result<u64>;
+
+    /// As [`Dialect::claim`].
+    fn claim(&mut self, out: &mut Vec<u8>, place: Place, count: usize) -> usize;
+
+    /// As [`Dialect::acks_with_claims`].
+    fn acks_with_claims(&self) -> bool {
+        false
+    }
+
+    /// As [`Dialect::ack_and_claim`].
+    fn ack_and_claim(
+        &mut self,
+        _out: &mut Vec<u8>,
+        _place: Place,
+        _count: usize,
+        _receipts: &Receipts,
+        _which: Range<usize>,
+    ) {
+        unreachable!("only a dialect that acks with claims is asked to");
+    }
+
+    /// Books the jobs of one reply to a claim and keeps their receipts.
+    ///
+    /// # Errors
+    /// It is no reply to a claim, or it hands out a job that is not to be had.
+    fn claimed(&self, reply: Reply<'_>, books: &mut Books<'_>) -> Result<()>;
+
+    /// As [`Dialect::ack`].
+    fn ack(&mut self, out: &mut Vec<u8>, place: Place, receipts: &Receipts, which: Range<usize>) -> usize;
+
+    /// How many jobs the reply to an ack says that it ended.
+    ///
+    /// # Errors
+    /// It is no reply to an ack.
+    fn acked(&self, reply: Reply<'_>, _asked: Asked) -> Result<u64> {
+        Ok(reply.integer()?.try_into()?)
+    }
+
+    /// As [`Dialect::left`].
+    ///
+    /// # Errors
+    /// The server does not say.
+    fn left(&mut self, client: &mut Client, queue: usize) -> Result<u64>;
+
+    /// The keys that a queue consists of.
+    fn keys(&self, queue: usize) -> Vec<&[u8]>;
+}
+
+/// A dialect over RESP.
+pub struct Resp<D> {
+    replies: D,
+    scanner: Scanner,
+}
+
+impl<D: Replies> Resp<D> {
+    /// That speaks and hears like this.
+    pub fn new(replies: D) -> Resp<D> {
+        Resp { replies, scanner: Scanner::default() }
+    }
+}
+
+impl<D: Replies> Dialect for Resp<D> {
+    fn push(&mut self, out: &mut Vec<u8>, place: Place, jobs: Range<u64>) -> usize {
+        self.replies.push(out, place, jobs)
+    }
+
+    fn claim(&mut self, out: &mut Vec<u8>, place: Place, count: usize) -> usize {
+        self.replies.claim(out, place, count)
+    }
+
+    fn acks_with_claims(&self) -> bool {
+        self.replies.acks_with_claims()
+    }
+
+    fn ack_and_claim(
+        &mut self,
+        out: &mut Vec<u8>,
+        place: Place,
+        count: usize,
+        receipts: &Receipts,
+        which: Range<usize>,
+    ) {
+        self.replies.ack_and_claim(out, place, count, receipts, which);
+    }
+
+    fn ack(&mut self, out: &mut Vec<u8>, place: Place, receipts: &Receipts, which: Range<usize>) -> usize {
+        self.replies.ack(out, place, receipts, which)
+    }
+
+    fn hear(&mut self, asked: Asked, bytes: &[u8], books: &mut Books<'_>) -> Result<Heard> {
+        let Some((reply, length)) = self.scanner.next(bytes)? else { return Ok(Heard::Incomplete) };
+        match asked.what {
+            What::Greeting => {}
+            What::Push => books.ledger.added(self.replies.added(reply, asked)?),
+            What::Claim => self.replies.claimed(reply, books)?,
+            What::Ack => books.ledger.acked(self.replies.acked(reply, asked)?),
+        }
+        Ok(Heard::Answer { length })
+    }
+
+    fn left(&mut self, client: &mut Client, queue: usize) -> Result<u64> {
+        self.replies.left(client, queue)
+    }
+
+    fn forget(&mut self, client: &mut Client, queue: usize) -> Result<()> {
+        let words: Vec<&[u8]> = [&b"DEL"[..]].into_iter().chain(self.replies.keys(queue)).collect();
+        client.integer(&words).map(drop)
+    }
+}
+
+/// The names of so many queues. Those of JobQueueRedis are as long.
+pub(super) fn names(prefix: &str, queues: usize) -> Vec<String> {
+    (0..queues).map(|number| format!("{prefix}:jobqueue:refreshLinks{number}")).collect()
+}
+
+/// The sum of what some commands count.
+pub(super) fn count(client: &mut Client, commands: &[(&str, &str)]) -> Result<u64> {
+    let mut sum = 0;
+    for (command, key) in commands {
+        let counted = client.integer(&[command.as_bytes(), key.as_bytes()])?;
+        sum += u64::try_from(counted).with_context(|| format!("{command} counts {counted}"))?;
+    }
+    Ok(sum)
+}
+
+/// Appends a number as a word.
+pub(super) fn number(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    crate::resp::word(out, itoa::Buffer::new().format(number).as_bytes());
+}

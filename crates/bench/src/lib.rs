@@ -1,0 +1,30 @@
+//! The load that measures Stanchion and its peers: a generator on one thread, the dialects of the peers, their
+//! processes, and what was measured.
+//!
+//! It knows the servers by their sockets only and is built from none of their code, so that it can be unfair to nobody.
+//! Errors are `anyhow`'s, as in a binary: each goes to the reader of a report, and nobody decides by its kind.
+
+pub mod client;
+mod connection;
+pub mod contender;
+pub mod dialect;
+pub mod drive;
+pub mod fleet;
+pub mod job;
+mod latency;
+pub mod ledger;
+pub mod listener;
+pub mod load;
+mod pace;
+pub mod peer;
+pub mod process;
+pub mod resp;
+mod shift;
+pub mod single;
+pub mod stats;
+pub mod table;
+pub mod target;
+pub mod usage;
+
+pub use latency::{Latencies, Percentiles};
+pub use pace::{Arrivals, Pace};

@@ -1,0 +1,198 @@
+//! Whom the generator speaks to: one table of the peers, which drives look-up, refusals, help and reports.
+
+use anyhow::{Result, bail, ensure};
+
+use crate::client::Client;
+use crate::dialect::Dialect;
+use crate::dialect::beanstalk::Beanstalk;
+use crate::dialect::lists::Lists;
+use crate::dialect::lua::Lua;
+use crate::dialect::native::{Acks, Native};
+use crate::dialect::streams::Streams;
+use crate::load::Load;
+
+/// A kind of queue server.
+#[derive(Debug)]
+pub struct Peer {
+    /// As it is named on the command line.
+    pub name: &'static str,
+    /// What it is.
+    pub what: &'static str,
+    /// The port that it listens on where nobody says another one.
+    pub port: u16,
+    /// Beyond pushing, claiming and acking.
+    knows: &'static [Feature],
+    kind: Kind,
+}
+
+/// What some peers have and others have not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Feature {
+    /// Groups that take turns.
+    Groups,
+    /// Dedupe keys.
+    Dedupe,
+    /// Jobs that are not due yet.
+    Delay,
+    /// Acks that travel with claims.
+    AcksWithClaims,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Stanchion,
+    Lua,
+    Lists,
+    Streams,
+    Beanstalkd,
+}
+
+/// What a load may ask for: the feature, the option, and how it is called.
+const FEATURES: &[(Feature, &str, &str)] = &[
+    (Feature::Groups, "--groups", "groups"),
+    (Feature::Dedupe, "--dedupe", "dedupe keys"),
+    (Feature::Delay, "--delay", "delayed jobs"),
+    (Feature::AcksWithClaims, "--acks with-claims", "acks that travel with claims"),
+];
+
+/// All peers, Stanchion first.
+pub const PEERS: &[Peer] = &[
+    Peer {
+        name: "stanchion",
+        what: "Stanchion's own commands",
+        port: 7379,
+        knows: &[Feature::Groups, Feature::Dedupe, Feature::Delay, Feature::AcksWithClaims],
+        kind: Kind::Stanchion,
+    },
+    Peer {
+        name: "lua",
+        what: "Redis with JobQueueRedis's scripts",
+        port: 6379,
+        // Its delayed jobs are moved by a second program, jobchron, which does not run here.
+        knows: &[Feature::Dedupe],
+        kind: Kind::Lua,
+    },
+    Peer {
+        name: "lists",
+        what: "Redis with plain lists: LPUSH, LMOVE, LREM",
+        port: 6379,
+        knows: &[],
+        kind: Kind::Lists,
+    },
+    Peer {
+        name: "streams",
+        what: "Redis with streams: XADD, XREADGROUP, XACK, XDEL",
+        port: 6379,
+        knows: &[],
+        kind: Kind::Streams,
+    },
+    Peer {
+        name: "beanstalkd",
+        what: "beanstalkd with a tube for each queue",
+        port: 11300,
+        knows: &[Feature::Delay],
+        kind: Kind::Beanstalkd,
+    },
+];
+
+impl Peer {
+    /// The peer of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn named(name: &str) -> Result<&'static Peer> {
+        match PEERS.iter().find(|peer| peer.name == name) {
+            Some(peer) => Ok(peer),
+            None => {
+                let names: Vec<_> = PEERS.iter().map(|peer| peer.name).collect();
+                bail!("there is no peer {name:?}; it is one of {}", names.join(", "))
+            }
+        }
+    }
+
+    /// Stanchion.
+    #[must_use]
+    pub fn stanchion() -> &'static Peer {
+        &PEERS[0]
+    }
+
+    /// Whether it has this.
+    #[must_use]
+    pub fn knows(&self, feature: Feature) -> bool {
+        self.knows.contains(&feature)
+    }
+
+    /// That it has all that the load asks for.
+    ///
+    /// # Errors
+    /// Names the option of the first that it has not.
+    pub fn check(&self, load: &Load) -> Result<()> {
+        load.check()?;
+        for (feature, option, what) in FEATURES {
+            let wanted = match feature {
+                Feature::Groups => load.groups > 0,
+                Feature::Dedupe => load.dedupe,
+                Feature::Delay => load.delay_ms > 0,
+                Feature::AcksWithClaims => load.acks == Acks::WithClaims,
+            };
+            if wanted && !self.knows(*feature) {
+                let others = PEERS.iter().filter(|peer| peer.knows(*feature));
+                let others: Vec<_> = others.map(|peer| peer.name).collect();
+                bail!(
+                    "{option}: the peer {} has no {what}; leave it out, or name a peer that has them: {}",
+                    self.name,
+                    others.join(", ")
+                );
+            }
+        }
+        ensure!(
+            self.kind != Kind::Beanstalkd || load.delay_ms.is_multiple_of(1_000),
+            "--delay: beanstalkd delays jobs by whole seconds, and {} ms are none",
+            load.delay_ms
+        );
+        Ok(())
+    }
+
+    /// Prepares the server and says how to speak to it.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub fn dialect(&self, client: &mut Client, load: &Load) -> Result<Box<dyn Dialect>> {
+        Ok(match self.kind {
+            Kind::Stanchion => Box::new(Native::dialect(load)),
+            Kind::Lua => Box::new(Lua::dialect(client, load)?),
+            Kind::Lists => Box::new(Lists::dialect(load)),
+            Kind::Streams => Box::new(Streams::dialect(client, load)?),
+            Kind::Beanstalkd => Box::new(Beanstalk::dialect(load)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_and_unknown_ones_refused() {
+        for peer in PEERS {
+            assert_eq!(Peer::named(peer.name).unwrap().name, peer.name);
+        }
+        assert!(Peer::named("rabbitmq").unwrap_err().to_string().contains("lists, streams, beanstalkd"));
+        assert_eq!(Peer::stanchion().name, "stanchion");
+    }
+
+    #[test]
+    fn what_a_peer_has_not_is_refused_by_name() {
+        let refused =
+            |peer: &str, load: Load| Peer::named(peer).unwrap().check(&load).unwrap_err().to_string();
+        let groups = refused("lua", Load { groups: 3, ..Load::default() });
+        assert_eq!(
+            groups,
+            "--groups: the peer lua has no groups; leave it out, or name a peer that has them: stanchion"
+        );
+        assert!(refused("lists", Load { dedupe: true, ..Load::default() }).starts_with("--dedupe: "));
+        let acks = Load { acks: Acks::WithClaims, ..Load::default() };
+        assert!(refused("streams", acks).starts_with("--acks with-claims: "));
+        Peer::named("lua").unwrap().check(&Load { dedupe: true, ..Load::default() }).unwrap();
+    }
+}

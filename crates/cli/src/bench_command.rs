@@ -1,0 +1,238 @@
+//! `stanchion bench`: load on a server, and what it costs.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, Subcommand, ValueEnum};
+use stanchion_bench::dialect::native::Acks;
+use stanchion_bench::drive::Plan;
+use stanchion_bench::fleet::Until;
+use stanchion_bench::job::Sizes;
+use stanchion_bench::load::{Crew, Load, Shape};
+use stanchion_bench::peer::{PEERS, Peer};
+use stanchion_bench::{Arrivals, Pace};
+use stanchion_runner::config::duration;
+
+use crate::exit;
+
+/// No run is longer.
+const SECONDS_MAX: f64 = 7.0 * 24.0 * 3_600.0;
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    command: BenchCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum BenchCommand {
+    /// Load a server that runs, and prove that it loses and doubles no job
+    Run(RunArgs),
+}
+
+/// One load on one server. Jobs are pushed, claimed and acked; the queues are the load's own and deleted at the end.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "With --rate the loop is open: pushes are due by the schedule, whatever the server does, and each is timed from then. \
+    A claim is due when its job can be claimed, an ack when the job is there; `job` is the whole way from the schedule to the \
+    answered ack. `late` says by how much the generator itself was behind while a connection was free."
+)]
+struct RunArgs {
+    /// Where the server listens [default: 127.0.0.1 and the peer's port]
+    #[arg(value_name = "ADDRESS")]
+    address: Option<String>,
+    /// What the server is
+    #[arg(long, value_name = "PEER", default_value = "stanchion", value_parser = PEERS.iter().map(|peer| peer.name).collect::<Vec<_>>())]
+    peer: String,
+    /// Jobs that are due each second; without it, as fast as the connections get answers
+    #[arg(long, value_name = "JOBS/S", value_parser = rate)]
+    rate: Option<f64>,
+    /// How the jobs of --rate are spread over time
+    #[arg(long, value_enum, default_value = "fixed", requires = "rate")]
+    arrivals: ArrivalsName,
+    /// Of the gaps of `--arrivals poisson`: the same seed gives the same gaps
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "rate")]
+    seed: u64,
+    /// Connections, each of which pushes, claims and acks
+    #[arg(long, value_name = "N", default_value_t = 8, conflicts_with_all = ["producers", "consumers"])]
+    connections: usize,
+    /// Connections that only push
+    #[arg(long, value_name = "N", requires = "consumers")]
+    producers: Option<usize>,
+    /// Connections that only claim and ack
+    #[arg(long, value_name = "N", requires = "producers")]
+    consumers: Option<usize>,
+    /// Commands of a connection under way at once
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    depth: usize,
+    /// Jobs of one command; where a peer has no such command, so many in one pipeline
+    #[arg(long, value_name = "JOBS", default_value_t = 1)]
+    batch: usize,
+    /// Queues, over which the jobs take turns
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    queues: usize,
+    /// Groups of each queue, over which the jobs take turns [default: jobs without a group]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    groups: usize,
+    /// Bytes of a payload; of several sizes, as in 32,200,65536, the jobs take turns
+    #[arg(long, value_name = "BYTES", value_delimiter = ',', default_value = "200")]
+    payload: Vec<usize>,
+    /// Push each job with a dedupe key of its own
+    #[arg(long)]
+    dedupe: bool,
+    /// Jobs may be claimed after this, as in 250ms or 2s; needs --producers and --consumers
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "0ms", hide_default_value = true)]
+    delay: Duration,
+    /// How workers ack: by a command of its own, or with the next claim
+    #[arg(long, value_enum, default_value = "alone")]
+    acks: AcksName,
+    /// Jobs that stand in the queues all the time; pushed before the measurement
+    #[arg(long, value_name = "JOBS", default_value_t = 0)]
+    backlog: u64,
+    /// How long the measurement lasts, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, conflicts_with = "jobs")]
+    seconds: f64,
+    /// Measure for so many jobs instead
+    #[arg(long, value_name = "JOBS", value_parser = clap::value_parser!(u64).range(1..))]
+    jobs: Option<u64>,
+    /// The same load for so many seconds before the measurement
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    warm_up: f64,
+    /// The names of the load's queues begin with it
+    #[arg(long, value_name = "NAME", default_value = "bench")]
+    prefix: String,
+    /// The server's process, whose CPU is read [default: who listens on ADDRESS, when that is this machine]
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+    /// Also write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum ArrivalsName {
+    /// At equal intervals
+    Fixed,
+    /// As of many clients that don't know each other
+    Poisson,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum AcksName {
+    /// By a command of its own
+    Alone,
+    /// With the next claim
+    WithClaims,
+}
+
+fn rate(word: &str) -> Result<f64, String> {
+    let rate = word.parse().ok().filter(|rate: &f64| (0.001..=1e8).contains(rate));
+    rate.ok_or_else(|| "it is a number of jobs a second, as in 5000".to_owned())
+}
+
+fn time(word: &str) -> Result<Duration, String> {
+    duration(word).ok_or_else(|| "it is a whole number and one of ms, s, m, h, d, as in 250ms".to_owned())
+}
+
+/// Measures and says what came of it.
+pub fn main(args: BenchArgs) -> ExitCode {
+    match args.command {
+        BenchCommand::Run(args) => run(&args),
+    }
+}
+
+fn run(args: &RunArgs) -> ExitCode {
+    let plan = match plan(args) {
+        Ok(plan) => plan,
+        Err(error) => return exit::with_message(exit::USAGE, format_args!("stanchion bench: {error:#}")),
+    };
+    if cfg!(debug_assertions) {
+        tell(format_args!("this is a debug build: its figures mean nothing"));
+    }
+    let outcome = match plan.run(&mut |line| tell(line)) {
+        Ok(outcome) => outcome,
+        Err(error) => return exit::with_message(exit::FAILURE, format_args!("stanchion bench: {error:#}")),
+    };
+    if let Some(file) = &args.json
+        && let Err(error) = write_json(file, &outcome.json())
+    {
+        return exit::with_message(exit::FAILURE, format_args!("stanchion bench: {error:#}"));
+    }
+    exit::say(outcome);
+    ExitCode::SUCCESS
+}
+
+fn plan(args: &RunArgs) -> Result<Plan> {
+    let peer = Peer::named(&args.peer)?;
+    let crew = match (args.producers, args.consumers) {
+        (Some(producers), Some(consumers)) => Crew::Apart { producers, consumers },
+        _ => Crew::Workers(args.connections),
+    };
+    let load = Load {
+        prefix: args.prefix.clone(),
+        crew,
+        shape: Shape { depth: args.depth, batch: args.batch },
+        queues: args.queues,
+        groups: args.groups,
+        payload: Sizes::new(args.payload.clone()).context("--payload")?,
+        dedupe: args.dedupe,
+        delay_ms: args.delay.as_millis().try_into().context("--delay")?,
+        backlog: args.backlog,
+        acks: match args.acks {
+            AcksName::Alone => Acks::Alone,
+            AcksName::WithClaims => Acks::WithClaims,
+        },
+    };
+    peer.check(&load)?;
+    let pace = match args.rate {
+        None => Pace::Closed,
+        Some(rate) => Pace::Open {
+            pushes_per_second: rate / args.batch as f64,
+            arrivals: match args.arrivals {
+                ArrivalsName::Fixed => Arrivals::Fixed,
+                ArrivalsName::Poisson => Arrivals::Poisson { seed: args.seed },
+            },
+        },
+    };
+    ensure!(
+        (0.001..=SECONDS_MAX).contains(&args.seconds) && (0.0..=SECONDS_MAX).contains(&args.warm_up),
+        "--seconds and --warm-up take seconds, at most a week"
+    );
+    let until = match args.jobs {
+        Some(jobs) => Until::Jobs(jobs),
+        None => Until::Elapsed(Duration::from_secs_f64(args.seconds)),
+    };
+    Ok(Plan {
+        peer,
+        address: address(args.address.as_deref(), peer.port)?,
+        pid: args.pid,
+        load,
+        pace,
+        until,
+        warm_up: Duration::from_secs_f64(args.warm_up),
+    })
+}
+
+fn address(given: Option<&str>, port: u16) -> Result<SocketAddr> {
+    let Some(given) = given else { return Ok(([127, 0, 0, 1], port).into()) };
+    let mut found = given.to_socket_addrs().with_context(|| {
+        format!("{given:?} is no address; write a host and a port, as in 127.0.0.1:{port}")
+    })?;
+    found.next().with_context(|| format!("{given:?} names no machine"))
+}
+
+fn write_json(file: &Path, value: &serde_json::Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)? + "\n";
+    std::fs::write(file, text).with_context(|| format!("--json: {} can't be written", file.display()))
+}
+
+/// How it goes, beside what comes of it.
+fn tell(line: std::fmt::Arguments<'_>) {
+    // Without a standard error there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{line}");
+}
