@@ -51,7 +51,7 @@ pub(crate) const SEGMENTS_AHEAD: usize = 2;
 /// is full.
 pub const BUDGET_SEGMENTS_MIN: u64 = RESERVE_SEGMENTS + 2;
 
-/// How much unused space of an old segment is worth giving back.
+/// How much unused space of an old segment is worth giving back, or an eighth of it.
 pub(crate) const TRUNCATE_BYTES_MIN: u64 = 4096;
 
 /// A reader of an open log finds a place to begin within about so many bytes before its record. At 16 bytes a

@@ -36,7 +36,7 @@ pub(crate) fn recover(
     replay: &mut dyn Replay,
 ) -> Result<Opened, OpenError> {
     let names = check_names(&**disk, &config.dir)?;
-    let segments = open_segments(&**disk, &names)?;
+    let mut segments = open_segments(&**disk, &names)?;
     let first_lsn = segments.first().map_or(1, |oldest| oldest.header.first_lsn);
     let (mut merge, refused_checkpoints) = match config.uses_checkpoint {
         true => Merge::choose(&**disk, &names, first_lsn),
@@ -64,13 +64,8 @@ pub(crate) fn recover(
     if let Some(end) = survey.ends.last_mut() {
         *end = tail.begins_at;
     }
-    let header = SegmentHeader {
-        boot: segments.last().map_or(0, |newest| newest.header.boot) + 1,
-        number: segments.last().map_or(0, |newest| newest.header.number) + 1,
-        first_lsn: survey.durable + 1,
-    };
+    let header = next_header(segments.last(), survey.durable);
     let active = begin_segment(&**disk, &mut pool, header, tail.records, survey.durable)?;
-    let sealed = seal(&segments, &survey.ends, survey.milestones, header.first_lsn)?;
     let recovered = Recovered {
         boot: header.boot,
         last_lsn: survey.expected - 1,
@@ -82,6 +77,10 @@ pub(crate) fn recover(
         checkpoint,
         refused_checkpoints,
     };
+    let (ends, milestones) = (survey.ends, survey.milestones);
+    // The file of one that was replaced is gone when nobody has it open.
+    segments.retain(|segment| segment.header.number < header.number);
+    let sealed = seal(&segments, &ends, milestones, header.first_lsn)?;
     pool.measure().map_err(OpenError::io("measure", &config.dir))?;
     Ok(Opened { active, pool, sealed, recovered })
 }
@@ -364,6 +363,19 @@ impl Tail {
     }
 }
 
+/// The header of this run's segment. It takes the place of one of which nothing was durable, as all that is in that
+/// one is written again: so starts by themselves do not make the log longer, and need no space but for a while.
+fn next_header(newest: Option<&Found>, durable: Lsn) -> SegmentHeader {
+    let first_lsn = durable + 1;
+    let Some(SegmentHeader { boot, number, first_lsn: newest_first_lsn }) =
+        newest.map(|newest| newest.header)
+    else {
+        return SegmentHeader { boot: 1, number: 1, first_lsn };
+    };
+    let number = if newest_first_lsn == first_lsn { number } else { number + 1 };
+    SegmentHeader { boot: boot + 1, number, first_lsn }
+}
+
 /// Writes the segment of this run, with the tail in it. It gets its name last, after a sync of the whole.
 fn begin_segment(
     disk: &dyn Disk,
@@ -401,7 +413,7 @@ fn seal(
 ) -> Result<Vec<Indexed>, OpenError> {
     let mut sealed = Vec::with_capacity(segments.len());
     for (index, ((segment, &end), mut milestones)) in segments.iter().zip(ends).zip(milestones).enumerate() {
-        if segment.file_bytes - end >= TRUNCATE_BYTES_MIN {
+        if segment.file_bytes - end >= TRUNCATE_BYTES_MIN.min(segment.file_bytes / 8) {
             segment.file.truncate(end).map_err(OpenError::io("truncate", &segment.path))?;
         }
         let next_first_lsn = segments.get(index + 1).map_or(active_first_lsn, |next| next.header.first_lsn);

@@ -91,7 +91,7 @@ impl Plan {
         };
         let segment_bytes = 4_096 << random.below(3);
         let budget_segments = random.one_in(5).then(|| BUDGET_SEGMENTS_MIN + random.below(12));
-        let mut plan = Plan {
+        Plan {
             queues: (0..1 + random.below(3))
                 .map(|index| QueuePlan::draw(index, budget_segments.is_none(), random))
                 .collect(),
@@ -110,12 +110,8 @@ impl Plan {
             crashes: !random.one_in(8),
             clock_steps: random.one_in(4),
             memory_bytes_max: random.one_in(3).then(|| 4_096 << random.below(5)),
-            budget_bytes: None,
-        };
-        // Each start takes a segment of the reserve when the disk is full.
-        let segments = budget_segments.map(|segments| segments + u64::from(plan.lives));
-        plan.budget_bytes = segments.map(|segments| segments * segment_bytes);
-        plan
+            budget_bytes: budget_segments.map(|segments| segments * segment_bytes),
+        }
     }
 
     /// The server's configuration in one life.

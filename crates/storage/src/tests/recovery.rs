@@ -66,14 +66,32 @@ fn a_tail_that_was_never_synced_is_whole_and_durable_after_a_kill() {
     let again = open_on(&killed).unwrap();
     assert_eq!(again.bodies(), bodies);
     assert_eq!((again.log.durable(), again.log.written(), again.log.next_lsn()), (100, 100, 101));
-    let sealed = again.log.sealed();
-    assert_eq!(sealed.len(), 1);
-    assert_eq!((sealed[0].first_lsn, sealed[0].last_lsn), (1, 0), "all of it was written again");
+    assert_eq!(again.log.sealed(), [], "all of it was written again, in the place of what was there");
     assert_eq!(again.commit(b"more"), 101);
     drop(again);
     let third = open_on(&killed).unwrap();
     assert_eq!(third.recovered.last_lsn, 101);
     assert_eq!(third.bodies()[..100], bodies);
+}
+
+#[test]
+fn a_run_that_did_nothing_leaves_nothing_but_its_number() {
+    let disk = SimulatedDisk::new();
+    open_on(&disk).unwrap().commit(b"a record");
+    let mut bytes = Vec::new();
+    for boot in 2..10 {
+        let log = open_on(&disk).unwrap();
+        assert_eq!((log.recovered.boot, log.recovered.last_lsn), (boot, 1));
+        assert_eq!(log.log.sealed().len(), 1);
+        log.log.close().unwrap();
+        bytes.push(disk.bytes());
+    }
+    assert!(bytes[1..].iter().all(|&bytes_then| bytes_then == bytes[1]), "{bytes:?}");
+    let log = open_on(&disk).unwrap();
+    assert!(log.recovered.clean);
+    log.commit(b"another");
+    log.commit(b"says that the other one is durable");
+    assert_eq!(open_on(&disk.after_kill()).unwrap().log.sealed().len(), 2);
 }
 
 #[test]

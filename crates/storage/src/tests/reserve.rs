@@ -30,6 +30,7 @@ struct Queue {
     log: Log,
     driver: Driver,
     now: Instant,
+    segment_bytes: u64,
     jobs: BTreeMap<u64, Job>,
     newest_id: u64,
 }
@@ -37,6 +38,11 @@ struct Queue {
 impl Queue {
     fn open(disk: &SimulatedDisk) -> Result<Queue, OpenError> {
         let config = LogConfig { segment_bytes: SEGMENT_BYTES, ..LogConfig::new("simulated") };
+        Queue::open_configured(disk, config)
+    }
+
+    fn open_configured(disk: &SimulatedDisk, config: LogConfig) -> Result<Queue, OpenError> {
+        let segment_bytes = config.segment_bytes;
         let (mut jobs, mut newest_id) = (BTreeMap::new(), 0);
         let (log, _, driver) = Log::open_simulated(
             disk.clone(),
@@ -53,7 +59,7 @@ impl Queue {
             Arc::new(|_| ()),
             Box::new(|| ()),
         )?;
-        let mut queue = Queue { log, driver, now: Instant::now(), jobs, newest_id };
+        let mut queue = Queue { log, driver, now: Instant::now(), segment_bytes, jobs, newest_id };
         queue.reserve();
         queue.wait(SPACE_LOOK);
         Ok(queue)
@@ -121,7 +127,7 @@ impl Queue {
 
     /// Whether reclaiming makes space.
     fn has_garbage(&self) -> bool {
-        self.log.oldest_sealed().is_some() && self.garbage() >= SEGMENT_BYTES / 4
+        self.log.oldest_sealed().is_some() && self.garbage() >= self.segment_bytes / 4
     }
 
     /// Frees the oldest segment, if that makes space.
@@ -207,6 +213,62 @@ fn a_run_begins_on_a_full_disk_over_and_over() {
         }
         queue.drain(&mut Random(7));
         assert!(queue.push(bytes), "there is space again: {:?}", queue.log.room());
+    }
+}
+
+/// What a full log is on.
+#[derive(Clone, Copy, Debug)]
+enum Kept {
+    /// A disk of its own.
+    Disk,
+    /// A part of one, by its budget.
+    Budget,
+}
+
+#[test]
+fn starts_by_themselves_never_use_the_reserve_up() {
+    for (segment_bytes, kept, acks) in [
+        (4 << 10, Kept::Disk, false),
+        (4 << 10, Kept::Budget, false),
+        (SEGMENT_BYTES, Kept::Disk, false),
+        (SEGMENT_BYTES, Kept::Budget, false),
+        (SEGMENT_BYTES, Kept::Disk, true),
+        (SEGMENT_BYTES, Kept::Budget, true),
+    ] {
+        let bytes_max = 10 * segment_bytes;
+        let config = LogConfig {
+            segment_bytes,
+            budget_bytes: matches!(kept, Kept::Budget).then_some(bytes_max),
+            ..LogConfig::new("simulated")
+        };
+        let limit = |disk: &SimulatedDisk| {
+            disk.set_bytes_max(matches!(kept, Kept::Disk).then_some(bytes_max));
+        };
+        let mut disk = SimulatedDisk::new();
+        limit(&disk);
+        let mut queue = Queue::open_configured(&disk, config.clone()).unwrap();
+        queue.fill(300);
+        let (mut jobs, mut bytes) = (queue.jobs.clone(), Vec::new());
+        for restart in 0..200 {
+            let killed = disk.after_kill();
+            drop(queue);
+            disk = killed;
+            limit(&disk);
+            queue = Queue::open_configured(&disk, config.clone())
+                .unwrap_or_else(|error| panic!("{kept:?} {segment_bytes}, restart {restart}: {error}"));
+            assert_eq!(queue.jobs, jobs);
+            let space = queue.log.space();
+            assert!(space < Space::Exhausted, "{kept:?} {segment_bytes} {restart}: {:?}", queue.log.room());
+            if acks && restart % 50 == 0 {
+                let id = *jobs.first_key_value().expect("there are more jobs").0;
+                assert!(queue.ack(id));
+                jobs = queue.jobs.clone();
+            }
+            bytes.push(disk.bytes());
+        }
+        assert!(bytes.iter().all(|&bytes| bytes <= bytes_max + segment_bytes), "{bytes:?}");
+        queue.drain(&mut Random(7));
+        assert!(queue.push(300), "there is space again: {:?}", queue.log.room());
     }
 }
 
