@@ -47,7 +47,7 @@ pub(crate) fn recover(
     for index in skipped..segments.len() {
         survey.read(index, &mut merge, replay)?;
     }
-    replay.progress(survey.progress(0));
+    replay.progress(merge.progress(survey.progress(0)));
     replay.finish().map_err(|refused| survey.refusal(&merge, refused))?;
     let doomed: Vec<Name> = names.iter().copied().filter(|&name| is_doomed(name, &merge)).collect();
     let skipped_bytes = segments[..skipped].iter().map(|segment| segment.file_bytes).sum();
@@ -240,7 +240,7 @@ impl<'a> Survey<'a> {
         loop {
             let offset = reader.offset();
             if offset >= progress_at {
-                replay.progress(self.progress(offset));
+                replay.progress(merge.progress(self.progress(offset)));
                 progress_at = offset + PROGRESS_BYTES;
             }
             let frame = reader.next(self.expected).map_err(OpenError::io("read", &segment.path))?;
@@ -258,7 +258,7 @@ impl<'a> Survey<'a> {
                     _ => {
                         let lsn = self.expected;
                         self.milestones[index].note(Milestone { lsn, offset });
-                        let is_due = merge.before(reader.record(), replay)?;
+                        let is_due = merge.before(reader.record(), self.progress(offset), replay)?;
                         if reader.record().kind == RecordKind::LOST {
                             self.lost += 1;
                         } else if is_due {
@@ -289,7 +289,7 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// How far the reading is, with so many bytes of the next segment read.
+    /// How far the reading of the log is, with so many bytes of the next segment read.
     fn progress(&self, read_bytes: u64) -> Progress {
         Progress { read_bytes: self.bytes + read_bytes, total_bytes: self.total_bytes, records: self.records }
     }

@@ -28,14 +28,14 @@ pub struct Refused {
     pub reason: String,
 }
 
-/// How far the reading of a log is.
+/// How far the reading of a log is, and of its checkpoint.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// How many bytes were read.
     pub read_bytes: u64,
     /// How many there are. Space that is only reserved counts, until its segment was read.
     pub total_bytes: u64,
-    /// How many records were shown.
+    /// How many records of the log were shown.
     pub records: u64,
 }
 

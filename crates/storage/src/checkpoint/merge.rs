@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{CheckpointReader, Fault, RefusedCheckpoint, UsedCheckpoint};
 use crate::disk::Disk;
+use crate::limits::PROGRESS_BYTES;
 use crate::segment::Name;
-use crate::{Lsn, OpenError, RecordView, Refused, Replay};
+use crate::{Lsn, OpenError, Progress, RecordView, Refused, Replay};
 
 /// A checkpoint on its way into a recovery, or none.
 pub(crate) struct Merge {
@@ -15,6 +16,8 @@ pub(crate) struct Merge {
 struct Chosen {
     file: PathBuf,
     reader: CheckpointReader,
+    /// So much of it has to be read before that is said again.
+    progress_at: u64,
 }
 
 impl Merge {
@@ -40,7 +43,7 @@ impl Merge {
                     );
                     refused.push(RefusedCheckpoint { file, reason });
                 }
-                Ok(reader) => chosen = Some(Chosen { file, reader }),
+                Ok(reader) => chosen = Some(Chosen { file, reader, progress_at: PROGRESS_BYTES }),
                 Err(fault) => refused.push(RefusedCheckpoint { file, reason: fault.to_string() }),
             }
         }
@@ -57,13 +60,21 @@ impl Merge {
         self.from().is_some_and(|from| name == Name::Checkpoint(from))
     }
 
-    /// Hands over the frames that come before this record. Whether it is itself to be handed over.
+    /// How far the reading of both is, when that of the log is so far.
+    pub(crate) fn progress(&self, log: Progress) -> Progress {
+        self.chosen.as_ref().map_or(log, |chosen| chosen.progress(log))
+    }
+
+    /// Hands over the frames that come before this record, and says how far that is beside the log, as there may be
+    /// gigabytes of them between two records. Whether the record is itself to be handed over.
     pub(crate) fn before(
         &mut self,
         record: RecordView<'_>,
+        log: Progress,
         replay: &mut dyn Replay,
     ) -> Result<bool, OpenError> {
-        let Some(Chosen { file, reader }) = &mut self.chosen else { return Ok(true) };
+        let Some(chosen) = &mut self.chosen else { return Ok(true) };
+        let Chosen { file, reader, .. } = chosen;
         let (start, through) = (reader.header().start, reader.end().through);
         if record.lsn < start.from || record.lsn > through {
             return Ok(record.lsn >= start.from);
@@ -72,21 +83,28 @@ impl Merge {
         if is_mark && !record.body.ends_with(&start.nonce) {
             return Err(refuse(file, "it is the checkpoint of another log"));
         }
-        while let Some(frame) = reader.next_due(record.lsn).map_err(|fault| fault_of(file, fault))? {
-            replay.record(frame).map_err(|refused| refuse_frame(file, &refused))?;
+        while let Some(frame) =
+            chosen.reader.next_due(record.lsn).map_err(|fault| fault_of(&chosen.file, fault))?
+        {
+            replay.record(frame).map_err(|refused| refuse_frame(&chosen.file, &refused))?;
+            let read_bytes = chosen.reader.read_bytes();
+            if read_bytes >= chosen.progress_at {
+                replay.progress(chosen.progress(log));
+                chosen.progress_at = read_bytes + PROGRESS_BYTES;
+            }
         }
         Ok(true)
     }
 
     /// What it means that this can't be replayed: while there are frames among the records, it may be one of them.
     pub(crate) fn refusal(&self, refused: &Refused) -> Option<OpenError> {
-        let Chosen { file, reader } = self.chosen.as_ref()?;
+        let Chosen { file, reader, .. } = self.chosen.as_ref()?;
         (refused.lsn <= reader.end().through).then(|| refuse_frame(file, refused))
     }
 
     /// After the last record: all of the checkpoint must have been handed over.
     pub(crate) fn end(self, last_lsn: Lsn, skipped_bytes: u64) -> Result<Option<UsedCheckpoint>, OpenError> {
-        let Some(Chosen { file, mut reader }) = self.chosen else { return Ok(None) };
+        let Some(Chosen { file, mut reader, .. }) = self.chosen else { return Ok(None) };
         let (start, end) = (reader.header().start, reader.end());
         if last_lsn < end.through {
             let through = end.through;
@@ -101,6 +119,16 @@ impl Merge {
         }
         let (bytes, frames) = (reader.file_bytes(), end.frames);
         Ok(Some(UsedCheckpoint { file, bytes, frames, from: start.from, skipped_bytes }))
+    }
+}
+
+impl Chosen {
+    fn progress(&self, log: Progress) -> Progress {
+        Progress {
+            read_bytes: log.read_bytes + self.reader.read_bytes(),
+            total_bytes: log.total_bytes + self.reader.file_bytes(),
+            records: log.records,
+        }
     }
 }
 

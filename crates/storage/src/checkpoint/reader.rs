@@ -93,6 +93,11 @@ impl CheckpointReader {
         self.end
     }
 
+    /// How much of the file was read.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        if self.at() == self.end.offset { self.file_bytes() } else { self.at() }
+    }
+
     /// How large the file is.
     pub(crate) fn file_bytes(&self) -> u64 {
         self.end.offset + END_BYTES as u64

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::harness::{open_on, small};
+use super::harness::{KIND, open_on, small};
+use crate::limits::PROGRESS_BYTES;
 use crate::simulation::SimulatedDisk;
-use crate::{Log, Lsn, OpenError, Progress, RecordView, Refused, Replay};
+use crate::{CheckpointStart, Log, Lsn, NONCE_BYTES, OpenError, Progress, RecordView, Refused, Replay};
 
 /// Takes records, and says of one of them that it can't, some records later or at the end.
 #[derive(Default)]
@@ -98,4 +99,30 @@ fn progress_goes_from_nothing_to_all() {
         assert!(pair[0].read_bytes <= pair[1].read_bytes && pair[0].records <= pair[1].records, "{pair:?}");
         assert!(pair[0].read_bytes <= pair[0].total_bytes, "{pair:?}");
     }
+}
+
+#[test]
+fn progress_goes_on_while_a_checkpoint_is_read() {
+    let disk = SimulatedDisk::new();
+    let log = open_on(&disk).unwrap();
+    let nonce = [7; NONCE_BYTES];
+    let from = log.commit(&nonce);
+    let mut writer = log.log.begin_checkpoint(CheckpointStart { from, shards: 1, nonce }).unwrap();
+    let (frames, frame_bytes) = (40, PROGRESS_BYTES / 4);
+    for _ in 0..frames {
+        writer.frame(from + 1, 0, KIND, &vec![7; frame_bytes as usize]).unwrap();
+    }
+    let written = writer.finish(log.commit(&nonce)).unwrap();
+    drop(log);
+    let mut late = Late::default();
+    open_late(&disk, &mut late).unwrap();
+    assert_eq!(late.seen.len(), frames + 2);
+    let all = &late.progress;
+    for pair in all.windows(2) {
+        let step = pair[1].read_bytes.checked_sub(pair[0].read_bytes).expect("it goes on");
+        assert!(step <= PROGRESS_BYTES + 2 * frame_bytes, "{pair:?}");
+    }
+    let last = all[all.len() - 1];
+    assert_eq!((last.read_bytes, last.records), (last.total_bytes, 2), "records of the log");
+    assert!(last.total_bytes > written.bytes && all[0].total_bytes >= last.total_bytes, "{all:?}");
 }
