@@ -5,6 +5,7 @@
 //! only then does it read, so that a client that does not read its replies is not read from either.
 
 mod filling;
+mod share;
 
 use std::future::poll_fn;
 use std::io;
@@ -31,6 +32,7 @@ use crate::transport::{Security, Transport};
 use crate::turn::{Progress, Turn};
 use crate::{buffers, claims};
 use filling::Filling;
+use share::Share;
 
 /// A connection at work. Dropping it gives back what it holds, however its task ends.
 pub(crate) struct Connection {
@@ -53,6 +55,7 @@ pub(crate) struct Connection {
     begun: Option<Instant>,
     /// Payloads that its replies wait for.
     filling: Filling,
+    share: Share,
 }
 
 /// What happened while a connection waited.
@@ -134,6 +137,7 @@ impl Connection {
             bytes: (0, 0),
             begun: None,
             filling: Filling::default(),
+            share: Share::default(),
         }
     }
 
@@ -164,11 +168,11 @@ impl Connection {
             if self.is_done(progress) {
                 return Ok(());
             }
+            if self.share.is_used_up() || progress == Progress::More {
+                tokio::task::yield_now().await;
+            }
             match progress {
-                Progress::More => {
-                    tokio::task::yield_now().await;
-                    continue;
-                }
+                Progress::More => continue,
                 // What was held back by the replies can go on once they are written.
                 Progress::Full if !blocked && !self.outbox.is_held() => continue,
                 _ => {}
@@ -246,6 +250,8 @@ impl Connection {
         }
         drop(turn);
         let consumed = self.decoder.consume();
+        self.share.ran(self.session.run.calls());
+        self.share.moved(consumed);
         if consumed > 0 {
             // Whatever is left began to arrive later.
             self.begun = None;
@@ -343,6 +349,7 @@ impl Connection {
                 Ok(written) => {
                     self.outbox.wrote(written);
                     self.bytes.1 += written as u64;
+                    self.share.moved(written);
                     self.server.traffic.wrote(self.session.client.id, written);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),

@@ -74,8 +74,14 @@ pub const HOLD_TIME: Duration = Duration::from_millis(1);
 /// So many units of work (commands, and jobs that they name) are done before a hold looks at the clock.
 pub const HOLD_WORK: u32 = 128;
 
-/// After so many units of work a connection lets other tasks run, so that one pipeline can't keep a thread.
-pub const TURN_WORK: u32 = 8_192;
+/// So many commands are run before replies are written and others may have their turn.
+pub const TURN_COMMANDS: u32 = 256;
+
+/// When a connection has done as much as it takes to read and write so many bytes, other tasks of its thread run.
+pub const SHARE_BYTES: usize = 64 << 10;
+
+/// A command counts as so many bytes more; it takes about a microsecond.
+pub const SHARE_BYTES_A_COMMAND: usize = 256;
 
 /// So many cheap commands of a pipeline are timed together, so that the clock is not read for each.
 pub const LAP_CALLS: u32 = 32;

@@ -11,7 +11,7 @@ use crate::disconnect::Reason;
 use crate::holds::Holds;
 use crate::lane::Lane;
 use crate::lifecycle::Phase;
-use crate::limits::{BARRIERS_MAX, OUTPUT_PAUSE_BYTES, TURN_WORK};
+use crate::limits::{BARRIERS_MAX, OUTPUT_PAUSE_BYTES, TURN_COMMANDS};
 use crate::muted::Replies;
 use crate::outbox::Outbox;
 use crate::server::Server;
@@ -80,7 +80,7 @@ impl<'t, 'a> Turn<'t, 'a> {
             if self.outbox.unsent_bytes() >= OUTPUT_PAUSE_BYTES || self.outbox.barriers() >= BARRIERS_MAX {
                 return Progress::Full;
             }
-            if self.session.run.calls() >= TURN_WORK {
+            if self.session.run.calls() >= TURN_COMMANDS {
                 return Progress::More;
             }
             if self.holds.as_ref().is_some_and(|holds| !holds.lane().log.has_room()) && phase != Phase::Failed
