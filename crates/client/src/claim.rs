@@ -109,6 +109,28 @@ pub struct Claim {
     acks: Vec<Receipt>,
 }
 
+impl Job {
+    /// A job with nothing but these, in its first attempt: what a test gives to a handler.
+    #[must_use]
+    pub fn new(queue: impl Into<Vec<u8>>, receipt: Receipt, payload: impl Into<Vec<u8>>) -> Job {
+        Job {
+            queue: queue.into(),
+            receipt,
+            payload: payload.into(),
+            attempt: 1,
+            group: Vec::new(),
+            priority: 0,
+            pushed_at: 0,
+            ready_at: 0,
+            lease_until: 0,
+            failures: 0,
+            root: None,
+            dedupe: None,
+            last_error: None,
+        }
+    }
+}
+
 impl Claim {
     /// One job, if there is one now, with the queue's lease.
     #[must_use]
@@ -291,21 +313,9 @@ fn job(command: &'static str, value: Value) -> Result<Job> {
             found: "a job that is not [queue, receipt, payload, attempt, map]".into(),
         });
     };
-    let mut job = Job {
-        queue: reply::bytes(command, queue)?,
-        receipt: Receipt(reply::text(command, receipt)?),
-        payload: reply::bytes(command, payload)?,
-        attempt: reply::number(command, &attempt)?,
-        group: Vec::new(),
-        priority: 0,
-        pushed_at: 0,
-        ready_at: 0,
-        lease_until: 0,
-        failures: 0,
-        root: None,
-        dedupe: None,
-        last_error: None,
-    };
+    let receipt = Receipt(reply::text(command, receipt)?);
+    let mut job = Job::new(reply::bytes(command, queue)?, receipt, reply::bytes(command, payload)?);
+    job.attempt = reply::number(command, &attempt)?;
     let mut signature = None;
     let mut timestamp = None;
     for (key, value) in reply::map(command, meta)? {

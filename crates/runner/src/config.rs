@@ -18,7 +18,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use dispatchers::NamedDispatcher;
-pub use dispatchers::{Dispatcher, Drain, Exec, Http, Pool, Stdin};
+pub use dispatchers::{Dispatcher, Drain, Exec, Http, Pool, ProcessLimits, Stdin};
 pub use lines::Lines;
 pub use problem::{ConfigError, Problem};
 pub use schedules::{Missed, Schedule};

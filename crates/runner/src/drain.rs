@@ -230,9 +230,7 @@ fn launch<'a>(drain: &'a Drain, place: &Place) -> Result<Launch<'a>, String> {
         arguments: drain.arguments.iter().map(|argument| argument.fill_with(field)).collect(),
         environment,
         input: Input::Nothing,
-        timeout: drain.timeout,
-        kill_after: drain.kill_after,
-        memory_max: drain.memory_max,
+        limits: drain.limits,
     })
 }
 
@@ -251,7 +249,7 @@ fn judge(drain: &Drain, ended: io::Result<Ended>, told: Cancel, did_nothing: boo
         _ if told != Cancel::No => Outcome::Cancelled,
         How::Exited(EX_TEMPFAIL) if !ended.timed_out => Outcome::DidNothing,
         How::NotStarted(_) => Outcome::Failed(format!("{} can't be started: {}", drain.program, ended.how)),
-        _ => Outcome::Failed(ended.reason(drain.timeout)),
+        _ => Outcome::Failed(ended.reason(drain.limits.timeout)),
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use stanchion_client::Job;
 use tokio::sync::watch;
 
-use crate::config::{Exec, Stdin};
+use crate::config::{Exec, ProcessLimits, Stdin};
 use crate::limits;
 use crate::outcome::{Cancel, Outcome};
 use crate::process::shims::Shims;
@@ -49,7 +49,8 @@ impl ExecDispatcher {
 
     /// A job and all that it started are gone after this long.
     pub(crate) fn time_max(&self) -> Duration {
-        self.exec.timeout.saturating_add(self.exec.kill_after).saturating_add(limits::OUTPUT_GRACE)
+        let ProcessLimits { timeout, kill_after, .. } = self.exec.limits;
+        timeout.saturating_add(kill_after).saturating_add(limits::OUTPUT_GRACE)
     }
 
     /// Runs the job to its end.
@@ -80,9 +81,7 @@ impl ExecDispatcher {
                 Stdin::Payload => Input::Payload(&job.payload),
                 Stdin::None => Input::Nothing,
             },
-            timeout: self.exec.timeout,
-            kill_after: self.exec.kill_after,
-            memory_max: self.exec.memory_max,
+            limits: self.exec.limits,
         }
     }
 
@@ -97,7 +96,7 @@ impl ExecDispatcher {
                 tracing::error!(program = self.exec.program, %error, "the dispatcher's program can't be started");
                 Outcome::Release { after: None }
             }
-            _ => Outcome::Failed(ended.reason(self.exec.timeout)),
+            _ => Outcome::Failed(ended.reason(self.exec.limits.timeout)),
         }
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use stanchion_client::Job;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::config::Pool;
+use crate::config::{Pool, ProcessLimits};
 use crate::limits;
 use crate::outcome::{Cancel, Outcome, more_urgent};
 use crate::shim;
@@ -87,10 +87,8 @@ impl PoolDispatcher {
     /// A job has been answered or given up after this long, also one that all others of its worker are in front of.
     pub(crate) fn time_max(&self) -> Duration {
         let pool = &self.workers.pool;
-        pool.timeout
-            .saturating_mul(pool.batch)
-            .saturating_add(pool.kill_after)
-            .saturating_add(limits::OUTPUT_GRACE)
+        let ProcessLimits { timeout, kill_after, .. } = pool.limits;
+        timeout.saturating_mul(pool.batch).saturating_add(kill_after).saturating_add(limits::OUTPUT_GRACE)
     }
 
     /// Has the job done.

@@ -18,6 +18,7 @@ use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::config::ProcessLimits;
 use crate::limits;
 use crate::outcome::{Cancel, more_urgent};
 use crate::procfs;
@@ -26,17 +27,14 @@ use cgroup::JobGroup;
 use control::Control;
 use shims::Shims;
 
-/// What is started, and how long it may run.
+/// What is started, and within which limits.
 #[derive(Debug)]
 pub(crate) struct Launch<'a> {
     pub(crate) program: &'a str,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: Vec<(&'static str, OsString)>,
     pub(crate) input: Input<'a>,
-    pub(crate) timeout: Duration,
-    pub(crate) kill_after: Duration,
-    /// Bytes of memory, of all its processes together.
-    pub(crate) memory_max: Option<u64>,
+    pub(crate) limits: ProcessLimits,
 }
 
 /// How a process ended.
@@ -68,8 +66,8 @@ impl Launch<'_> {
     /// Runs it to its end. An error means that not even a shim could be started.
     pub(crate) async fn run(&self, shims: &Shims, cancel: watch::Receiver<Cancel>) -> io::Result<Ended> {
         // Under a limit a shim is the job's alone.
-        let mut shim = if self.memory_max.is_some() { shims.start()? } else { shims.take()? };
-        let limited = limit(&shim.child, self.memory_max)?;
+        let mut shim = if self.limits.memory_max.is_some() { shims.start()? } else { shims.take()? };
+        let limited = limit(&shim.child, self.limits.memory_max)?;
         let mut supervisor =
             Supervisor { launch: self, control: &mut shim.control, cancel, timed_out: false, left: false };
         let how = {
@@ -131,7 +129,7 @@ impl Supervisor<'_> {
     async fn watch(&mut self) -> How {
         let Launch { program, arguments, environment, input, .. } = self.launch;
         self.control.begin_command(program, arguments, environment, *input).await;
-        let mut deadline = Instant::now() + self.launch.timeout;
+        let mut deadline = Instant::now() + self.launch.limits.timeout;
         let mut terminated = false;
         let mut seen = Cancel::No;
         loop {
@@ -147,7 +145,7 @@ impl Supervisor<'_> {
                     let order = if terminated { Order::Kill } else { Order::Terminate };
                     self.control.order(order).await;
                     terminated = true;
-                    deadline = Instant::now() + self.launch.kill_after;
+                    deadline = Instant::now() + self.launch.limits.kill_after;
                 }
                 cancel = more_urgent(&mut self.cancel, seen) => {
                     seen = cancel;
@@ -155,7 +153,7 @@ impl Supervisor<'_> {
                         self.control.order(Order::Kill).await;
                     } else if !terminated {
                         self.control.order(Order::Terminate).await;
-                        deadline = Instant::now() + self.launch.kill_after;
+                        deadline = Instant::now() + self.launch.limits.kill_after;
                     }
                     terminated = true;
                 }

@@ -14,12 +14,19 @@ use std::time::{Duration, Instant};
 
 use common::{failed, job, read_to_end, witness};
 use stanchion_client::{Job, Receipt};
-use stanchion_runner::config::{Exec, Stdin};
+use stanchion_runner::config::{Exec, ProcessLimits, Stdin};
 use stanchion_runner::exec::ExecDispatcher;
 use stanchion_runner::outcome::{Cancel, Outcome};
 use stanchion_runner::shim;
 use stanchion_runner::template::Template;
 use tokio::sync::watch;
+
+/// Limits that no test waits for.
+const PATIENT: ProcessLimits = ProcessLimits {
+    timeout: Duration::from_secs(600),
+    kill_after: Duration::from_secs(600),
+    memory_max: None,
+};
 
 const SHIM: &str = env!("CARGO_BIN_EXE_stanchion-shim");
 
@@ -30,9 +37,7 @@ fn script(script: &str, arguments: &[&str]) -> Exec {
         program: "/bin/sh".into(),
         arguments: words.map(|word| Template::parse(word).unwrap()).collect(),
         stdin: Stdin::Payload,
-        timeout: Duration::from_secs(600),
-        kill_after: Duration::from_secs(600),
-        memory_max: None,
+        limits: PATIENT,
     }
 }
 
@@ -118,7 +123,10 @@ async fn a_timeout_ends_children_too() {
     let directory = tempfile::tempdir().unwrap();
     let (path, fifo) = witness(directory.path());
     let text = r#"exec >"$1"; sh -c 'sleep 1000 & sleep 1000' & echo started; sleep 1000"#;
-    let exec = Exec { timeout: Duration::from_millis(300), ..script(text, &[&path]) };
+    let exec = Exec {
+        limits: ProcessLimits { timeout: Duration::from_millis(300), ..PATIENT },
+        ..script(text, &[&path])
+    };
     let began = Instant::now();
     let (outcome, said) = tokio::join!(run_owned(exec), read_to_end(fifo));
     assert_eq!(failed(outcome), "timed out after 300ms");
@@ -136,8 +144,11 @@ async fn who_ignores_sigterm_gets_sigkill() {
     let (path, fifo) = witness(directory.path());
     let text = r#"exec >"$1"; trap '' TERM; sh -c 'trap "" TERM; sleep 1000' & echo deaf >&2; sleep 1000; sleep 1000"#;
     let exec = Exec {
-        timeout: Duration::from_millis(300),
-        kill_after: Duration::from_millis(100),
+        limits: ProcessLimits {
+            timeout: Duration::from_millis(300),
+            kill_after: Duration::from_millis(100),
+            ..PATIENT
+        },
         ..script(text, &[&path])
     };
     let (outcome, _) = tokio::join!(run_owned(exec), read_to_end(fifo));
@@ -169,7 +180,7 @@ async fn what_left_the_group_goes_too() {
 async fn cancelled(text: &str, kill_after: Duration, cancels: &[Cancel]) -> Outcome {
     let directory = tempfile::tempdir().unwrap();
     let (path, fifo) = witness(directory.path());
-    let exec = Exec { kill_after, ..script(text, &[&path]) };
+    let exec = Exec { limits: ProcessLimits { kill_after, ..PATIENT }, ..script(text, &[&path]) };
     let (tell, cancel) = watch::channel(Cancel::No);
     let dispatcher = ExecDispatcher::new(exec).with_shim(PathBuf::from(SHIM));
     let running = tokio::spawn(async move { dispatcher.run(&job(), cancel).await });

@@ -5,6 +5,7 @@ mod drain;
 mod exec;
 mod http;
 mod pool;
+mod process;
 #[cfg(test)]
 mod tests;
 
@@ -14,10 +15,10 @@ pub use drain::Drain;
 pub use exec::{Exec, Stdin};
 pub use http::Http;
 pub use pool::Pool;
+pub use process::ProcessLimits;
 
 use super::problem::Problems;
 use super::section::{KeySpec, Section, nearest_or_list};
-use super::values;
 use crate::limits;
 
 /// `[dispatchers.NAME]`: how a job is done.
@@ -36,15 +37,16 @@ pub enum Dispatcher {
 /// One kind of dispatcher, as the file knows it.
 struct Kind {
     name: &'static str,
-    keys: &'static [KeySpec],
+    /// Its own, and those that it shares with others.
+    keys: &'static [&'static [KeySpec]],
     read: fn(&mut Section<'_>, &mut Problems) -> Option<Dispatcher>,
 }
 
 const KINDS: &[Kind] = &[
-    Kind { name: "exec", keys: exec::KEYS, read: exec::read },
-    Kind { name: "http", keys: http::KEYS, read: http::read },
-    Kind { name: "pool", keys: pool::KEYS, read: pool::read },
-    Kind { name: "drain", keys: drain::KEYS, read: drain::read },
+    Kind { name: "exec", keys: &[exec::KEYS, process::KEYS], read: exec::read },
+    Kind { name: "http", keys: &[http::KEYS], read: http::read },
+    Kind { name: "pool", keys: &[pool::KEYS, process::KEYS], read: pool::read },
+    Kind { name: "drain", keys: &[drain::KEYS, process::KEYS], read: drain::read },
 ];
 
 /// Name, position and, when it has no problem, the dispatcher itself.
@@ -76,7 +78,7 @@ fn dispatcher(mut section: Section<'_>, problems: &mut Problems) -> Option<Dispa
         problems.add(at, format!("unknown kind \"{wanted}\""), nearest_or_list(wanted, &names));
         return None;
     };
-    section.refuse_unknown(kind.keys, problems);
+    section.refuse_unknown(&kind.keys.concat(), problems);
     (kind.read)(&mut section, problems)
 }
 
@@ -84,29 +86,6 @@ fn dispatcher(mut section: Section<'_>, problems: &mut Problems) -> Option<Dispa
 fn timeout(section: &Section<'_>, problems: &mut Problems) -> Option<Duration> {
     let span = limits::TIMEOUT_MIN..=limits::DURATION_MAX;
     section.duration("timeout", span, limits::TIMEOUT_DEFAULT, problems)
-}
-
-/// `kill-after`, of the kinds that start processes.
-fn kill_after(section: &Section<'_>, problems: &mut Problems) -> Option<Duration> {
-    let span = Duration::ZERO..=limits::DURATION_MAX;
-    section.duration("kill-after", span, limits::KILL_AFTER_DEFAULT, problems)
-}
-
-/// `memory-max`, of the kinds that start processes. The outer `None` is a problem.
-fn memory_max(section: &Section<'_>, problems: &mut Problems) -> Option<Option<u64>> {
-    let Some(text) = section.text("memory-max", problems) else {
-        return if section.has("memory-max") { None } else { Some(None) };
-    };
-    let bytes = values::size(text).filter(|bytes| *bytes >= limits::MEMORY_BYTES_MIN);
-    if bytes.is_none() {
-        let what = format!("\"{text}\" is no amount of memory that a job can have");
-        problems.add(
-            section.value_at("memory-max"),
-            what,
-            "write 1MiB or more, as in \"512MiB\" or \"2GiB\"",
-        );
-    }
-    bytes.map(Some)
 }
 
 impl Dispatcher {
@@ -121,13 +100,13 @@ impl Dispatcher {
         }
     }
 
-    /// The memory limit of its processes.
+    /// The limits of its processes, if it starts some.
     #[must_use]
-    pub fn memory_max(&self) -> Option<u64> {
+    pub fn limits(&self) -> Option<&ProcessLimits> {
         match self {
-            Dispatcher::Exec(exec) => exec.memory_max,
-            Dispatcher::Pool(pool) => pool.memory_max,
-            Dispatcher::Drain(drain) => drain.memory_max,
+            Dispatcher::Exec(exec) => Some(&exec.limits),
+            Dispatcher::Pool(pool) => Some(&pool.limits),
+            Dispatcher::Drain(drain) => Some(&drain.limits),
             Dispatcher::Http(_) => None,
         }
     }

@@ -10,6 +10,7 @@ use super::problem::Problems;
 use super::values;
 
 /// A key that a section may have.
+#[derive(Clone, Copy)]
 pub(super) struct KeySpec {
     name: &'static str,
 }

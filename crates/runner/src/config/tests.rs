@@ -44,7 +44,7 @@ fn a_whole_file_is_read() {
     assert_eq!((transcode.name.as_str(), &transcode.low_priority), ("transcode", &None));
     let Dispatcher::Exec(exec) = &transcode.dispatcher else { panic!("exec") };
     assert_eq!((exec.program.as_str(), exec.arguments.len(), exec.stdin), ("nice", 3, Stdin::Payload));
-    assert_eq!((exec.timeout, exec.kill_after), (secs(86_400), Duration::from_millis(250)));
+    assert_eq!((exec.limits.timeout, exec.limits.kill_after), (secs(86_400), Duration::from_millis(250)));
     assert_eq!(config.warnings, []);
 }
 
@@ -59,7 +59,8 @@ fn what_may_be_left_out_has_a_default() {
     assert_eq!(Config::parse("f", &named).unwrap().settings.version.as_deref(), Some("1.34.0-wmf1"));
     assert_eq!((config.settings.lease, config.settings.drain), (secs(30), secs(30)));
     let Dispatcher::Exec(exec) = &config.groups[0].dispatcher else { panic!("exec") };
-    assert_eq!((exec.stdin, exec.timeout, exec.kill_after), (Stdin::Payload, secs(3_600), secs(5)));
+    let defaults = ProcessLimits { timeout: secs(3_600), kill_after: secs(5), memory_max: None };
+    assert_eq!((exec.stdin, exec.limits), (Stdin::Payload, defaults));
 }
 
 /// A change to one line of the good file, the line that is named, and words of the message.

@@ -121,7 +121,7 @@ impl Worker {
         command.arg(&self.pool.program).args(&self.pool.arguments);
         command.stdout(OwnedFd::from(workers)).stderr(Stdio::piped());
         let mut child = command.spawn()?;
-        let limited = limit(&child, self.pool.memory_max)?;
+        let limited = limit(&child, self.pool.limits.memory_max)?;
         drop(command); // and with it the worker's end of the socket
         control.begin(Input::Output).await;
         let stderr = Tail::new(child.stderr.take());
@@ -260,7 +260,7 @@ impl Running {
 
     /// The worker turns to its next job.
     fn begin_first(&mut self) {
-        self.job_deadline = Instant::now() + self.pool.timeout;
+        self.job_deadline = Instant::now() + self.pool.limits.timeout;
         self.stderr.forget();
     }
 
@@ -337,7 +337,7 @@ impl Running {
 
     /// A worker that is still there when its grace is over is killed.
     fn kill_later(&mut self) {
-        self.kill_at.get_or_insert_with(|| Instant::now() + self.pool.kill_after);
+        self.kill_at.get_or_insert_with(|| Instant::now() + self.pool.limits.kill_after);
     }
 
     /// What a worker answered before it ended counts.
@@ -357,7 +357,7 @@ impl Running {
         let first = match (self.fault.take(), how) {
             (Some(Fault::Answered), _) => others.clone(),
             (Some(Fault::Cancelled), _) => Outcome::Cancelled,
-            (Some(Fault::TimedOut), _) => Outcome::Failed(timed_out(self.pool.timeout, words)),
+            (Some(Fault::TimedOut), _) => Outcome::Failed(timed_out(self.pool.limits.timeout, words)),
             (Some(Fault::Broken(error)), _) => Outcome::Failed(error),
             (None, How::NotStarted(errno)) => {
                 // Not the job's fault, so no attempt is used: a wrong path must not burn a whole queue.

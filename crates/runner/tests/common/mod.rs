@@ -13,20 +13,12 @@ use tokio::net::unix::pipe;
 
 /// A job whose fields are all different.
 pub(crate) fn job() -> Job {
+    let receipt = Receipt::from("0000100000000001-7".to_owned());
     Job {
-        queue: b"transcode".to_vec(),
-        receipt: Receipt::from("0000100000000001-7".to_owned()),
-        payload: b"the payload".to_vec(),
         attempt: 2,
         group: b"enwiki".to_vec(),
         priority: 3,
-        pushed_at: 1,
-        ready_at: 1,
-        lease_until: 30_001,
-        failures: 1,
-        root: None,
-        dedupe: None,
-        last_error: None,
+        ..Job::new("transcode", receipt, "the payload")
     }
 }
 

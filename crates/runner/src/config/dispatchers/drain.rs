@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Dispatcher, command};
+use super::{Dispatcher, ProcessLimits, command, process};
 use crate::config::problem::Problems;
 use crate::config::section::{KeySpec, Section};
 use crate::limits;
@@ -17,22 +17,11 @@ pub struct Drain {
     pub arguments: Vec<Template>,
     /// How often the server is asked while nothing can be started.
     pub poll: Duration,
-    /// SIGTERM after this long.
-    pub timeout: Duration,
-    /// SIGKILL this long after SIGTERM.
-    pub kill_after: Duration,
-    /// Bytes of memory, of all its processes together.
-    pub memory_max: Option<u64>,
+    /// Of the command.
+    pub limits: ProcessLimits,
 }
 
-pub(super) const KEYS: &[KeySpec] = &[
-    KeySpec::here("kind"),
-    KeySpec::here("command"),
-    KeySpec::here("poll"),
-    KeySpec::here("timeout"),
-    KeySpec::here("kill-after"),
-    KeySpec::here("memory-max"),
-];
+pub(super) const KEYS: &[KeySpec] = &[KeySpec::here("kind"), KeySpec::here("command"), KeySpec::here("poll")];
 
 pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> Option<Dispatcher> {
     let instead = "there are {queue} and {group}: the command takes its jobs by itself";
@@ -40,18 +29,9 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> Option
     let command = command::without(is_of_a_job, instead, section, problems);
     let span = limits::POLL_MIN..=limits::POLL_MAX;
     let poll = section.duration("poll", span, limits::POLL_DEFAULT, problems);
-    let timeout = super::timeout(section, problems);
-    let kill_after = super::kill_after(section, problems);
-    let memory_max = super::memory_max(section, problems);
+    let limits = process::read(section, problems);
     let (program, arguments) = command?;
-    Some(Dispatcher::Drain(Drain {
-        program,
-        arguments,
-        poll: poll?,
-        timeout: timeout?,
-        kill_after: kill_after?,
-        memory_max: memory_max?,
-    }))
+    Some(Dispatcher::Drain(Drain { program, arguments, poll: poll?, limits: limits? }))
 }
 
 impl Drain {

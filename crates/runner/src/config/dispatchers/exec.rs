@@ -1,9 +1,6 @@
 //! `kind = "exec"`: a process per job.
 
-use std::time::Duration;
-
-use super::Dispatcher;
-use super::command;
+use super::{Dispatcher, ProcessLimits, command, process};
 use crate::config::problem::Problems;
 use crate::config::section::{KeySpec, Section};
 use crate::template::Template;
@@ -17,12 +14,8 @@ pub struct Exec {
     pub arguments: Vec<Template>,
     /// What it reads.
     pub stdin: Stdin,
-    /// SIGTERM after this long.
-    pub timeout: Duration,
-    /// SIGKILL this long after SIGTERM.
-    pub kill_after: Duration,
-    /// Bytes of memory, of all its processes together.
-    pub memory_max: Option<u64>,
+    /// Of a job's process.
+    pub limits: ProcessLimits,
 }
 
 /// What a job's process reads.
@@ -34,14 +27,8 @@ pub enum Stdin {
     None,
 }
 
-pub(super) const KEYS: &[KeySpec] = &[
-    KeySpec::here("kind"),
-    KeySpec::here("command"),
-    KeySpec::here("stdin"),
-    KeySpec::here("timeout"),
-    KeySpec::here("kill-after"),
-    KeySpec::here("memory-max"),
-];
+pub(super) const KEYS: &[KeySpec] =
+    &[KeySpec::here("kind"), KeySpec::here("command"), KeySpec::here("stdin")];
 
 pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> Option<Dispatcher> {
     let command = command::with_fields(section, problems);
@@ -54,16 +41,7 @@ pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> Option
             None
         }
     };
-    let timeout = super::timeout(section, problems);
-    let kill_after = super::kill_after(section, problems);
-    let memory_max = super::memory_max(section, problems);
+    let limits = process::read(section, problems);
     let (program, arguments) = command?;
-    Some(Dispatcher::Exec(Exec {
-        program,
-        arguments,
-        stdin: stdin?,
-        timeout: timeout?,
-        kill_after: kill_after?,
-        memory_max: memory_max?,
-    }))
+    Some(Dispatcher::Exec(Exec { program, arguments, stdin: stdin?, limits: limits? }))
 }

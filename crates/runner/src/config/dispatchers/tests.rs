@@ -12,6 +12,10 @@ fn file(kind: &str, lines: &str) -> Result<Config, ConfigError> {
     Config::parse("f", &text)
 }
 
+fn memory_max(config: &Config) -> Option<u64> {
+    config.groups[0].dispatcher.limits().and_then(|limits| limits.memory_max)
+}
+
 fn refused(kind: &str, cases: &[(&str, usize, &str)]) {
     for (lines, line, words) in cases {
         let error = file(kind, lines).expect_err(lines).to_string();
@@ -71,7 +75,10 @@ fn a_pool_is_read() {
         (pool.program.as_str(), pool.arguments.as_slice()),
         ("php", ["worker.php", "{x}"].map(String::from).as_slice())
     );
-    assert_eq!((pool.jobs_max, pool.batch, pool.kill_after), (Some(1_000), 32, Duration::from_secs(1)));
+    assert_eq!(
+        (pool.jobs_max, pool.batch, pool.limits.kill_after),
+        (Some(1_000), 32, Duration::from_secs(1))
+    );
     let config = file("pool", "command = ['w']").unwrap();
     let Dispatcher::Pool(pool) = &config.groups[0].dispatcher else { panic!("pool") };
     assert_eq!((pool.jobs_max, pool.batch), (None, 1));
@@ -129,11 +136,11 @@ fn mistakes_in_a_drain_are_named() {
 #[test]
 fn memory_is_an_amount_with_its_unit() {
     let config = file("exec", "command = ['w']\nmemory-max = '2GiB'").unwrap();
-    assert_eq!((config.groups[0].dispatcher.memory_max(), config.memory_max_line), (Some(2 << 30), Some(10)));
+    assert_eq!((memory_max(&config), config.memory_max_line), (Some(2 << 30), Some(10)));
     let config = file("pool", "command = ['w']\nmemory-max = '512MiB'").unwrap();
-    assert_eq!(config.groups[0].dispatcher.memory_max(), Some(512 << 20));
+    assert_eq!(memory_max(&config), Some(512 << 20));
     let config = file("drain", "command = ['w']").unwrap();
-    assert_eq!((config.groups[0].dispatcher.memory_max(), config.memory_max_line), (None, None));
+    assert_eq!((memory_max(&config), config.memory_max_line), (None, None));
     let cases = [
         (
             "command = ['w']\nmemory-max = '2GB'",
