@@ -54,6 +54,7 @@ mod runner_reload;
 mod runner_schedules;
 mod runner_status;
 mod runner_systemd;
+mod runner_tls;
 mod runner_workers;
 mod secrets;
 mod settings;

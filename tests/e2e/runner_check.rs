@@ -131,9 +131,30 @@ const FILES: &[(&str, &str, usize, &str, &str)] = &[
     ("\"127.0.0.1:7381\"", "\"7381\"", 7, "not an address to listen on", "write IP:PORT"),
     ("\"30 2 * * *\"", "\"30 26 * * *\"", 30, "not a cron expression", "as in \"30 2 * * *\""),
     ("\"once\"", "\"twice\"", 34, "\"twice\" is nothing", "write \"once\" or \"skip\""),
-    ("\"URL\"", "\"rediss://127.0.0.1:7380\"", 2, "rediss:// (TLS) is not in this version", "TLS tunnel"),
+    ("\"URL\"", "\"rediss://127.0.0.1:7380/#insecure\"", 2, "#insecure would trust any server", "ca-file"),
     ("\"URL\"", "[\"URL\", \"redis://other\"]", 2, "several servers (a cluster)", "write one"),
     // Contradictory.
+    (
+        "\"URL\"",
+        "\"URL\"\nca-file = \"ca.crt\"",
+        3,
+        "\"ca-file\" is for TLS, and the url is not",
+        "write rediss://",
+    ),
+    (
+        "\"URL\"",
+        "\"rediss://h\"\ncert-file = \"own.crt\"",
+        3,
+        "\"cert-file\" without \"key-file\"",
+        "write key-file = ",
+    ),
+    (
+        "\"URL\"",
+        "\"rediss://h\"\nkey-file = \"k\"",
+        3,
+        "\"key-file\" without \"cert-file\"",
+        "write cert-file = ",
+    ),
     (
         "low-priority-share = 0.2\n",
         "",
@@ -152,6 +173,20 @@ const FILES: &[(&str, &str, usize, &str, &str)] = &[
     ("[groups.video]", "[groups.basic]", 15, "duplicate key", "toml.io"),
     ("30 2 * * *", "0 0 31 2 *", 30, "is never due", "write a date that some year has"),
     // Right, and yet nothing that can work here.
+    (
+        "\"URL\"",
+        "\"rediss://h\"\nca-file = \"/no/ca.crt\"",
+        3,
+        "\"ca-file\" /no/ca.crt: it can't be read",
+        "name a file",
+    ),
+    (
+        "\"URL\"",
+        "\"rediss://h\"\ncert-file = \"/etc/passwd\"\nkey-file = \"/etc/passwd\"",
+        3,
+        "\"cert-file\" /etc/passwd: nothing of the kind is in it",
+        "name a file in PEM format",
+    ),
     ("\"true\"", "\"no-such-program\"", 21, "in no directory of PATH", "install it"),
     ("\"true\"", "\"/etc/passwd\"", 21, "can't be executed", "run chmod a+x /etc/passwd"),
 ];
@@ -192,6 +227,7 @@ fn a_user_who_may_not_do_the_work_is_found() {
     for rule in [
         &["ACL", "SETUSER", "mail", "on", ">secret", "~mail*", "+@claim", "+qpush", "+@connection"][..],
         &["ACL", "SETUSER", "reader", "on", ">secret", "~*", "+qmclaim", "+@connection"],
+        &["ACL", "SETUSER", "unseen", "on", ">secret", "~*", "+@claim", "+qpush", "+@connection", "-qworker"],
     ] {
         assert_eq!(admin.call(rule).text(), "OK");
     }
@@ -206,7 +242,10 @@ fn a_user_who_may_not_do_the_work_is_found() {
         check(&file, &text)
     };
     let (code, said) = check_as("mail:secret", "\"mail*\"", "mail");
-    assert_eq!(code, Some(0), "{said}");
+    assert_eq!((code, said.contains("warning")), (Some(0), false), "{said}");
+    let (code, said) = check_as("unseen:secret", "\"mail*\"", "mail");
+    let warning = ":2: warning: the user may not tell the server that the runner is alive";
+    assert!(code == Some(0) && said.contains(warning) && said.contains("+qworker|bye"), "{said}");
     let cases = [
         ("mail:wrong", "\"mail*\"", "mail", ":2: the server at", "write user and password into the url"),
         (
@@ -234,6 +273,7 @@ fn a_user_who_may_not_do_the_work_is_found() {
         );
     }
     assert_eq!(admin.call(&["KEYS", "*"]).array().len(), 0, "asking did nothing");
+    assert_eq!(admin.call(&["QWORKER", "LIST"]).array().len(), 0, "nor did it make a worker known");
 }
 
 #[test]

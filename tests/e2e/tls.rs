@@ -1,72 +1,24 @@
 //! TLS: who gets in, what a renewed certificate does, and what becomes of those who take the wrong door.
 
-use std::io::{self, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use rustix::process::Signal;
-use stanchion_tests::{
-    Authority, Certificate, Connection, Options, Process, Server, Value, client, resident_bytes,
-};
+use stanchion_tests::{Authority, Connection, Process, Secured, Server, Value, client, resident_bytes};
 
-/// A server with a certificate of an authority that its clients have theirs from, too.
-struct Secured {
-    server: Server,
-    address: SocketAddr,
-    authority: Authority,
-    certificate: Certificate,
-}
-
-impl Secured {
-    fn start(auth_clients: &str) -> Secured {
-        let authority = Authority::new();
-        let certificate = authority.sign("server");
-        let server = options(&authority, &certificate, auth_clients).start();
-        let address = server.wait_line("where it listens with TLS", tls_address);
-        Secured { server, address, authority, certificate }
-    }
-
-    fn connect(&self, shows: Option<&Certificate>) -> io::Result<Connection> {
-        Connection::tls(self.address, client(&self.authority, shows))
-    }
-
-    /// That a client with this certificate has no conversation here; what it was told instead.
-    #[track_caller]
-    fn assert_refused(&self, shows: Option<&Certificate>) -> String {
-        match self.connect(shows).and_then(|mut connection| connection.try_call(&["PING"])) {
-            Ok(reply) => panic!("the server answered {reply}"),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    fn redis_cli(&self, more: &[&str]) -> Output {
-        Command::new("redis-cli")
-            .args(["--tls", "-h", "localhost", "-p", &self.address.port().to_string(), "--cacert"])
-            .arg(self.authority.certificate())
-            .args(more)
-            .output()
-            .expect("redis-cli")
-    }
-}
-
-fn options(authority: &Authority, certificate: &Certificate, auth_clients: &str) -> Options {
-    Options::new()
-        .environment("STANCHION_TLS_PORT", "0")
-        .environment("STANCHION_TLS_CERT_FILE", text(&certificate.cert))
-        .environment("STANCHION_TLS_KEY_FILE", text(&certificate.key))
-        .environment("STANCHION_TLS_CA_CERT_FILE", text(authority.certificate()))
-        .environment("STANCHION_TLS_AUTH_CLIENTS", auth_clients)
+fn redis_cli(secured: &Secured, more: &[&str]) -> Output {
+    Command::new("redis-cli")
+        .args(["--tls", "-h", "localhost", "-p", &secured.address().port().to_string(), "--cacert"])
+        .arg(secured.authority().certificate())
+        .args(more)
+        .output()
+        .expect("redis-cli")
 }
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
-}
-
-/// `… listening on 127.0.0.1:7380 with TLS`
-fn tls_address(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once("listening on ")?;
-    rest.strip_suffix(" with TLS")?.parse().ok()
 }
 
 fn wait_said(process: &Process, words: &str) {
@@ -76,30 +28,30 @@ fn wait_said(process: &Process, words: &str) {
 #[test]
 fn redis_cli_talks_over_tls() {
     let secured = Secured::start("yes");
-    let own = secured.authority.sign("worker");
+    let own = secured.authority().sign("worker");
     let with_own = ["--cert", text(&own.cert), "--key", text(&own.key)];
     let said = |output: Output| String::from_utf8_lossy(&output.stdout).into_owned();
-    let pushed = said(secured.redis_cli(&[&with_own[..], &["QPUSH", "q", "in secret"]].concat()));
+    let pushed = said(redis_cli(&secured, &[&with_own[..], &["QPUSH", "q", "in secret"]].concat()));
     assert_eq!(pushed.trim().len(), 16, "{pushed}");
-    let claimed = said(secured.redis_cli(&[&with_own[..], &["-3", "QCLAIM", "q"]].concat()));
+    let claimed = said(redis_cli(&secured, &[&with_own[..], &["-3", "QCLAIM", "q"]].concat()));
     assert!(claimed.contains("in secret"), "{claimed}");
 
-    let without = secured.redis_cli(&["PING"]);
+    let without = redis_cli(&secured, &["PING"]);
     let told = String::from_utf8_lossy(&without.stderr).into_owned();
     assert!(!said(without).contains("PONG"), "{told}");
-    let port = secured.address.port().to_string();
-    secured.server.check(&format!("> CONFIG GET tls-port => {{tls-port: `{port}`}}"));
+    let port = secured.address().port().to_string();
+    secured.server().check(&format!("> CONFIG GET tls-port => {{tls-port: `{port}`}}"));
 }
 
 #[test]
 fn clients_must_show_a_good_certificate() {
     let secured = Secured::start("yes");
-    let good = secured.authority.sign("worker");
+    let good = secured.authority().sign("worker");
     let mut connection = secured.connect(Some(&good)).expect("a connection");
     assert_eq!(connection.call(&["PING"]).text(), "PONG");
 
     assert!(secured.assert_refused(None).contains("CertificateRequired"));
-    let expired = secured.authority.sign_expired("old-worker");
+    let expired = secured.authority().sign_expired("old-worker");
     assert!(secured.assert_refused(Some(&expired)).contains("CertificateExpired"));
     let stranger = Authority::new().sign("stranger");
     secured.assert_refused(Some(&stranger));
@@ -109,7 +61,7 @@ fn clients_must_show_a_good_certificate() {
 #[test]
 fn clients_may_be_asked_or_not_for_a_certificate() {
     let optional = Secured::start("optional");
-    let good = optional.authority.sign("worker");
+    let good = optional.authority().sign("worker");
     for shows in [None, Some(&good)] {
         let mut connection = optional.connect(shows).expect("a connection");
         assert_eq!(connection.call(&["PING"]).text(), "PONG");
@@ -126,9 +78,9 @@ fn clients_may_be_asked_or_not_for_a_certificate() {
 #[test]
 fn a_server_of_another_authority_is_not_trusted() {
     let secured = Secured::start("no");
-    let refused = Connection::tls(secured.address, client(&Authority::new(), None));
+    let refused = Connection::tls(secured.address(), client(&Authority::new(), None));
     assert!(refused.is_err_and(|error| error.to_string().contains("UnknownIssuer")));
-    wait_said(&secured.server, "the TLS handshake failed");
+    wait_said(secured.server(), "the TLS handshake failed");
 }
 
 #[test]
@@ -146,14 +98,14 @@ fn words_of_any_size_travel_in_order() {
         assert_eq!(connection.receive().expect("an echo").text(), i.to_string());
     }
     connection.send(&["QCLAIM", "q", "BLOCK", "0"]).expect("sent");
-    secured.server.check("~ 1 blocked\n> QPUSH q woken");
+    secured.server().check("~ 1 blocked\n> QPUSH q woken");
     assert_eq!(connection.receive().expect("a job").array().len(), 1);
 }
 
 #[test]
 fn jobs_that_lie_in_the_cipher_are_given_back() {
     let secured = Secured::start("no");
-    let mut session = secured.server.session();
+    let mut session = secured.server().session();
     let payload = vec![b'x'; 1 << 20];
     for _ in 0..40 {
         session.connection("main").call(&[b"QPUSH", &b"q"[..], &payload, b"NOSYNC"]);
@@ -176,24 +128,24 @@ fn jobs_that_lie_in_the_cipher_are_given_back() {
 fn who_does_not_shake_hands_is_gone_in_time_and_holds_nobody_up() {
     let secured = Secured::start("no");
     let silent: Vec<Connection> =
-        (0..50).map(|_| Connection::tcp(secured.address).expect("it listens")).collect();
+        (0..50).map(|_| Connection::tcp(secured.address()).expect("it listens")).collect();
     let mut connection = secured.connect(None).expect("a connection");
     assert_eq!(connection.call(&["PING"]).text(), "PONG");
     for mut silent in silent {
         assert_eq!(silent.receive_to_end().expect("the end"), b"");
     }
-    wait_said(&secured.server, "the handshake took too long");
+    wait_said(secured.server(), "the handshake took too long");
     assert_eq!(connection.call(&["PING"]).text(), "PONG");
 }
 
 #[test]
 fn plain_words_at_the_tls_port_are_no_handshake() {
     let secured = Secured::start("no");
-    let mut plain = Connection::tcp(secured.address).expect("it listens");
+    let mut plain = Connection::tcp(secured.address()).expect("it listens");
     plain.send(&["QPUSH", "q", "x"]).expect("sent");
     let told = plain.receive_to_end().expect("the end");
     assert!(!told.starts_with(b"$") && !told.starts_with(b"+"), "{}", told.escape_ascii());
-    secured.server.check("> EXISTS q => 0");
+    secured.server().check("> EXISTS q => 0");
 }
 
 #[test]
@@ -219,20 +171,20 @@ fn a_renewed_certificate_serves_after_sighup() {
     let secured = Secured::start("no");
     let mut before = secured.connect(None).expect("a connection");
     let shown = |connection: &Connection| connection.certificate().expect("a certificate");
-    let next = secured.authority.sign("next");
-    std::fs::copy(&next.cert, &secured.certificate.cert).expect("a new certificate");
-    std::fs::copy(&next.key, &secured.certificate.key).expect("a new key");
-    secured.server.signal(Signal::HUP);
-    wait_said(&secured.server, "SIGHUP: the certificates were read again");
+    let next = secured.authority().sign("next");
+    std::fs::copy(&next.cert, &secured.certificate().cert).expect("a new certificate");
+    std::fs::copy(&next.key, &secured.certificate().key).expect("a new key");
+    secured.server().signal(Signal::HUP);
+    wait_said(secured.server(), "SIGHUP: the certificates were read again");
     let mut after = secured.connect(None).expect("a connection");
     assert_ne!(shown(&before), shown(&after));
     for connection in [&mut before, &mut after] {
         assert_eq!(connection.call(&["PING"]).text(), "PONG");
     }
 
-    std::fs::write(&secured.certificate.cert, "no certificate").expect("a bad certificate");
-    secured.server.signal(Signal::HUP);
-    wait_said(&secured.server, "SIGHUP: the certificates stay as they were");
+    std::fs::write(&secured.certificate().cert, "no certificate").expect("a bad certificate");
+    secured.server().signal(Signal::HUP);
+    wait_said(secured.server(), "SIGHUP: the certificates stay as they were");
     let still = secured.connect(None).expect("a connection");
     assert_eq!(shown(&after), shown(&still));
 }
@@ -242,9 +194,9 @@ fn config_set_changes_certificate_and_key_together() {
     let secured = Secured::start("no");
     let shown = |connection: &Connection| connection.certificate().expect("a certificate");
     let first = shown(&secured.connect(None).expect("a connection"));
-    let next = secured.authority.sign("next");
+    let next = secured.authority().sign("next");
     let (cert, key) = (text(&next.cert), text(&next.key));
-    let mut admin = secured.server.connect();
+    let mut admin = secured.server().connect();
     let alone = admin.call(&["CONFIG", "SET", "tls-cert-file", cert]);
     let told = alone.text();
     assert!(
@@ -254,7 +206,7 @@ fn config_set_changes_certificate_and_key_together() {
     let missing = admin.call(&["CONFIG", "SET", "tls-key-file", "/nonexistent"]);
     assert!(missing.is_error("ERR") && missing.text().contains("tls-key-file /nonexistent"), "{missing}");
     let named = admin.call(&["CONFIG", "GET", "tls-cert-file"]);
-    assert_eq!(named.array()[1].text(), text(&secured.certificate.cert), "what failed is undone");
+    assert_eq!(named.array()[1].text(), text(&secured.certificate().cert), "what failed is undone");
     assert_eq!(shown(&secured.connect(None).expect("a connection")), first);
 
     let both = admin.call(&["CONFIG", "SET", "tls-cert-file", cert, "tls-key-file", key]);
@@ -271,7 +223,7 @@ fn wrong_files_are_refused_at_the_start() {
     let (good, other) = (authority.sign("server"), authority.sign("other"));
     let garbage = authority.certificate().with_file_name("garbage");
     std::fs::write(&garbage, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n").expect("a file");
-    let base = || options(&authority, &good, "yes");
+    let base = || Secured::options(&authority, &good, "yes");
     let (cert, key, ca) = ("STANCHION_TLS_CERT_FILE", "STANCHION_TLS_KEY_FILE", "STANCHION_TLS_CA_CERT_FILE");
     for (options, want) in [
         (base().environment(cert, ""), "cannot listen with TLS: tls-cert-file is not set"),
@@ -293,13 +245,13 @@ fn a_server_that_stops_says_goodbye() {
     let secured = Secured::start("no");
     let mut connection = secured.connect(None).expect("a connection");
     connection.call(&["QPUSH", "q", "x"]);
-    let mut silent = TcpStream::connect(secured.address).expect("it listens");
+    let mut silent = TcpStream::connect(secured.address()).expect("it listens");
     silent.write_all(&[0x16]).expect("sent");
-    secured.server.terminate();
+    secured.server().terminate();
     // Without its goodbye the end would be called unexpected.
     let end = connection.receive().expect_err("nothing more comes");
     assert_eq!(end.to_string(), "the server closed the connection");
-    assert!(secured.server.into_process().wait().success());
+    assert!(secured.into_server().into_process().wait().success());
 }
 
 #[test]
@@ -313,8 +265,8 @@ fn an_idle_client_with_tls_takes_little_memory() {
         connection
     };
     drop((0..50).map(served).collect::<Vec<_>>());
-    let before = resident_bytes(secured.server.id());
+    let before = resident_bytes(secured.server().id());
     let clients: Vec<Connection> = (0..CLIENTS).map(served).collect();
-    let each = (resident_bytes(secured.server.id()) - before) / clients.len();
+    let each = (resident_bytes(secured.server().id()) - before) / clients.len();
     assert!(each < IDLE_BYTES_MAX, "an idle client takes {each} bytes");
 }

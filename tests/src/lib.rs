@@ -16,6 +16,7 @@ mod process;
 mod random;
 mod restart;
 mod script;
+mod secured;
 mod server;
 mod storm;
 mod tls;
@@ -32,6 +33,7 @@ pub use process::{
 pub use random::Random;
 pub use restart::RestartingServer;
 pub use script::Session;
+pub use secured::Secured;
 pub use server::{Options, RedisServer, Server};
 pub use storm::{Weathered, storm};
 pub use tls::{Authority, Certificate, client};

@@ -8,7 +8,7 @@ use clap::Args;
 use stanchion_client::{Client, VersionFigures};
 use stanchion_runner::Config;
 use stanchion_runner::canary::{self, Comparison};
-use stanchion_runner::config::duration;
+use stanchion_runner::config::{Server, duration};
 use tokio::time::Instant;
 
 use crate::exit;
@@ -81,21 +81,21 @@ pub fn main(args: &CanaryArgs, runtime: &tokio::runtime::Runtime) -> ExitCode {
 }
 
 fn client(args: &CanaryArgs) -> Result<Client, ExitCode> {
-    let url = match (&args.url, &args.file) {
-        (Some(url), _) => url.clone(),
-        (None, Some(file)) => read(file)?,
+    match (&args.url, &args.file) {
+        (Some(url), _) => Client::new(url),
+        (None, Some(file)) => read(file)?.client(),
         (None, None) => return Err(usage("name a configuration file, or a server with --url")),
-    };
-    Client::new(&url).map_err(usage)
+    }
+    .map_err(usage)
 }
 
-fn read(file: &Path) -> Result<String, ExitCode> {
+fn read(file: &Path) -> Result<Server, ExitCode> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| {
         exit::with_message(exit::USAGE, format_args!("{name}: can't be read: {error}; name a file in TOML"))
     })?;
     let config = Config::parse(&name, &text).map_err(|error| exit::with_message(exit::USAGE, error))?;
-    Ok(config.url)
+    Ok(config.server)
 }
 
 /// Looks until the tried version has done its jobs, or the time is over. A server that is away may come back.

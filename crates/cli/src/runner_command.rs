@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use stanchion_runner::config::Problem;
 use stanchion_runner::{Config, Error, Runner, Systemd, check, migrate, signals};
 
 use crate::canary_command::{self, CanaryArgs};
@@ -79,7 +80,7 @@ fn run(file: &Path, format: Format) -> ExitCode {
         return exit::with_message(exit::USAGE, error);
     }
     logging::start(format);
-    warn(file, &config);
+    warn(file, &config.warnings);
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(code) => return code,
@@ -106,7 +107,7 @@ fn check_file(file: &Path) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    warn(file, &config);
+    warn(file, &config.warnings);
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(code) => return code,
@@ -115,7 +116,8 @@ fn check_file(file: &Path) -> ExitCode {
     let found = check::machine(&name, &config).and_then(|()| runtime.block_on(check::server(&name, &config)));
     match found {
         Ok(found) => {
-            exit::say(format_args!("{name}: ok; {found}"));
+            warn(file, &found.warnings);
+            exit::say(format_args!("{name}: ok; {}", found.words));
             ExitCode::SUCCESS
         }
         Err(error) => exit::with_message(exit::USAGE, Error::from(error)),
@@ -152,8 +154,8 @@ fn load(file: &Path) -> Result<Config, ExitCode> {
     Config::parse(&name, &text).map_err(|error| exit::with_message(exit::USAGE, error))
 }
 
-fn warn(file: &Path, config: &Config) {
-    for warning in &config.warnings {
+fn warn(file: &Path, warnings: &[Problem]) {
+    for warning in warnings {
         let _ =
             exit::with_message(0, format_args!("{}:{}: warning: {warning}", file.display(), warning.line));
     }

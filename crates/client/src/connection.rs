@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, Pipeline, Value};
+use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, Pipeline, Value};
 use tokio::sync::Mutex;
 
 use crate::error::{Error, Result};
 use crate::reply;
+use crate::tls::{self, Tls};
 
 /// How long opening a socket may take.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -24,6 +25,8 @@ const RESPONSE_MAX: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Client {
     redis: redis::Client,
+    /// Files for a `rediss://` URL.
+    tls: Option<Arc<Tls>>,
     waits: Waits,
     link: Arc<Mutex<Option<Link>>>,
 }
@@ -52,16 +55,36 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client for `redis://[:password@]host:port` or `unix:///path`. Only reads the URL: the socket is opened by the first command.
+    /// A client for `redis://[:password@]host:port`, `rediss://` likewise, or `unix:///path`. Only reads the URL: the
+    /// socket is opened by the first command. With `rediss://` a server is trusted whose certificate one of the
+    /// system's authorities has signed.
     pub fn new(url: &str) -> Result<Client> {
         let redis = redis::Client::open(url).map_err(|error| Error::Url(error.to_string()))?;
-        Ok(Client { redis, waits: Waits::Bounded, link: Arc::default() })
+        if let ConnectionAddr::TcpTls { insecure, .. } = redis.get_connection_info().addr() {
+            if *insecure {
+                let why =
+                    "#insecure would trust any server; remove it, and name the server's authority as ca-file";
+                return Err(Error::Url(why.to_owned()));
+            }
+            tls::choose_cryptography();
+        }
+        Ok(Client { redis, tls: None, waits: Waits::Bounded, link: Arc::default() })
+    }
+
+    /// The same for a `rediss://` URL with files of its own, which must be there now.
+    pub fn with_tls(url: &str, tls: &Tls) -> Result<Client> {
+        let client = Client::new(url)?;
+        if !matches!(client.redis.get_connection_info().addr(), ConnectionAddr::TcpTls { .. }) {
+            return Err(Error::Url("files for TLS need a rediss:// URL".to_owned()));
+        }
+        tls.check()?;
+        Ok(Client { tls: Some(Arc::new(tls.clone())), ..client })
     }
 
     /// The same server over a socket of its own, for claims that wait: they hold up every command behind them.
     #[must_use]
     pub fn for_claims(&self) -> Client {
-        Client { redis: self.redis.clone(), waits: Waits::Claims, link: Arc::default() }
+        Client { waits: Waits::Claims, link: Arc::default(), ..self.clone() }
     }
 
     /// Where the server is, without the password.
@@ -163,12 +186,18 @@ impl Client {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_MAX))
             .set_response_timeout(response_max);
-        let mut socket = self.redis.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut socket = self.redis()?.get_multiplexed_async_connection_with_config(&config).await?;
         let id = within(Some(CONNECT_MAX), redis::cmd("CLIENT").arg("ID").query_async::<Value>(&mut socket))
             .await?;
         let link = Link { socket, id: reply::number("CLIENT ID", &id)? };
         *guard = Some(link.clone());
         Ok(link)
+    }
+
+    /// What opens sockets, with the files as they are now.
+    fn redis(&self) -> Result<redis::Client> {
+        let Some(tls) = &self.tls else { return Ok(self.redis.clone()) };
+        Ok(redis::Client::build_with_tls(self.redis.get_connection_info().clone(), tls.read()?)?)
     }
 
     /// Passes a result on, and forgets the socket if it shows that it is broken.

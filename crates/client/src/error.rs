@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::tls;
+
 /// This crate's results.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -41,6 +43,24 @@ pub enum Error {
     /// The socket broke, could not be opened, or a reply did not come in time. Whether the command had an effect is unknown.
     #[error("no connection to the server: {0}")]
     Io(String),
+    /// No agreement on TLS: somebody's certificate is missing, wrong or has expired, or this is no TLS port.
+    #[error("no TLS with the server: {what}; {instead}")]
+    Tls {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        instead: &'static str,
+    },
+    /// A file of [`crate::Tls`] can't be used.
+    #[error("{option} {what}; {instead}")]
+    TlsFile {
+        /// What it is for: `ca-file`, `cert-file` or `key-file`.
+        option: &'static str,
+        /// Where it is, and what is wrong.
+        what: String,
+        /// What to do.
+        instead: &'static str,
+    },
     /// No reply within the given time; the socket was given up, because its replies can no longer be matched.
     #[error("no reply within {0:?}")]
     Timeout(Duration),
@@ -58,22 +78,28 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same command may succeed after a pause without anybody changing anything: the server is
-    /// away, loads, or closed the socket.
+    /// Whether the same command may succeed after a pause without the caller changing anything: the server is
+    /// away, loads, or closed the socket, or somebody renews a certificate.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::Io(_) | Error::Timeout(_) | Error::Loading(_))
+        matches!(
+            self,
+            Error::Io(_) | Error::Timeout(_) | Error::Loading(_) | Error::Tls { .. } | Error::TlsFile { .. }
+        )
     }
 
     /// Whether the socket can't be used any more.
     pub(crate) fn breaks_connection(&self) -> bool {
-        matches!(self, Error::Io(_) | Error::Timeout(_) | Error::Reply { .. })
+        matches!(self, Error::Io(_) | Error::Timeout(_) | Error::Reply { .. } | Error::Tls { .. })
     }
 }
 
 impl From<redis::RedisError> for Error {
     fn from(error: redis::RedisError) -> Error {
         use redis::ErrorKind;
+        if let Some(refusal) = tls::refusal(&error) {
+            return refusal;
+        }
         let message = error.detail().unwrap_or_default().to_owned();
         match error.kind() {
             ErrorKind::InvalidClientConfig => return Error::Url(error.to_string()),

@@ -30,6 +30,7 @@ pub mod report;
 pub mod rights;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 pub mod worker;
 
 pub use backoff::Backoff;
@@ -40,4 +41,5 @@ pub use operate::{QueueSummary, Ready, Setting, Stats};
 pub use push::{Dedupe, Push, PushStatus, Pushed};
 pub use report::{Report, Reported, Retry};
 pub use rights::Right;
+pub use tls::Tls;
 pub use worker::{Beat, Order, VersionFigures, WorkerSummary};

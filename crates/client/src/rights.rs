@@ -21,6 +21,8 @@ pub enum Right {
     Push(String),
     /// Look where jobs are ready.
     Look,
+    /// Tell the server that a worker is alive, and that it ends.
+    Beat,
 }
 
 /// Neither a number nor a receipt: no command takes it.
@@ -30,8 +32,10 @@ impl Right {
     /// Commands that need the right, and that can't do anything.
     fn commands(&self) -> Vec<(&'static str, Cmd)> {
         let command = |name: &'static str, words: &[&str]| {
-            let mut command = redis::cmd(name);
-            command.arg(words);
+            let mut command = Cmd::new();
+            name.split(' ').chain(words.iter().copied()).for_each(|word| {
+                command.arg(word);
+            });
             (name, command)
         };
         match self {
@@ -48,6 +52,10 @@ impl Right {
                 command("QEXTEND", &[queue, WRONG, WRONG]),
             ],
             Right::Look => vec![command("QREADY", &[WRONG])],
+            Right::Beat => vec![
+                command("QWORKER BEAT", &[WRONG, "PID", WRONG]),
+                command("QWORKER BYE", &[WRONG, "PID", WRONG]),
+            ],
             Right::Push(queue) => vec![command("QPUSH", &[queue, "", "DELAY", WRONG])],
         }
     }

@@ -21,6 +21,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Whether this machine can do what the configuration asks for. Changes nothing. `file` is the file's name in messages.
 pub fn machine(file: &str, config: &Config) -> Result<(), ConfigError> {
     memory_limits(file, config)?;
+    tls_files(file, config)?;
     programs(file, config)
 }
 
@@ -31,6 +32,26 @@ fn memory_limits(file: &str, config: &Config) -> Result<(), ConfigError> {
     let what = format!("memory-max can't be kept to: {reason}");
     let problem = Problem { line, what, instead: REMEDY.to_owned() };
     Err(ConfigError { file: file.to_owned(), problems: vec![problem] })
+}
+
+/// Reads the files that TLS takes.
+fn tls_files(file: &str, config: &Config) -> Result<(), ConfigError> {
+    let Some(tls) = &config.server.tls else { return Ok(()) };
+    let Err(error) = tls.check() else { return Ok(()) };
+    let problem = match error {
+        Error::TlsFile { option, what, instead } => Problem {
+            line: config.lines.of_key(&format!("server.{option}")),
+            what: format!("\"{option}\" {what}"),
+            instead: instead.to_owned(),
+        },
+        other => url_problem(config, other.to_string(), "write other files"),
+    };
+    Err(ConfigError { file: file.to_owned(), problems: vec![problem] })
+}
+
+/// A problem of the server, or of the user that the url names.
+fn url_problem(config: &Config, what: String, instead: &str) -> Problem {
+    Problem { line: config.lines.of_key("server.url"), what, instead: instead.to_owned() }
 }
 
 /// Looks for the programs of all dispatchers.
@@ -52,22 +73,39 @@ fn programs(file: &str, config: &Config) -> Result<(), ConfigError> {
     finish(file, problems)
 }
 
-/// Asks the server; returns what was found, in words.
-pub async fn server(file: &str, config: &Config) -> Result<String, ConfigError> {
+/// What is to be known about a server that lets the runner work.
+#[derive(Debug)]
+pub struct Found {
+    /// The groups and the server, in words.
+    pub words: String,
+    /// What is allowed but looks like a mistake.
+    pub warnings: Vec<Problem>,
+}
+
+/// Asks the server; returns what was found.
+pub async fn server(file: &str, config: &Config) -> Result<Found, ConfigError> {
     let problem = |what: String, instead: &str| {
-        let problem = Problem { line: config.url_line, what, instead: instead.to_owned() };
-        ConfigError { file: file.to_owned(), problems: vec![problem] }
+        let problems = vec![url_problem(config, what, instead)];
+        ConfigError { file: file.to_owned(), problems }
     };
     let client =
-        Client::new(&config.url).map_err(|error| problem(error.to_string(), "write the url of a server"))?;
+        config.server.client().map_err(|error| problem(error.to_string(), "write the url of a server"))?;
     let address = client.address();
     let found = async {
         client.connect().await?;
-        missing_rights(&client, config).await
+        let problems = missing_rights(&client, config).await?;
+        Ok((problems, unseen(&client, config).await?))
     };
+    let mut warnings = Vec::new();
     match tokio::time::timeout(ANSWER_MAX, found).await.unwrap_or(Err(Error::Timeout(ANSWER_MAX))) {
-        Ok(problems) => finish(file, problems)?,
+        Ok((problems, unseen)) => {
+            finish(file, problems)?;
+            warnings.extend(unseen);
+        }
         Err(Error::Loading(_)) => {}
+        Err(Error::Tls { what, instead }) => {
+            return Err(problem(format!("no TLS with the server at {address}: {what}"), instead));
+        }
         Err(Error::Auth(error)) => {
             let what = format!("the server at {address} does not let the runner in: {error}");
             return Err(problem(
@@ -85,7 +123,8 @@ pub async fn server(file: &str, config: &Config) -> Result<String, ConfigError> 
         }
     }
     let slots: u32 = config.groups.iter().map(|group| group.slots).sum();
-    Ok(format!("groups: {}, slots: {slots}, server: {address}", config.groups.len()))
+    let words = format!("groups: {}, slots: {slots}, server: {address}", config.groups.len());
+    Ok(Found { words, warnings })
 }
 
 /// What the user of the url may not do and has to.
@@ -126,6 +165,15 @@ async fn missing_rights(client: &Client, config: &Config) -> Result<Vec<Problem>
         }
     }
     Ok(problems)
+}
+
+/// A runner that may not tell that it is alive does its work, and nobody sees it.
+async fn unseen(client: &Client, config: &Config) -> Result<Option<Problem>, Error> {
+    let Err(why) = client.may(&Right::Beat).await? else { return Ok(None) };
+    let what = format!("the user may not tell the server that the runner is alive: {why}");
+    let instead = "operators will not see it in QWORKER LIST, nor can they stop it there; give it +qworker|beat \
+                   +qworker|bye on the server (ACL SETUSER)";
+    Ok(Some(url_problem(config, what, instead)))
 }
 
 /// The rule that a user needs for a group.

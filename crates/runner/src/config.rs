@@ -8,6 +8,7 @@ pub mod lines;
 pub mod problem;
 mod schedules;
 mod section;
+mod server;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -23,6 +24,7 @@ pub use lines::Lines;
 pub use problem::{ConfigError, Problem};
 pub use schedules::{Missed, Schedule};
 use section::{KeySpec, Section};
+pub use server::Server;
 pub use values::duration;
 pub(crate) use values::show;
 
@@ -32,11 +34,9 @@ use crate::limits;
 /// A whole configuration, every value checked.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `[server] url`.
-    pub url: String,
-    /// Where the url stands in the file.
-    pub url_line: usize,
-    /// Where everything else stands.
+    /// `[server]`.
+    pub server: Server,
+    /// Where everything stands.
     pub lines: Lines,
     /// `[runner]`.
     pub settings: Settings,
@@ -107,7 +107,6 @@ const TOP_KEYS: &[KeySpec] = &[
     KeySpec::here("dispatchers"),
     KeySpec::here("schedules"),
 ];
-const SERVER_KEYS: &[KeySpec] = &[KeySpec::here("url")];
 const RUNNER_KEYS: &[KeySpec] = &[
     KeySpec::here("name"),
     KeySpec::here("lease"),
@@ -147,21 +146,7 @@ impl Config {
 
 fn whole(mut top: Section<'_>, lines: Lines, problems: &mut problem::Problems) -> Option<Config> {
     top.refuse_unknown(TOP_KEYS, problems);
-    let url = match top.section("server", problems) {
-        Some(mut server) => {
-            server.refuse_unknown(SERVER_KEYS, problems);
-            values::url(&mut server, problems)
-        }
-        None if top.has("server") => None,
-        None => {
-            problems.add_missing(
-                &top,
-                "the section [server]",
-                "write [server] and below it url = \"redis://127.0.0.1:7379\"",
-            );
-            None
-        }
-    };
+    let server = server::read(&top, problems);
     let settings = settings(top.section("runner", problems), problems);
     let dispatchers = dispatchers::all(&mut top, problems);
     let limited = top.sections("dispatchers", problems).into_iter().map(|(_, section)| section);
@@ -180,11 +165,9 @@ fn whole(mut top: Section<'_>, lines: Lines, problems: &mut problem::Problems) -
     }
     let groups = groups.into_iter().filter_map(|(group, _)| group).collect();
     let schedules = schedules::all(&mut top, problems);
-    let (url, url_at) = url?;
     Some(Config {
-        url_line: problems.line(url_at),
         lines,
-        url,
+        server: server?,
         settings: settings?,
         groups,
         memory_max_line,

@@ -72,5 +72,5 @@ pub use outcome::Outcome;
 pub use phase::Stop;
 pub use reload::Reload;
 pub use runner::{Builder, Runner};
-pub use stanchion_client::Job;
+pub use stanchion_client::{Job, Tls};
 pub use systemd::Systemd;

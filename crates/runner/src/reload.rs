@@ -97,7 +97,8 @@ fn log(file: &Path, result: Result<Vec<String>, Error>) {
 /// What is different, in words; an error when it takes a restart.
 pub(crate) fn changes(old: &Config, new: &Config) -> Result<Vec<String>, Error> {
     let is_fixed = [
-        ("[server] url", old.url == new.url),
+        ("[server] url", old.server.url == new.server.url),
+        ("[server] ca-file, cert-file and key-file", old.server.tls == new.server.tls),
         ("[runner] name", old.settings.name == new.settings.name),
         ("[runner] http", old.settings.http == new.settings.http),
     ];
@@ -237,6 +238,7 @@ mod tests {
     fn what_takes_a_restart_is_refused() {
         for (from, to, word) in [
             ("redis://h", "redis://i", "[server] url"),
+            ("url='redis://h'", "url='rediss://h'", "[server] url"),
             ("name='n'", "name='m'", "[runner] name"),
             ("name='n'", "name='n'\nhttp='[::1]:7381'", "[runner] http"),
         ] {

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use stanchion_client::{Client, Job};
+use stanchion_client::{Client, Job, Tls};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::beat;
-use crate::config::{Config, Settings};
+use crate::config::{Config, Server, Settings};
 use crate::counts::Counts;
 use crate::crew::Crew;
 use crate::error::Error;
@@ -84,7 +84,7 @@ pub struct Runner {
 /// Makes a runner whose jobs are done by functions of this program.
 #[derive(Debug)]
 pub struct Builder {
-    url: String,
+    server: Server,
     settings: Settings,
     slots: u32,
     handlers: Vec<(String, Handler)>,
@@ -101,23 +101,24 @@ impl Runner {
             version: None,
             http: None,
         };
-        Builder { url: "redis://127.0.0.1:7379".into(), settings, slots: 1, handlers: Vec::new() }
+        let server = Server { url: "redis://127.0.0.1:7379".to_owned(), tls: None };
+        Builder { server, settings, slots: 1, handlers: Vec::new() }
     }
 
     /// A runner for a configuration file.
     pub fn from_config(config: Config) -> Result<Runner, Error> {
         let groups = config.groups.iter().map(Group::from_config).collect();
-        let runner = Runner::new(&config.url, config.settings.clone(), groups)?;
+        let runner = Runner::new(&config.server, config.settings.clone(), groups)?;
         Ok(Runner { config: Some(config), ..runner })
     }
 
-    fn new(url: &str, settings: Settings, groups: Vec<Group>) -> Result<Runner, Error> {
+    fn new(server: &Server, settings: Settings, groups: Vec<Group>) -> Result<Runner, Error> {
         if groups.is_empty() {
             return Err(Error::NothingToDo);
         }
         let shared = Shared {
             settings: watch::Sender::new(Arc::new(settings)),
-            client: Client::new(url)?,
+            client: server.client()?,
             running: Running::new(),
             releases: Releases::default(),
             stop: Stop::default(),
@@ -223,10 +224,18 @@ async fn drain(shared: &Shared) {
 }
 
 impl Builder {
-    /// `redis://[:password@]host:port` or `unix:///path`; by default the server on this machine.
+    /// `redis://[:password@]host:port`, `rediss://` likewise, or `unix:///path`; by default the server on this machine.
     #[must_use]
     pub fn url(mut self, url: impl Into<String>) -> Builder {
-        self.url = url.into();
+        self.server.url = url.into();
+        self
+    }
+
+    /// The files that a `rediss://` URL takes besides; by default the system's authorities are trusted, and no
+    /// certificate is shown.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Builder {
+        self.server.tls = Some(tls);
         self
     }
 
@@ -293,6 +302,6 @@ impl Builder {
             .into_iter()
             .map(|(queues, handler)| Group::of_handler(queues, slots, handler))
             .collect();
-        Runner::new(&self.url, self.settings, groups)
+        Runner::new(&self.server, self.settings, groups)
     }
 }

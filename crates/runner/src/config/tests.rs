@@ -1,5 +1,7 @@
 //! The configuration file: what is accepted, and for every mistake the line and what to write instead.
 
+use stanchion_client::Tls;
+
 use super::*;
 
 const GOOD: &str = r#"
@@ -34,7 +36,7 @@ kill-after = "250ms"
 #[test]
 fn a_whole_file_is_read() {
     let config = Config::parse("runner.toml", GOOD).unwrap();
-    assert_eq!(config.url, "redis://127.0.0.1:7379");
+    assert_eq!(config.server.url, "redis://127.0.0.1:7379");
     let settings = &config.settings;
     assert_eq!((settings.name.as_str(), settings.lease, settings.drain), ("job1001", secs(30), secs(10)));
     let [basic, transcode] = config.groups.as_slice() else { panic!("two groups") };
@@ -46,6 +48,19 @@ fn a_whole_file_is_read() {
     assert_eq!((exec.program.as_str(), exec.arguments.len(), exec.stdin), ("nice", 3, Stdin::Payload));
     assert_eq!((exec.limits.timeout, exec.limits.kill_after), (secs(86_400), Duration::from_millis(250)));
     assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn a_server_with_tls_is_read() {
+    let server = |lines: &str| {
+        let text = GOOD.replace("redis://127.0.0.1:7379\"", &format!("rediss://127.0.0.1:7380\"\n{lines}"));
+        Config::parse("runner.toml", &text).unwrap().server
+    };
+    assert_eq!(server("").tls, None);
+    let tls = Tls::new().ca_file("ca.crt");
+    assert_eq!(server("ca-file = 'ca.crt'").tls, Some(tls.clone()));
+    let lines = "ca-file = 'ca.crt'\ncert-file = 'own.crt'\nkey-file = 'own.key'";
+    assert_eq!(server(lines).tls, Some(tls.identity_files("own.crt", "own.key")));
 }
 
 #[test]
@@ -103,10 +118,15 @@ const BAD: &[Bad] = &[
     ),
     bad(
         "url = \"redis://127.0.0.1:7379\"",
-        "url = \"rediss://127.0.0.1:7380\"",
+        "url = \"rediss://127.0.0.1:7380/#insecure\"",
         3,
-        &["rediss:// (TLS) is not in this version", "TLS tunnel", "stunnel"],
+        &["#insecure would trust any server", "ca-file"],
     ),
+    bad("[runner]", "ca-file = \"ca.crt\"\n[runner]", 4, &["\"ca-file\" is for TLS", "write rediss://"]),
+    bad("[runner]", "cert-file = \"a\"\n[runner]", 4, &["without \"key-file\"", "write key-file"]),
+    bad("[runner]", "key-file = \"a\"\n[runner]", 4, &["without \"cert-file\"", "write cert-file"]),
+    bad("[runner]", "ca-file = \"\"\n[runner]", 4, &["\"ca-file\" names no file"]),
+    bad("[runner]", "ca-file = 3\n[runner]", 4, &["\"ca-file\" is an integer, not a string"]),
     bad(
         "exclude = [\"webVideoTranscode\", \"upload*\"]",
         "exclude = [\"*\"]",

@@ -1,9 +1,8 @@
-//! Values: durations, globs, slots, commands and URLs, each checked where it stands.
+//! Values: durations, globs, slots and addresses, each checked where it stands.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use stanchion_client::Client;
 use toml::de::DeValue;
 
 use super::LowPriority;
@@ -45,32 +44,6 @@ pub(crate) fn show(duration: Duration) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
     let whole = units.into_iter().find(|(size, _)| ms > 0 && ms.is_multiple_of(*size));
     whole.map_or_else(|| format!("{ms}ms"), |(size, unit)| format!("{}{unit}", ms / size))
-}
-
-/// `[server] url`, and where it stands.
-pub(super) fn url(server: &mut Section<'_>, problems: &mut Problems) -> Option<(String, usize)> {
-    let example = "url = \"redis://127.0.0.1:7379\"";
-    if let Some(DeValue::Array(_)) = server.value("url").map(toml::Spanned::get_ref) {
-        let what = "several servers (a cluster) are not in this version, and the server has no clusters";
-        problems.add(server.value_at("url"), what, format!("write one, as in {example}"));
-        return None;
-    }
-    let url = server.required_text("url", example, problems)?;
-    if url.starts_with("rediss:") {
-        let what = "rediss:// (TLS) is not in this version of the runner";
-        let instead = "write redis:// and the address of a TLS tunnel on this machine, such as stunnel, or unix:///PATH";
-        problems.add(server.value_at("url"), what, instead);
-        return None;
-    }
-    if let Err(error) = Client::new(url) {
-        problems.add(
-            server.value_at("url"),
-            error.to_string().replace('\n', " "),
-            format!("write {example}"),
-        );
-        return None;
-    }
-    Some((url.to_owned(), server.value_at("url")))
 }
 
 /// `[runner] name` or `version`.
