@@ -97,3 +97,66 @@ fn run_refuses_what_it_can_not_do() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("holds 1 jobs already"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn run_loads_beanstalkd_and_jetstream() {
+    let directory = TempDir::with_prefix("stanchion-e2e-").expect("a temporary directory");
+    let beanstalkd = Process::beanstalkd(directory.path(), "-F").expect("beanstalkd starts");
+    let nats = Process::nats(directory.path()).expect("NATS starts");
+    let loads: &[(&str, &Process, &[&str])] = &[
+        ("beanstalkd", &beanstalkd, &["--batch", "4", "--queues", "3", "--backlog", "20"]),
+        ("jetstream", &nats, &["--batch", "4", "--queues", "3", "--backlog", "20", "--dedupe"]),
+        ("jetstream", &nats, &["--producers", "1", "--consumers", "2", "--depth", "8"]),
+    ];
+    for (peer, process, load) in loads {
+        let address = process.address().to_string();
+        let arguments = [&[&address[..], "--peer", peer, "--jobs", "200"], *load].concat();
+        let figures = figures(directory.path(), &arguments);
+        assert!(figures["jobs"].as_u64() >= Some(200), "{figures}");
+    }
+    nats.stop().expect("NATS ends well");
+    beanstalkd.stop().expect("beanstalkd ends well");
+}
+
+/// The peers of Debian's packages, all of which the gate installs.
+#[test]
+fn compare_writes_a_report_of_all_peers() {
+    let directory = TempDir::with_prefix("stanchion-e2e-").expect("a temporary directory");
+    let (out, dir) = (directory.path().join("report"), directory.path().to_str().expect("a path in UTF-8"));
+    let peers = ["stanchion", "lua", "lists", "streams", "beanstalkd", "jetstream"];
+    let workloads = "depth-1,dedupe-batch-16,apart,durable-always";
+    let out_name = out.to_str().expect("a path in UTF-8");
+    let arguments =
+        ["compare", "--require-all", "--peers", &peers.join(","), "--workloads", workloads, "--rounds", "2"];
+    let output = bench(&[&arguments[..], &["--jobs", "100", "--out", out_name, "--dir", dir]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).expect("it is written");
+    let results: Json = serde_json::from_str(&read("results.json")).expect("it is JSON");
+    let measured = |workload: usize| -> Vec<String> {
+        let servers = results["workloads"][workload]["servers"].as_array().expect("servers");
+        let measured =
+            servers.iter().filter(|server| server["samples"].as_array().is_some_and(|all| all.len() == 2));
+        measured.map(|server| server["peer"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(measured(0), peers);
+    assert_eq!(measured(1), ["stanchion", "lua", "jetstream"], "the others have no dedupe keys");
+    assert_eq!(measured(2), peers);
+    assert_eq!(measured(3), peers[..5], "JetStream can't sync each write");
+    let report = read("report.md");
+    for words in ["## durable-always", "jetstream is left out: it has no durability always", "| beanstalkd"] {
+        assert!(report.contains(words), "{words} is missing in:\n{report}");
+    }
+    // A parser that is not ours.
+    let parse = "import sys, xml.dom.minidom as m; [m.parse(name) for name in sys.argv[1:]]";
+    let plots = ["throughput.svg", "cpu.svg", "latency.svg"].map(|name| out.join(name));
+    let parsed = Command::new("python3").args(["-c", parse]).args(plots).output().expect("Python starts");
+    assert!(parsed.status.success(), "{}", text(&parsed.stderr));
+}
+
+#[test]
+fn compare_refuses_what_it_does_not_know() {
+    for arguments in [["--workloads", "depth-2"], ["--peers", "rabbitmq"], ["--rounds", "0"]] {
+        let output = bench(&[&["compare"], &arguments[..]].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
+    }
+}

@@ -17,6 +17,7 @@ struct Tool {
 const TOOLS: &[Tool] = &[
     tool("redis-server", "redis-server", &["--version"]),
     tool("beanstalkd", "beanstalkd", &["-v"]),
+    tool("nats-server", "nats-server", &["--version"]),
     tool("redis-tools", "redis-cli", &["--version"]),
     tool("prometheus-redis-exporter", "prometheus-redis-exporter", &["--version"]),
     tool("valgrind", "valgrind", &["--version"]),

@@ -1,6 +1,7 @@
 //! What differs between the peers: how a job is pushed, claimed and acked on the wire, and how answers are read.
 
 pub mod beanstalk;
+pub mod jetstream;
 pub mod lists;
 pub mod lua;
 pub mod native;

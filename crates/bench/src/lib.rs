@@ -5,6 +5,7 @@
 //! Errors are `anyhow`'s, as in a binary: each goes to the reader of a report, and nobody decides by its kind.
 
 pub mod client;
+pub mod compare;
 mod connection;
 pub mod contender;
 pub mod dialect;
@@ -25,6 +26,7 @@ pub mod stats;
 pub mod table;
 pub mod target;
 pub mod usage;
+pub mod workload;
 
 pub use latency::{Latencies, Percentiles};
 pub use pace::{Arrivals, Pace};

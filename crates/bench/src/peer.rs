@@ -1,15 +1,21 @@
 //! Whom the generator speaks to: one table of the peers, which drives look-up, refusals, help and reports.
 
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
 use anyhow::{Result, bail, ensure};
 
 use crate::client::Client;
 use crate::dialect::Dialect;
 use crate::dialect::beanstalk::Beanstalk;
+use crate::dialect::jetstream::JetStream;
 use crate::dialect::lists::Lists;
 use crate::dialect::lua::Lua;
 use crate::dialect::native::{Acks, Native};
 use crate::dialect::streams::Streams;
 use crate::load::Load;
+use crate::process::{Persistence, Process};
+use crate::workload::Durability;
 
 /// A kind of queue server.
 #[derive(Debug)]
@@ -45,6 +51,7 @@ enum Kind {
     Lists,
     Streams,
     Beanstalkd,
+    JetStream,
 }
 
 /// What a load may ask for: the feature, the option, and how it is called.
@@ -92,6 +99,13 @@ pub const PEERS: &[Peer] = &[
         port: 11300,
         knows: &[Feature::Delay],
         kind: Kind::Beanstalkd,
+    },
+    Peer {
+        name: "jetstream",
+        what: "NATS JetStream with a work-queue stream for each queue",
+        port: 4222,
+        knows: &[Feature::Dedupe],
+        kind: Kind::JetStream,
     },
 ];
 
@@ -153,6 +167,63 @@ impl Peer {
         Ok(())
     }
 
+    /// Whether the server can be started with this durability.
+    #[must_use]
+    pub fn keeps(&self, durability: Durability) -> bool {
+        self.kind != Kind::JetStream || durability == Durability::Never
+    }
+
+    /// Starts the server on a free port and a fresh directory in `base`; `stanchion` is Stanchion's own program.
+    ///
+    /// # Errors
+    /// It is not installed, has no such durability, or does not start.
+    pub fn start(&self, stanchion: &Path, base: &Path, durability: Durability) -> Result<Process> {
+        ensure!(self.keeps(durability), "{} has no durability {}", self.name, durability.name());
+        match self.kind {
+            Kind::Stanchion => Process::stanchion(stanchion, base, durability.name()),
+            Kind::Lua | Kind::Lists | Kind::Streams => {
+                let persistence = match durability {
+                    Durability::Never => Persistence::None,
+                    Durability::EverySecond => Persistence::EverySecond,
+                    Durability::Always => Persistence::Always,
+                };
+                Process::redis(base, persistence)
+            }
+            Kind::Beanstalkd => {
+                let sync = match durability {
+                    Durability::Never => "-F",
+                    Durability::EverySecond => "-f1000",
+                    Durability::Always => "-f0",
+                };
+                Process::beanstalkd(base, sync)
+            }
+            Kind::JetStream => Process::nats(base),
+        }
+    }
+
+    /// How to install the server, if it is not.
+    #[must_use]
+    pub fn missing(&self, stanchion: &Path) -> Option<String> {
+        let (program, argument) = self.version_command(stanchion);
+        let mut command = Command::new(&program);
+        command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let installed = command.status().is_ok_and(|status| status.success());
+        (!installed).then(|| match self.kind {
+            Kind::Stanchion => format!("{} does not run; build it", program.display()),
+            _ => format!("install it with: apt install {}", program.display()),
+        })
+    }
+
+    /// What asks the server's program for its version.
+    pub(crate) fn version_command(&self, stanchion: &Path) -> (PathBuf, &'static str) {
+        match self.kind {
+            Kind::Stanchion => (stanchion.to_owned(), "--version"),
+            Kind::Lua | Kind::Lists | Kind::Streams => ("redis-server".into(), "--version"),
+            Kind::Beanstalkd => ("beanstalkd".into(), "-v"),
+            Kind::JetStream => ("nats-server".into(), "--version"),
+        }
+    }
+
     /// Prepares the server and says how to speak to it.
     ///
     /// # Errors
@@ -164,6 +235,7 @@ impl Peer {
             Kind::Lists => Box::new(Lists::dialect(load)),
             Kind::Streams => Box::new(Streams::dialect(client, load)?),
             Kind::Beanstalkd => Box::new(Beanstalk::dialect(load)),
+            Kind::JetStream => Box::new(JetStream::dialect(client, load)?),
         })
     }
 }

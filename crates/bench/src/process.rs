@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -63,6 +64,29 @@ struct Launch {
     command: Box<Compose>,
     /// What to ask it, and what it answers once it serves.
     greeting: (&'static [u8], &'static [u8]),
+    /// How it ends when it is told to.
+    farewell: Farewell,
+}
+
+/// How a server ends after SIGTERM when all is well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Farewell {
+    /// With the code 0.
+    Success,
+    /// By the signal itself: it has no handler.
+    Signal,
+    /// With the code 1, as nats-server of Debian 12 does.
+    One,
+}
+
+impl Farewell {
+    fn is(self, status: ExitStatus) -> bool {
+        match self {
+            Farewell::Success => status.success(),
+            Farewell::Signal => status.signal() == Some(Signal::TERM.as_raw()),
+            Farewell::One => status.code() == Some(1),
+        }
+    }
 }
 
 type Compose = dyn Fn(u16, &Path) -> Command + Send;
@@ -95,7 +119,8 @@ impl Process {
             command.args(persistence).args(["--port", &port.to_string(), "--dir"]).arg(data);
             command
         };
-        Process::start(Launch { command: Box::new(command), greeting: PING }, base)
+        let farewell = Farewell::Success;
+        Process::start(Launch { command: Box::new(command), greeting: PING, farewell }, base)
             .context("redis-server does not start (Debian: apt install redis-server)")
     }
 
@@ -125,7 +150,8 @@ impl Process {
             command.args(["--port", &port.to_string(), "--dir"]).arg(data);
             command
         };
-        Process::start(Launch { command: Box::new(command), greeting: PING }, base)
+        let farewell = Farewell::Success;
+        Process::start(Launch { command: Box::new(command), greeting: PING, farewell }, base)
             .with_context(|| format!("{} does not start", binary.display()))
     }
 
@@ -142,8 +168,27 @@ impl Process {
             command
         };
         let greeting: (&[u8], &[u8]) = (b"list-tube-used\r\n", b"USING default\r\n");
-        Process::start(Launch { command: Box::new(command), greeting }, base)
+        let farewell = Farewell::Signal;
+        Process::start(Launch { command: Box::new(command), greeting, farewell }, base)
             .context("beanstalkd does not start (Debian: apt install beanstalkd)")
+    }
+
+    /// Debian's nats-server with JetStream in files, which are synced every two minutes; that can't be set there.
+    ///
+    /// # Errors
+    /// It is not installed, or does not start.
+    pub fn nats(base: &Path) -> Result<Process> {
+        let command = move |port: u16, data: &Path| {
+            let mut command = Command::new("nats-server");
+            command.args(["--addr", "127.0.0.1", "--jetstream", "--port", &port.to_string(), "--store_dir"]);
+            command.arg(data);
+            command
+        };
+        // It speaks first.
+        let greeting: (&[u8], &[u8]) = (b"", b"INFO ");
+        let farewell = Farewell::One;
+        Process::start(Launch { command: Box::new(command), greeting, farewell }, base)
+            .context("nats-server does not start (Debian: apt install nats-server)")
     }
 
     fn start(launch: Launch, base: &Path) -> Result<Process> {
@@ -169,8 +214,7 @@ impl Process {
             End::Told => {
                 kill_process(Pid::from_child(&self.child), Signal::TERM)?;
                 let status = self.child.wait()?;
-                // beanstalkd has no handler: the signal is its end.
-                ensure!(status.code().unwrap_or(0) == 0, "the server ended with {status}");
+                ensure!(self.launch.farewell.is(status), "the server ended with {status}");
             }
         }
         let begun = Instant::now();
@@ -206,7 +250,8 @@ impl Process {
         let deadline = Instant::now() + STOP_WAIT_MAX;
         loop {
             if let Some(status) = self.child.try_wait()? {
-                ensure!(status.success(), "the server ended with {status}; it wrote:\n{}", self.output());
+                let farewell = self.launch.farewell;
+                ensure!(farewell.is(status), "the server ended with {status}; it wrote:\n{}", self.output());
                 return Ok(());
             }
             ensure!(

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand, ValueEnum};
+use stanchion_bench::compare::Comparison;
 use stanchion_bench::dialect::native::Acks;
 use stanchion_bench::drive::Plan;
 use stanchion_bench::fleet::Until;
 use stanchion_bench::job::Sizes;
 use stanchion_bench::load::{Crew, Load, Shape};
 use stanchion_bench::peer::{PEERS, Peer};
+use stanchion_bench::workload::{STANDARD, WORKLOADS, Workload};
 use stanchion_bench::{Arrivals, Pace};
 use stanchion_runner::config::duration;
 
@@ -33,6 +35,54 @@ pub struct BenchArgs {
 enum BenchCommand {
     /// Load a server that runs, and prove that it loses and doubles no job
     Run(RunArgs),
+    /// Start Stanchion and its peers, measure them in turns, and write a report with tables and plots
+    Compare(CompareArgs),
+}
+
+/// Each peer is started from its package on a free port and a fresh directory. A round measures each of them once; ratios are taken
+/// within a round.
+#[derive(Debug, Args)]
+#[command(after_help = lists())]
+struct CompareArgs {
+    /// Whom to compare
+    #[arg(long, value_name = "PEER,…", value_delimiter = ',', value_parser = PEERS.iter().map(|peer| peer.name).collect::<Vec<_>>(),
+        default_values_t = PEERS.iter().map(|peer| peer.name.to_owned()), hide_default_value = true, hide_possible_values = true)]
+    peers: Vec<String>,
+    /// By what: names of workloads; `standard` is all but the heavy ones, `all` is all
+    #[arg(long, value_name = "WORKLOAD,…", value_delimiter = ',', default_value = STANDARD)]
+    workloads: Vec<String>,
+    /// How often each measurement is repeated
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
+    /// How long one measurement lasts, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, conflicts_with = "jobs")]
+    seconds: f64,
+    /// Measure for so many jobs instead
+    #[arg(long, value_name = "JOBS", value_parser = clap::value_parser!(u64).range(1..))]
+    jobs: Option<u64>,
+    /// Where report.md, results.json and the plots go
+    #[arg(long, value_name = "DIR", default_value = "bench-report")]
+    out: PathBuf,
+    /// Where the servers keep their data; should be on a disk [default: the directory for temporary files]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Fail when a peer is not installed, instead of leaving it out
+    #[arg(long)]
+    require_all: bool,
+}
+
+/// The tables of peers and workloads, for help.
+fn lists() -> String {
+    let mut text = "Peers, by default all that are installed:\n".to_owned();
+    for peer in PEERS {
+        text += &format!("  {:<16} {}\n", peer.name, peer.what);
+    }
+    text += "\nWorkloads; where nothing else is said, 8 connections push, claim and ack jobs of 200 B on one queue:\n";
+    for workload in WORKLOADS {
+        let heavy = if workload.is_heavy { " (heavy)" } else { "" };
+        text += &format!("  {:<16} {}{heavy}\n", workload.name, workload.what);
+    }
+    text
 }
 
 /// One load on one server. Jobs are pushed, claimed and acked; the queues are the load's own and deleted at the end.
@@ -143,6 +193,7 @@ fn time(word: &str) -> Result<Duration, String> {
 pub fn main(args: BenchArgs) -> ExitCode {
     match args.command {
         BenchCommand::Run(args) => run(&args),
+        BenchCommand::Compare(args) => compare(&args),
     }
 }
 
@@ -165,6 +216,70 @@ fn run(args: &RunArgs) -> ExitCode {
     }
     exit::say(outcome);
     ExitCode::SUCCESS
+}
+
+fn compare(args: &CompareArgs) -> ExitCode {
+    let comparison = match comparison(args) {
+        Ok(comparison) => comparison,
+        Err(error) => return exit::with_message(exit::USAGE, format_args!("stanchion bench: {error:#}")),
+    };
+    let missing = comparison.missing();
+    for (peer, install) in &missing {
+        tell(format_args!("{} is not installed; {install}", peer.name));
+    }
+    if args.require_all && !missing.is_empty() {
+        return exit::with_message(exit::USAGE, "stanchion bench: --require-all: a peer is missing");
+    }
+    if cfg!(debug_assertions) {
+        tell(format_args!("this is a debug build: its figures mean nothing"));
+    }
+    let written = comparison.run(&mut |line| tell(line)).and_then(|findings| {
+        findings.write(&args.out)?;
+        Ok(findings.failures())
+    });
+    match written {
+        Err(error) => exit::with_message(exit::FAILURE, format_args!("stanchion bench: {error:#}")),
+        Ok(failures) => {
+            exit::say(format_args!("the report is {}", args.out.join("report.md").display()));
+            if failures.is_empty() {
+                return ExitCode::SUCCESS;
+            }
+            let count = failures.len();
+            exit::with_message(
+                exit::FAILURE,
+                format_args!("stanchion bench: {count} measurement(s) failed:\n{}", failures.join("\n")),
+            )
+        }
+    }
+}
+
+fn comparison(args: &CompareArgs) -> Result<Comparison> {
+    check_seconds(args.seconds)?;
+    let peers = args.peers.iter().map(|name| Peer::named(name)).collect::<Result<_>>()?;
+    Ok(Comparison {
+        binary: std::env::current_exe().context("where this program is")?,
+        peers,
+        workloads: Workload::named(&args.workloads).context("--workloads")?,
+        rounds: args.rounds.into(),
+        until: until(args.jobs, args.seconds),
+        base: args.dir.clone().unwrap_or_else(std::env::temp_dir),
+        command: std::env::args().enumerate().fold(String::new(), |line, (at, word)| match at {
+            0 => "stanchion".to_owned(),
+            _ => format!("{line} {word}"),
+        }),
+    })
+}
+
+fn until(jobs: Option<u64>, seconds: f64) -> Until {
+    jobs.map_or_else(|| Until::Elapsed(Duration::from_secs_f64(seconds)), Until::Jobs)
+}
+
+fn check_seconds(seconds: f64) -> Result<()> {
+    ensure!(
+        (0.001..=SECONDS_MAX).contains(&seconds),
+        "--seconds {seconds}: it takes seconds, at most a week"
+    );
+    Ok(())
 }
 
 fn plan(args: &RunArgs) -> Result<Plan> {
@@ -199,21 +314,15 @@ fn plan(args: &RunArgs) -> Result<Plan> {
             },
         },
     };
-    ensure!(
-        (0.001..=SECONDS_MAX).contains(&args.seconds) && (0.0..=SECONDS_MAX).contains(&args.warm_up),
-        "--seconds and --warm-up take seconds, at most a week"
-    );
-    let until = match args.jobs {
-        Some(jobs) => Until::Jobs(jobs),
-        None => Until::Elapsed(Duration::from_secs_f64(args.seconds)),
-    };
+    check_seconds(args.seconds)?;
+    ensure!((0.0..=SECONDS_MAX).contains(&args.warm_up), "--warm-up takes seconds, at most a week");
     Ok(Plan {
         peer,
         address: address(args.address.as_deref(), peer.port)?,
         pid: args.pid,
         load,
         pace,
-        until,
+        until: until(args.jobs, args.seconds),
         warm_up: Duration::from_secs_f64(args.warm_up),
     })
 }
