@@ -5,7 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// Where this run's server binary is: the given one, or this workspace's, built now so that it is not a stale one.
+/// Where this run's server binary is, with the runner's beside it: the given one, or this workspace's, built now so
+/// that it is not a stale one.
 pub(crate) fn stanchion(given: Option<&Path>) -> Result<PathBuf> {
     if let Some(given) = given {
         ensure!(given.is_file(), "there is no server at {}", given.display());
@@ -17,9 +18,7 @@ pub(crate) fn stanchion(given: Option<&Path>) -> Result<PathBuf> {
         .parent()
         .context("the bench is not in cargo's target directory; name a server with --server")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args(["build", "--quiet", "--package", "stanchion-cli", "--bin", "stanchion", "--target-dir"])
-        .arg(target);
+    cargo.args(["build", "--quiet", "--package", "stanchion-cli", "--bins", "--target-dir"]).arg(target);
     cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
     if built.ends_with("release") {
         cargo.arg("--release");

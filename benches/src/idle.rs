@@ -9,6 +9,7 @@ use stanchion_bench::job::{Job, Sizes};
 use stanchion_bench::process::{Process, allow_files};
 use stanchion_bench::resp::{self, Node};
 
+use crate::pushes::push_many;
 use crate::report::{Limit, Report, say};
 use crate::setting::Setting;
 
@@ -140,26 +141,11 @@ impl Idle {
 
 fn push_delayed(client: &mut Client, jobs: std::ops::Range<usize>) -> Result<()> {
     let queue = delayed_queue(jobs.start / PUSH_JOBS % DELAYED_QUEUES);
-    let (mut out, mut job) = (Vec::new(), Job::new(&Sizes::default()));
-    // Command and queue, then a job's five words each, and NEXT between two of them.
-    resp::header(&mut out, 2 + 5 * jobs.len() + (jobs.len() - 1));
-    resp::word(&mut out, b"QMPUSH");
-    resp::word(&mut out, queue.as_bytes());
-    for number in jobs.clone() {
-        if number > jobs.start {
-            resp::word(&mut out, b"NEXT");
-        }
-        job.set(number as u64);
-        resp::word(&mut out, job.payload());
-        resp::word(&mut out, b"DELAY");
-        resp::word(&mut out, itoa::Buffer::new().format(DELAY_MS_MIN + number).as_bytes());
-        resp::word(&mut out, b"DEDUPE");
-        resp::word(&mut out, job.key());
-    }
-    client.send_encoded(&out)?;
-    client.receive(|reply| match reply.nodes() {
-        [Node::Array(ids), ..] if *ids == jobs.len() => Ok(()),
-        _ => anyhow::bail!("expected {} ids, got {}", jobs.len(), reply.show()),
+    push_many(client, queue.as_bytes(), jobs, 4, |out, job, number| {
+        resp::word(out, b"DELAY");
+        resp::word(out, itoa::Buffer::new().format(DELAY_MS_MIN + number).as_bytes());
+        resp::word(out, b"DEDUPE");
+        resp::word(out, job.key());
     })
 }
 

@@ -10,7 +10,9 @@ mod cost;
 mod durable;
 mod engine;
 mod idle;
+mod pushes;
 mod report;
+mod runner;
 mod setting;
 mod smoke;
 mod storage;
@@ -73,11 +75,16 @@ enum Bench {
     Connections,
     /// Memory, log, starts, churn and latency, beside Redis and beanstalkd. Takes half an hour, and 8 GB of memory.
     Storage(storage::Size),
+    /// The runner: processes per job, workers that live on, and a runner without work.
+    Runner,
     /// Nanoseconds of the engine alone, in this process.
     Engine(engine::Turns),
     /// Correctness of all of them at a tiny size; no timing.
     Smoke,
-    /// Cost, durable, idle, connections and engine.
+    /// A worker of the runner that does nothing.
+    #[command(hide = true)]
+    Worker,
+    /// Cost, durable, idle, connections, runner and engine.
     All,
 }
 
@@ -95,7 +102,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<ExitCode> {
     let bench = arguments.bench;
     ensure!(
-        matches!(bench, Bench::Smoke) || !cfg!(debug_assertions),
+        matches!(bench, Bench::Smoke | Bench::Worker) || !cfg!(debug_assertions),
         "figures of a debug build mean nothing; use: cargo run --release -p stanchion-benches -- …"
     );
     ensure!(
@@ -116,6 +123,8 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Bench::Idle => idle::run(&setting()?, &mut report)?,
         Bench::Connections => connections::run(&setting()?, &mut report)?,
         Bench::Storage(size) => storage::run(&setting()?, size, &mut report)?,
+        Bench::Runner => runner::run(&setting()?, &mut report)?,
+        Bench::Worker => runner::worker::run()?,
         Bench::Engine(turns) => engine::run(&turns, rounds, slice, &mut report)?,
         Bench::Smoke => smoke::run(&setting()?)?,
         Bench::All => {
@@ -124,6 +133,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             durable::run(&setting, &mut report)?;
             idle::run(&setting, &mut report)?;
             connections::run(&setting, &mut report)?;
+            runner::run(&setting, &mut report)?;
             engine::run(&engine::Turns::default(), rounds, slice, &mut report)?;
         }
     }

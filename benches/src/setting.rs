@@ -39,6 +39,13 @@ impl Setting {
         &self.binary
     }
 
+    /// The runner beside it.
+    pub(crate) fn runner(&self) -> Result<PathBuf> {
+        let runner = self.binary.with_file_name("stanchion-runner");
+        ensure!(runner.is_file(), "there is no runner beside the server: {}", runner.display());
+        Ok(runner)
+    }
+
     /// The directory for the servers' directories.
     pub(crate) fn base(&self) -> &Path {
         self.base.path()
