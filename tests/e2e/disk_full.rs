@@ -192,3 +192,28 @@ fn a_budget_is_kept() {
     drain(&mut connection, jobs);
     wait_room(&mut connection);
 }
+
+#[test]
+fn a_budget_takes_no_job_that_it_could_not_write_again() {
+    let options = Options::new().configuration(&format!("{SMALL_SEGMENTS}disk-budget = 2000000\n"));
+    let server = options.start();
+    let mut connection = server.connect();
+    let (fits, large) = ("p".repeat(32_000), "p".repeat(33_000));
+    let refused =
+        "ERR a job of 33424 bytes in the log is above the limit of 32768, which is half of segment-bytes";
+    assert!(connection.call(&["QPUSH", "q", &large]).is_error(refused));
+    assert!(connection.call(&["QMPUSH", "q", "small", "NEXT", &large]).is_error(refused));
+    assert_eq!(connection.call(&["QSTATS", "q"]), Value::Nil, "nothing has changed");
+    // Whatever fits is worked off, however full the log is.
+    let mut jobs = 0;
+    while matches!(connection.call(&["QPUSH", "q", &fits]), Value::Bulk(_)) {
+        jobs += 1;
+    }
+    assert!(jobs > 20, "{jobs}");
+    drain(&mut connection, jobs);
+    wait_room(&mut connection);
+
+    let server = Options::new().configuration(SMALL_SEGMENTS).start();
+    let pushed = server.connect().call(&["QPUSH", "q", &large]);
+    assert!(matches!(pushed, Value::Bulk(_)), "without a budget: {pushed}");
+}

@@ -7,6 +7,9 @@ use stanchion_storage::Durability;
 use stanchion_storage::limits::BUDGET_SEGMENTS_MIN;
 use stanchion_storage::simulation::Random;
 
+/// What the server counts for a push at most beside its payload, with the names that clients use.
+const BESIDE_PAYLOAD_BYTES: u64 = 500;
+
 /// The plan of one seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -67,7 +70,7 @@ pub(crate) struct QueuePlan {
     /// QPURGE and DEL.
     pub(crate) wipes: bool,
     pub(crate) requeues: bool,
-    /// Payloads that do not fit in a segment.
+    /// Payloads as large as they may be, which do not fit in a segment where there is no budget.
     pub(crate) large: bool,
     /// Job events tell what happens to its jobs.
     pub(crate) notifies: bool,
@@ -92,9 +95,7 @@ impl Plan {
         let segment_bytes = 4_096 << random.below(3);
         let budget_segments = random.one_in(5).then(|| BUDGET_SEGMENTS_MIN + random.below(12));
         Plan {
-            queues: (0..1 + random.below(3))
-                .map(|index| QueuePlan::draw(index, budget_segments.is_none(), random))
-                .collect(),
+            queues: (0..1 + random.below(3)).map(|index| QueuePlan::draw(index, random)).collect(),
             clients: 1 + random.below(5),
             pipelines: 4 + random.below(12),
             lives: 1 + random.below(4) as u32,
@@ -133,6 +134,11 @@ impl Plan {
         config
     }
 
+    /// How large a payload may be: with a budget, what takes half of a segment with all that is beside it.
+    pub(crate) fn payload_bytes_max(&self) -> u64 {
+        if self.budget_bytes.is_some() { self.segment_bytes / 2 - BESIDE_PAYLOAD_BYTES } else { 12_000 }
+    }
+
     /// Whether a reply waits for the disk; `sync` is what a push asks for by itself.
     pub(crate) fn waits(&self, queue: usize, sync: Option<bool>) -> bool {
         sync.unwrap_or_else(|| match self.queues[queue].durability {
@@ -143,8 +149,7 @@ impl Plan {
 }
 
 impl QueuePlan {
-    /// `may_be_large`: a reserve of three segments is of no use to payloads that do not fit in one.
-    fn draw(index: u64, may_be_large: bool, random: &mut Random) -> QueuePlan {
+    fn draw(index: u64, random: &mut Random) -> QueuePlan {
         let mut queue = QueuePlan {
             name: ["mail", "video", "{a}thumbs"][index as usize].to_owned(),
             settings: Vec::new(),
@@ -170,7 +175,7 @@ impl QueuePlan {
             deletes: random.one_in(4),
             wipes: random.one_in(8),
             requeues: random.one_in(4),
-            large: random.one_in(4) && may_be_large,
+            large: random.one_in(4),
             notifies: random.one_in(3),
         };
         let mut set = |name, value: String| queue.settings.push((name, value));

@@ -118,9 +118,9 @@ impl<'a> Workload<'a> {
     }
 
     fn job(&mut self, plan: &QueuePlan) -> NewJob {
-        let random = &mut *self.random;
+        let (random, payload_bytes_max) = (&mut *self.random, self.plan.payload_bytes_max());
         let payload_bytes = match random.below(16) {
-            0 if plan.large => 3_000 + random.below(9_000),
+            0 if plan.large => payload_bytes_max / 4 + random.below(payload_bytes_max * 3 / 4),
             0..=2 => random.below(1_500),
             _ => random.below(60),
         };

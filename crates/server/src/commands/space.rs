@@ -29,9 +29,28 @@ enum Growth {
 /// Refuses a command for which there is no space.
 #[inline]
 pub(super) fn check(turn: &Turn<'_, '_>, command: &QueueCommand<'_>) -> Done {
+    if let QueueCommand::Push(push) = command
+        && turn.server.config.disk_budget.is_some()
+    {
+        check_sizes(&push.jobs, turn.lane().segment_bytes)?;
+    }
     match turn.lane().log.space() {
         Space::Ample => Ok(()),
         space => weigh(turn, space, command),
+    }
+}
+
+/// Refuses jobs that the reserve of a budget is too small for: it is some segments, and reclaiming writes a job that
+/// lives again before it frees anything, so one that takes more than a segment might never get out of a full log. Half
+/// of one leaves room for what the job has beside its payload later.
+fn check_sizes(jobs: &[NewJob<'_>], segment_bytes: u64) -> Done {
+    let most = segment_bytes / 2;
+    match jobs.iter().map(|job| RECORD_BYTES + pushed_bytes(job)).find(|&bytes| bytes > most) {
+        None => Ok(()),
+        Some(bytes) => Err(CommandError::new(format!(
+            "a job of {bytes} bytes in the log is above the limit of {most}, which is half of segment-bytes as there is a \
+             disk-budget; push less, or raise segment-bytes"
+        ))),
     }
 }
 

@@ -168,7 +168,7 @@ impl Queue {
 
 #[test]
 fn a_full_disk_is_drained_and_filled_again() {
-    for (segments, bytes) in [(6, 100), (6, 300), (8, 1000), (12, 2000), (40, 1700)] {
+    for (segments, bytes) in [(6, 100), (6, 300), (8, 1000), (12, 2000), (40, 1700), (12, 8000), (40, 7900)] {
         let disk = SimulatedDisk::new();
         disk.set_bytes_max(Some(segments * SEGMENT_BYTES));
         let mut queue = Queue::open(&disk).unwrap();
