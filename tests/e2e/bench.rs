@@ -80,6 +80,7 @@ fn run_refuses_what_it_can_not_do() {
     let refusals: &[(&[&str], &str)] = &[
         (&["--peer", "beanstalkd", "--groups", "2"], "--groups: the peer beanstalkd has no groups"),
         (&["--peer", "lists", "--dedupe"], "--dedupe: the peer lists has no dedupe keys"),
+        (&["--peer", "bullmq"], "bullmq is spoken by its own client only"),
         (&["--peer", "rabbitmq"], "invalid value 'rabbitmq'"),
         (&["--delay", "5ms"], "name --producers and --consumers beside --delay"),
         (&["--seed", "5"], "--rate"),
@@ -118,17 +119,20 @@ fn run_loads_beanstalkd_and_jetstream() {
     beanstalkd.stop().expect("beanstalkd ends well");
 }
 
-/// The peers of Debian's packages, all of which the gate installs.
+/// All peers, which the gate installs.
 #[test]
 fn compare_writes_a_report_of_all_peers() {
     let directory = TempDir::with_prefix("stanchion-e2e-").expect("a temporary directory");
     let (out, dir) = (directory.path().join("report"), directory.path().to_str().expect("a path in UTF-8"));
-    let peers = ["stanchion", "lua", "lists", "streams", "beanstalkd", "jetstream"];
+    let bullmq = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/bench/bullmq");
+    let peers = ["stanchion", "lua", "lists", "streams", "beanstalkd", "jetstream", "bullmq"];
     let workloads = "depth-1,dedupe-batch-16,apart,durable-always";
     let out_name = out.to_str().expect("a path in UTF-8");
     let arguments =
         ["compare", "--require-all", "--peers", &peers.join(","), "--workloads", workloads, "--rounds", "2"];
-    let output = bench(&[&arguments[..], &["--jobs", "100", "--out", out_name, "--dir", dir]].concat());
+    let output = bench(
+        &[&arguments[..], &["--jobs", "100", "--out", out_name, "--dir", dir, "--bullmq", bullmq]].concat(),
+    );
     assert!(output.status.success(), "{}", text(&output.stderr));
     let read = |name: &str| std::fs::read_to_string(out.join(name)).expect("it is written");
     let results: Json = serde_json::from_str(&read("results.json")).expect("it is JSON");
@@ -139,9 +143,10 @@ fn compare_writes_a_report_of_all_peers() {
         measured.map(|server| server["peer"].as_str().expect("a name").to_owned()).collect()
     };
     assert_eq!(measured(0), peers);
-    assert_eq!(measured(1), ["stanchion", "lua", "jetstream"], "the others have no dedupe keys");
-    assert_eq!(measured(2), peers);
-    assert_eq!(measured(3), peers[..5], "JetStream can't sync each write");
+    assert_eq!(measured(1), ["stanchion", "lua", "jetstream", "bullmq"], "the others have no dedupe keys");
+    assert_eq!(measured(2), peers[..6], "BullMQ's client pushes and works side by side");
+    let always = ["stanchion", "lua", "lists", "streams", "beanstalkd", "bullmq"];
+    assert_eq!(measured(3), always, "JetStream can't sync each write");
     let report = read("report.md");
     for words in ["## durable-always", "jetstream is left out: it has no durability always", "| beanstalkd"] {
         assert!(report.contains(words), "{words} is missing in:\n{report}");

@@ -53,8 +53,8 @@ const fn tool(package: &'static str, program: &'static str, arguments: &'static 
 
 const VENV: &str = ".venv";
 const REQUIREMENTS: &str = "tests/clients/requirements.txt";
-const NODE_PROJECT: &str = "tests/clients";
-const NODE_LOCK: &str = "tests/clients/package-lock.json";
+/// Directories with a package.json and its lock file.
+const NODE_PROJECTS: &[&str] = &["tests/clients", "crates/bench/bullmq"];
 
 /// Installs what is missing; what can't be installed is an error that names it.
 pub(crate) fn install() -> Result<()> {
@@ -95,11 +95,14 @@ fn install_venv() -> Result<()> {
     })
 }
 
-/// Installs what the lock file says, unless that is there already.
+/// Installs what the lock files say, unless that is there already.
 fn install_node_modules() -> Result<()> {
-    once(NODE_LOCK, &Path::new(NODE_PROJECT).join("node_modules/.installed"), || {
-        // No module's own scripts are run: none of these needs one.
-        run("npm", &["ci", "--prefix", NODE_PROJECT, "--ignore-scripts", "--no-audit", "--no-fund"])
+    NODE_PROJECTS.iter().try_for_each(|project| {
+        let stamp = Path::new(project).join("node_modules/.installed");
+        once(&format!("{project}/package-lock.json"), &stamp, || {
+            // No module's own scripts are run: none of these needs one.
+            run("npm", &["ci", "--prefix", project, "--ignore-scripts", "--no-audit", "--no-fund"])
+        })
     })
 }
 

@@ -13,7 +13,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::contender::Contender;
 use crate::fleet::Until;
-use crate::peer::Peer;
+use crate::pace::Pace;
+use crate::peer::{Peer, Programs};
 use crate::process::allow_files;
 use crate::target::Sample;
 use crate::workload::Workload;
@@ -23,8 +24,8 @@ const FILES_SPARE: u64 = 200;
 
 /// What to compare.
 pub struct Comparison {
-    /// The Stanchion server.
-    pub binary: PathBuf,
+    /// Where the peers' programs are.
+    pub programs: Programs,
     /// In the order of the report.
     pub peers: Vec<&'static Peer>,
     /// The same.
@@ -79,7 +80,7 @@ impl Comparison {
     /// The peers of this comparison that are not installed, and how to install them.
     #[must_use]
     pub fn missing(&self) -> Vec<(&'static Peer, String)> {
-        let missing = |peer: &&'static Peer| peer.missing(&self.binary).map(|install| (*peer, install));
+        let missing = |peer: &&'static Peer| peer.missing(&self.programs).map(|install| (*peer, install));
         self.peers.iter().filter_map(missing).collect()
     }
 
@@ -110,7 +111,7 @@ impl Comparison {
             rows.push(Row { workload, entries });
         }
         Ok(Findings {
-            machine: machine::Machine::read(&peers, &self.binary),
+            machine: machine::Machine::read(&peers, &self.programs),
             comparison: self,
             missing,
             rows,
@@ -159,13 +160,23 @@ impl Comparison {
             Ok(load) => load,
             Err(error) => return Runner::Over(Outcome::LeftOut(format!("{error:#}"))),
         };
+        if !peer.is_direct() && workload.pace() != Pace::Closed {
+            let why = "its client has no schedule, and goes as fast as it gets answers".to_owned();
+            return Runner::Over(Outcome::LeftOut(why));
+        }
         if !peer.keeps(workload.durability) {
             let why = format!("it has no durability {}", workload.durability.name());
             return Runner::Over(Outcome::LeftOut(why));
         }
         let started = peer
-            .start(&self.binary, &self.base, workload.durability)
-            .and_then(|process| Contender::new(peer.name, peer, process, &load))
+            .start(&self.programs, &self.base, workload.durability)
+            .and_then(|process| {
+                if peer.is_direct() {
+                    Contender::new(peer.name, peer, process, &load)
+                } else {
+                    Contender::bullmq(process, &load, &self.programs.bullmq)
+                }
+            })
             .and_then(|mut contender| workload.warm_up(&mut contender, self.until).map(|()| contender));
         match started {
             Ok(contender) => Runner::Measured(Box::new(contender), Vec::new()),

@@ -4,6 +4,7 @@
 //! It knows the servers by their sockets only and is built from none of their code, so that it can be unfair to nobody.
 //! Errors are `anyhow`'s, as in a binary: each goes to the reader of a report, and nobody decides by its kind.
 
+mod bullmq;
 pub mod client;
 pub mod compare;
 mod connection;

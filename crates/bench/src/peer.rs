@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail, ensure};
 
+use crate::bullmq;
 use crate::client::Client;
 use crate::dialect::Dialect;
 use crate::dialect::beanstalk::Beanstalk;
@@ -31,6 +32,15 @@ pub struct Peer {
     kind: Kind,
 }
 
+/// What is not found by its name alone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Programs {
+    /// Stanchion's own program.
+    pub stanchion: PathBuf,
+    /// The directory of BullMQ's client, where `npm ci` was run.
+    pub bullmq: PathBuf,
+}
+
 /// What some peers have and others have not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Feature {
@@ -52,6 +62,7 @@ enum Kind {
     Streams,
     Beanstalkd,
     JetStream,
+    Bullmq,
 }
 
 /// What a load may ask for: the feature, the option, and how it is called.
@@ -106,6 +117,13 @@ pub const PEERS: &[Peer] = &[
         port: 4222,
         knows: &[Feature::Dedupe],
         kind: Kind::JetStream,
+    },
+    Peer {
+        name: "bullmq",
+        what: "BullMQ on Redis, by its own client in Node; only for `compare`",
+        port: 6379,
+        knows: &[Feature::Dedupe],
+        kind: Kind::Bullmq,
     },
 ];
 
@@ -164,7 +182,16 @@ impl Peer {
             "--delay: beanstalkd delays jobs by whole seconds, and {} ms are none",
             load.delay_ms
         );
+        if self.kind == Kind::Bullmq {
+            bullmq::check(load)?;
+        }
         Ok(())
+    }
+
+    /// Whether this generator loads it; BullMQ has a client of its own, which goes as fast as it gets answers.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        self.kind != Kind::Bullmq
     }
 
     /// Whether the server can be started with this durability.
@@ -173,15 +200,15 @@ impl Peer {
         self.kind != Kind::JetStream || durability == Durability::Never
     }
 
-    /// Starts the server on a free port and a fresh directory in `base`; `stanchion` is Stanchion's own program.
+    /// Starts the server on a free port and a fresh directory in `base`.
     ///
     /// # Errors
     /// It is not installed, has no such durability, or does not start.
-    pub fn start(&self, stanchion: &Path, base: &Path, durability: Durability) -> Result<Process> {
+    pub fn start(&self, programs: &Programs, base: &Path, durability: Durability) -> Result<Process> {
         ensure!(self.keeps(durability), "{} has no durability {}", self.name, durability.name());
         match self.kind {
-            Kind::Stanchion => Process::stanchion(stanchion, base, durability.name()),
-            Kind::Lua | Kind::Lists | Kind::Streams => {
+            Kind::Stanchion => Process::stanchion(&programs.stanchion, base, durability.name()),
+            Kind::Lua | Kind::Lists | Kind::Streams | Kind::Bullmq => {
                 let persistence = match durability {
                     Durability::Never => Persistence::None,
                     Durability::EverySecond => Persistence::EverySecond,
@@ -203,8 +230,15 @@ impl Peer {
 
     /// How to install the server, if it is not.
     #[must_use]
-    pub fn missing(&self, stanchion: &Path) -> Option<String> {
-        let (program, argument) = self.version_command(stanchion);
+    pub fn missing(&self, programs: &Programs) -> Option<String> {
+        if self.kind == Kind::Bullmq && !bullmq::is_installed(&programs.bullmq) {
+            let directory = programs.bullmq.display();
+            return Some(format!(
+                "in crates/bench/bullmq of the source, or where --bullmq names a copy of it ({directory}): apt install nodejs npm, \
+                 then npm ci --ignore-scripts"
+            ));
+        }
+        let (program, argument) = self.version_command(programs);
         let mut command = Command::new(&program);
         command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let installed = command.status().is_ok_and(|status| status.success());
@@ -214,11 +248,16 @@ impl Peer {
         })
     }
 
+    /// The client's version, where the peer has one of its own.
+    pub(crate) fn client_version(&self, programs: &Programs) -> Option<String> {
+        (self.kind == Kind::Bullmq).then(|| bullmq::version(&programs.bullmq)).flatten()
+    }
+
     /// What asks the server's program for its version.
-    pub(crate) fn version_command(&self, stanchion: &Path) -> (PathBuf, &'static str) {
+    pub(crate) fn version_command(&self, programs: &Programs) -> (PathBuf, &'static str) {
         match self.kind {
-            Kind::Stanchion => (stanchion.to_owned(), "--version"),
-            Kind::Lua | Kind::Lists | Kind::Streams => ("redis-server".into(), "--version"),
+            Kind::Stanchion => (programs.stanchion.clone(), "--version"),
+            Kind::Lua | Kind::Lists | Kind::Streams | Kind::Bullmq => ("redis-server".into(), "--version"),
             Kind::Beanstalkd => ("beanstalkd".into(), "-v"),
             Kind::JetStream => ("nats-server".into(), "--version"),
         }
@@ -236,6 +275,7 @@ impl Peer {
             Kind::Streams => Box::new(Streams::dialect(client, load)?),
             Kind::Beanstalkd => Box::new(Beanstalk::dialect(load)),
             Kind::JetStream => Box::new(JetStream::dialect(client, load)?),
+            Kind::Bullmq => bail!("bullmq is spoken by its own client only: use stanchion bench compare"),
         })
     }
 }

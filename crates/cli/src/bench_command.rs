@@ -14,7 +14,7 @@ use stanchion_bench::drive::Plan;
 use stanchion_bench::fleet::Until;
 use stanchion_bench::job::Sizes;
 use stanchion_bench::load::{Crew, Load, Shape};
-use stanchion_bench::peer::{PEERS, Peer};
+use stanchion_bench::peer::{PEERS, Peer, Programs};
 use stanchion_bench::workload::{STANDARD, WORKLOADS, Workload};
 use stanchion_bench::{Arrivals, Pace};
 use stanchion_runner::config::duration;
@@ -66,6 +66,9 @@ struct CompareArgs {
     /// Where the servers keep their data; should be on a disk [default: the directory for temporary files]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// BullMQ's client: a copy of crates/bench/bullmq of the source in which `npm ci --ignore-scripts` was run
+    #[arg(long, value_name = "DIR", default_value = "crates/bench/bullmq")]
+    bullmq: PathBuf,
     /// Fail when a peer is not installed, instead of leaving it out
     #[arg(long)]
     require_all: bool,
@@ -257,7 +260,10 @@ fn comparison(args: &CompareArgs) -> Result<Comparison> {
     check_seconds(args.seconds)?;
     let peers = args.peers.iter().map(|name| Peer::named(name)).collect::<Result<_>>()?;
     Ok(Comparison {
-        binary: std::env::current_exe().context("where this program is")?,
+        programs: Programs {
+            stanchion: std::env::current_exe().context("where this program is")?,
+            bullmq: args.bullmq.clone(),
+        },
         peers,
         workloads: Workload::named(&args.workloads).context("--workloads")?,
         rounds: args.rounds.into(),
@@ -303,6 +309,11 @@ fn plan(args: &RunArgs) -> Result<Plan> {
             AcksName::WithClaims => Acks::WithClaims,
         },
     };
+    ensure!(
+        peer.is_direct(),
+        "--peer: {} is spoken by its own client only, which stanchion bench compare drives",
+        peer.name
+    );
     peer.check(&load)?;
     let pace = match args.rate {
         None => Pace::Closed,

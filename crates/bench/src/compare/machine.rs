@@ -1,12 +1,11 @@
 //! What the figures were measured on.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use jiff::Timestamp;
 
-use crate::peer::Peer;
+use crate::peer::{Peer, Programs};
 
 /// The machine and what ran on it.
 pub(super) struct Machine {
@@ -20,7 +19,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn read(peers: &[&'static Peer], binary: &Path) -> Machine {
+    pub(super) fn read(peers: &[&'static Peer], programs: &Programs) -> Machine {
         let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = information.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         Machine {
@@ -28,15 +27,20 @@ impl Machine {
             processor: model.map_or_else(|| "unknown".to_owned(), |(_, name)| name.to_owned()),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
-            versions: peers.iter().map(|peer| (peer.name, version(peer, binary))).collect(),
+            versions: peers.iter().map(|peer| (peer.name, version(peer, programs))).collect(),
         }
     }
 }
 
 /// The first line that the program says of itself.
-fn version(peer: &Peer, binary: &Path) -> String {
-    let (program, argument) = peer.version_command(binary);
+fn version(peer: &Peer, programs: &Programs) -> String {
+    let (program, argument) = peer.version_command(programs);
     let output = Command::new(program).arg(argument).output();
     let said = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
-    String::from_utf8_lossy(&said).lines().next().unwrap_or("unknown").trim().to_owned()
+    let text = String::from_utf8_lossy(&said);
+    let server = text.lines().next().unwrap_or("unknown").trim();
+    match peer.client_version(programs) {
+        Some(client) => format!("{client}; {server}"),
+        None => server.to_owned(),
+    }
 }
