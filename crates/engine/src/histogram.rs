@@ -2,7 +2,7 @@
 //!
 //! A percentile is the upper end of its bucket, so at most a quarter too high; the maximum is exact.
 
-use crate::Latency;
+use crate::{Latency, SPREAD_ENDS_MS, Spread};
 
 const BUCKETS: usize = 128;
 /// Buckets to each doubling, as a power of two.
@@ -12,12 +12,13 @@ const FINE_BITS: u32 = 2;
 pub(crate) struct Histogram {
     counts: [u32; BUCKETS],
     total: u64,
+    sum_ms: u64,
     max_ms: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Histogram { counts: [0; BUCKETS], total: 0, max_ms: 0 }
+        Histogram { counts: [0; BUCKETS], total: 0, sum_ms: 0, max_ms: 0 }
     }
 }
 
@@ -26,6 +27,7 @@ impl Histogram {
         let count = &mut self.counts[bucket(ms)];
         *count = count.saturating_add(1);
         self.total += 1;
+        self.sum_ms = self.sum_ms.saturating_add(ms);
         self.max_ms = self.max_ms.max(ms);
     }
 
@@ -38,6 +40,16 @@ impl Histogram {
             p99_ms: Some(self.quantile(99)),
             max_ms: Some(self.max_ms),
         }
+    }
+
+    /// How many there were between the ends that monitoring shows, each of which is the end of a bucket.
+    pub(crate) fn spread(&self) -> Spread {
+        let mut spread = Spread { sum_ms: self.sum_ms, ..Spread::default() };
+        for (bucket, &count) in self.counts.iter().enumerate() {
+            let place = SPREAD_ENDS_MS.partition_point(|&end| end < upper_end(bucket));
+            spread.counts[place] += u64::from(count);
+        }
+        spread
     }
 
     fn quantile(&self, percent: u64) -> u64 {
@@ -86,6 +98,16 @@ mod tests {
             );
             assert!(b == 0 || upper_end(b - 1) < ms, "{ms} belongs to an earlier bucket than {b}");
         }
+    }
+
+    #[test]
+    fn a_spread_counts_exactly() {
+        assert!(SPREAD_ENDS_MS.iter().all(|&end| upper_end(bucket(end)) == end));
+        let mut histogram = Histogram::default();
+        [0, 3, 4, 15, 16, 4_194_303, 4_194_304, u64::MAX / 2].into_iter().for_each(|ms| histogram.record(ms));
+        let spread = histogram.spread();
+        assert_eq!(spread.counts, [2, 2, 1, 0, 0, 0, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(spread.sum_ms, 8_388_645 + u64::MAX / 2);
     }
 
     #[test]

@@ -45,6 +45,7 @@ mod settings;
 mod shard;
 mod slab;
 mod store;
+mod survey;
 mod tag;
 mod terms;
 mod timers;
@@ -66,6 +67,7 @@ pub use payload::{LoggedPayload, Payload, PayloadBytes, PayloadRoom, ReadPayload
 pub use reply::*;
 pub use settings::{Durability, Order, Rate, Settings, SettingsError, SettingsPatch};
 pub use shard::{FileSettings, Now, Shard, ShardConfig, Step};
+pub use survey::{QueueSurvey, SPREAD_ENDS_MS, Spread};
 
 /// A log sequence number, as the server hands it in; the engine only compares them.
 pub type Lsn = u64;

@@ -95,6 +95,8 @@ pub(crate) struct Queue {
     /// What of it, and of the jobs, is in the shard's sums.
     pub(crate) booked: Footprint,
     pub(crate) totals: Totals,
+    /// What of the totals happened before this run.
+    pub(crate) totals_before: Totals,
     pub(crate) latencies: Option<Box<Latencies>>,
     /// Once a claim has named one.
     pub(crate) workers: Option<Box<Workers>>,
@@ -175,6 +177,7 @@ impl Queue {
             snapshot_bytes: footprint::of_queue(name),
             booked: Footprint::default(),
             totals: Totals::default(),
+            totals_before: Totals::default(),
             latencies: None,
             workers: None,
             superseded_pushes: 0,

@@ -142,6 +142,7 @@ impl Shard {
     /// Sets this run's boot number, before the first command.
     pub fn set_boot(&mut self, boot: u32) {
         (self.boot, self.issued) = (boot, 0);
+        self.begin_run();
     }
 
     /// Starts a hold of the shard: `base` is a lower bound of the lsn of every record of this hold.

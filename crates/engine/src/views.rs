@@ -43,8 +43,6 @@ impl Shard {
     /// QSTATS. It looks at each group with ready jobs for the oldest one.
     pub fn stats(&self, now: Now, queue: &[u8]) -> Option<Stats> {
         let queue = &self.queues[self.find(queue)?];
-        let mut totals = queue.totals;
-        totals.superseded += queue.superseded_pushes;
         let latencies = queue.latencies.as_deref();
         Some(Stats {
             counts: queue.counts(),
@@ -53,7 +51,7 @@ impl Shard {
             groups: queue.groups_with_jobs,
             oldest_ready_ms: queue.oldest_ready_ms(now.ms),
             paused: queue.paused(now.ms),
-            totals,
+            totals: queue.all_totals(),
             wait: latencies.map(|latencies| latencies.wait.latency()).unwrap_or_default(),
             run: latencies.map(|latencies| latencies.run.latency()).unwrap_or_default(),
         })
@@ -76,20 +74,24 @@ impl Shard {
 
     /// Visits queues from a cursor on, about `count` of them; the next cursor, 0 at the end.
     pub fn list(&self, now: Now, cursor: u32, count: usize, visit: &mut dyn FnMut(QueueLine<'_>)) -> u32 {
-        let end = self.queues.slots();
-        let mut seen = 0;
-        for ix in cursor..end {
+        self.visit_queues(cursor, count, |queue| visit(queue.line(now.ms)))
+    }
+
+    /// Visits so many queues from a cursor on; the next cursor, 0 at the end.
+    pub(crate) fn visit_queues<'a>(
+        &'a self,
+        cursor: u32,
+        count: usize,
+        mut visit: impl FnMut(&'a Queue),
+    ) -> u32 {
+        let mut left = count;
+        for ix in cursor..self.queues.slots() {
             let Some(queue) = self.queues.get(ix) else { continue };
-            if seen == count {
+            if left == 0 {
                 return ix;
             }
-            seen += 1;
-            visit(QueueLine {
-                queue: &queue.name,
-                counts: queue.counts(),
-                oldest_ready_ms: queue.oldest_ready_ms(now.ms),
-                paused: queue.paused(now.ms),
-            });
+            left -= 1;
+            visit(queue);
         }
         0
     }
@@ -217,6 +219,16 @@ impl Queue {
 
     fn paused(&self, now: u64) -> Paused {
         Paused { push: self.push_paused_until > now, claim: self.claim_paused_until > now }
+    }
+
+    /// The queue's line of QLIST.
+    pub(crate) fn line(&self, now: u64) -> QueueLine<'_> {
+        QueueLine {
+            queue: &self.name,
+            counts: self.counts(),
+            oldest_ready_ms: self.oldest_ready_ms(now),
+            paused: self.paused(now),
+        }
     }
 
     fn oldest_ready_ms(&self, now: u64) -> Option<u64> {

@@ -15,6 +15,7 @@ mod pushes;
 mod restarts;
 mod roots;
 mod settings;
+mod survey;
 mod time;
 mod turns;
 mod versions;
