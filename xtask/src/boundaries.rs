@@ -89,6 +89,18 @@ const BOUNDARIES: &[Boundary] = &[
         names: &[],
     },
     Boundary {
+        package: "stanchion-status",
+        packages: &[
+            "stanchion-protocol",
+            "stanchion-engine",
+            "stanchion-storage",
+            "stanchion-server",
+            "stanchion-client",
+            "stanchion-runner",
+        ],
+        names: &[],
+    },
+    Boundary {
         package: "stanchion-runner",
         packages: &["stanchion-server", "stanchion-engine", "stanchion-storage"],
         names: &[],

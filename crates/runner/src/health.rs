@@ -8,20 +8,12 @@ use std::time::Duration;
 
 use stanchion_client::{Error, QueueSummary, Sources};
 use stanchion_protocol::glob;
+use stanchion_status::Health;
 use tokio::time::{Instant, timeout};
 
 use crate::group::Group;
 use crate::limits::{HEALTH_ANSWER_MAX, WORK_WAITS_MAX};
 use crate::runner::Shared;
-
-/// What a check has found.
-#[derive(Debug, Default)]
-pub(crate) struct Health {
-    /// What is wrong; nothing when the runner is well.
-    pub(crate) problems: Vec<String>,
-    /// What could not be looked at.
-    pub(crate) notes: Vec<String>,
-}
 
 /// What the runner can say without the server: slots and loops that are stuck.
 pub(crate) fn stuck(shared: &Shared) -> Vec<String> {

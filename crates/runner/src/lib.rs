@@ -59,7 +59,7 @@ mod scheduler;
 pub mod shim;
 pub mod signals;
 mod slots;
-mod status_server;
+mod status_pages;
 pub mod systemd;
 pub mod template;
 #[cfg(test)]

@@ -95,10 +95,6 @@ pub const WORK_WAITS_MAX: Duration = Duration::from_secs(60);
 pub const HEALTH_ANSWER_MAX: Duration = Duration::from_secs(2);
 /// How much later than promised a loop may turn, or a job end, on a busy machine.
 pub const PULSE_GRACE: Duration = Duration::from_secs(30);
-/// Connections to `[runner] http` at once.
-pub const HTTP_CONNECTIONS_MAX: usize = 64;
-/// How long one of them may take to ask.
-pub const HTTP_REQUEST_MAX: Duration = Duration::from_secs(10);
 
 /// The name of a schedule; with a time it is a dedupe key, which has [`NAME_BYTES_MAX`].
 pub const SCHEDULE_NAME_BYTES_MAX: usize = 200;

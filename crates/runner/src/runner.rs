@@ -26,7 +26,7 @@ use crate::quiet::Quiet;
 use crate::release::Releases;
 use crate::reload::{Reload, Request};
 use crate::running::Running;
-use crate::status_server;
+use crate::status_pages::StatusPages;
 use crate::systemd::{self, Notice, Systemd};
 
 /// What the parts of a runner share.
@@ -168,8 +168,10 @@ impl Runner {
         let mut helpers = JoinSet::new();
         // Before the first claim, because a runner that can't be watched must not take jobs.
         if let Some(address) = settings.http {
-            let listener = status_server::listen(address).await?;
-            helpers.spawn(status_server::serve(listener, Arc::clone(&shared)));
+            let listener = stanchion_status::listen(address).await;
+            let listener = listener.map_err(|error| Error::Listen { address, error: error.kind() })?;
+            let pages = Arc::new(StatusPages::new(Arc::clone(&shared)));
+            helpers.spawn(stanchion_status::serve(listener, pages));
         }
         let address = shared.client.address();
         tracing::info!(name, server = address, groups = groups.len(), "runner started");

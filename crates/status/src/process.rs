@@ -3,15 +3,20 @@
 use std::fs;
 
 /// Each is absent when the system does not say.
-pub(super) struct Process {
-    pub(super) cpu_seconds: Option<f64>,
-    pub(super) resident_bytes: Option<f64>,
-    pub(super) descriptors: Option<f64>,
-    pub(super) started: Option<f64>,
+pub struct Process {
+    /// Processor time.
+    pub cpu_seconds: Option<f64>,
+    /// What of its memory is in the machine's.
+    pub resident_bytes: Option<f64>,
+    /// Open descriptors.
+    pub descriptors: Option<f64>,
+    /// When it began, in Unix seconds.
+    pub started: Option<f64>,
 }
 
 impl Process {
-    pub(super) fn now() -> Process {
+    /// What it says now.
+    pub fn now() -> Process {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         // The name in parentheses may hold anything; what follows it are the fields from the third on.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
