@@ -9,6 +9,9 @@ use std::time::Instant;
 
 use stanchion_tests::{Connection, Options, PATIENCE, Server, Value};
 
+use crate::runner_status::{ask, pages, sample};
+use crate::server_status::watched;
+
 const SMALL_SEGMENTS: &str = "segment-bytes = 65536\nthreads = 2\n";
 
 /// A small disk of its own for a server.
@@ -72,6 +75,23 @@ fn fill(connection: &mut Connection) -> i64 {
     unreachable!("it ends when it is full");
 }
 
+/// Pushes until the server calls the disk full and leaves it at that; how many jobs were taken. A push may be refused a
+/// moment before, and files that are given up may make room once more.
+#[track_caller]
+fn fill_up(connection: &mut Connection) -> i64 {
+    let started = Instant::now();
+    let mut jobs = fill(connection);
+    loop {
+        let more = fill(connection);
+        jobs += more;
+        let info = connection.call(&["INFO", "persistence"]).text();
+        if more == 0 && info.lines().any(|line| line == "log_disk_full:1") {
+            return jobs;
+        }
+        assert!(started.elapsed() < PATIENCE, "{info}");
+    }
+}
+
 /// The receipts of up to `count` jobs.
 fn claim(connection: &mut Connection, count: &str) -> Vec<String> {
     let jobs = connection.call(&["QCLAIM", "q", "COUNT", count]);
@@ -121,9 +141,8 @@ fn a_full_disk_takes_everything_but_pushes_and_then_pushes_again() {
     let server = options.configuration(SMALL_SEGMENTS).start();
     let mut connection = server.connect();
     for round in 0..3 {
-        let jobs = fill(&mut connection);
+        let jobs = fill_up(&mut connection);
         assert!(jobs > 500, "round {round}: {jobs} jobs");
-        has_field(&mut connection, "log_disk_full:1");
         server.check(
             "
             > QROOT q Page:X 1 => -FULL disk: *
@@ -176,6 +195,28 @@ fn a_server_that_is_killed_on_a_full_disk_starts_without_a_free_byte() {
         disk.empty();
         wait_room(&mut connection);
     }
+}
+
+#[test]
+fn who_watches_is_told_of_a_full_disk() {
+    let options = watched();
+    let _disk = SmallDisk::mount(&options);
+    let server = options.configuration(SMALL_SEGMENTS).start();
+    let mut connection = server.connect();
+    let pages = pages(&server);
+    let jobs = fill_up(&mut connection);
+    let (status, health) = ask(pages, "GET /health");
+    assert_eq!(status, 503, "{health}");
+    assert!(health.starts_with("failing\ndisk full: pushes are refused, claims and acks go on"), "{health}");
+    let (_, page) = ask(pages, "GET /metrics");
+    assert_eq!(sample(&page, r#"stanchion_disk_space{level="full"}"#), 1.0);
+    assert_eq!(sample(&page, r#"stanchion_disk_space{level="ample"}"#), 0.0);
+    assert!(sample(&page, "stanchion_disk_left_bytes") < 2e6);
+    drain(&mut connection, jobs);
+    wait_room(&mut connection);
+    // On so small a disk the reserve stays near, which is a note.
+    let (status, health) = ask(pages, "GET /health");
+    assert!(status == 200 && health.starts_with("ok\n"), "{health}");
 }
 
 #[test]

@@ -57,6 +57,7 @@ mod runner_systemd;
 mod runner_tls;
 mod runner_workers;
 mod secrets;
+mod server_status;
 mod settings;
 mod shutdown;
 mod slow_log;

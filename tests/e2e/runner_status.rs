@@ -9,7 +9,7 @@ use crate::job_host::{PLAIN, Setup, push, runner, stopped, wait_for};
 
 const WATCHED: Setup<'static> = Setup { settings: "http = \"127.0.0.1:0\"", ..PLAIN };
 
-/// Where a runner's pages are.
+/// Where the pages of a runner, or of a server, are.
 #[track_caller]
 pub(crate) fn pages(runner: &Process) -> SocketAddr {
     runner.wait_line("where its pages are", |line| {
@@ -21,9 +21,9 @@ pub(crate) fn pages(runner: &Process) -> SocketAddr {
 /// Asks for a page; its status and its body.
 #[track_caller]
 pub(crate) fn ask(address: SocketAddr, request: &str) -> (u16, String) {
-    let mut socket = TcpStream::connect(address).expect("the runner accepts a connection");
+    let mut socket = TcpStream::connect(address).expect("a connection is accepted");
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    socket.write_all(format!("{request} HTTP/1.1\r\nHost: runner\r\n\r\n").as_bytes()).expect("a request");
+    socket.write_all(format!("{request} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).expect("a request");
     let mut answer = String::new();
     socket.read_to_string(&mut answer).expect("an answer");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
@@ -33,7 +33,7 @@ pub(crate) fn ask(address: SocketAddr, request: &str) -> (u16, String) {
 
 /// The value of a sample, named with its labels.
 #[track_caller]
-fn sample(page: &str, name: &str) -> f64 {
+pub(crate) fn sample(page: &str, name: &str) -> f64 {
     let value = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     value.unwrap_or_else(|| panic!("no {name} in\n{page}"))
 }

@@ -65,6 +65,9 @@ fn bad_values_of_flags() {
         ("--shards", "0"),
         ("--shards", "257"),
         ("--log-format", "xml"),
+        ("--http", "7380"),
+        ("--http", "localhost:7380"),
+        ("--http", "127.0.0.1:70000"),
     ] {
         refused(&Options::new().arguments(&[flag, value]), &[flag, value]);
     }
@@ -74,6 +77,10 @@ fn bad_values_of_flags() {
 fn bad_variables_of_the_environment() {
     refused(&Options::new().environment("STANCHION_PROT", "1"), &["STANCHION_PROT", "STANCHION_PORT"]);
     refused(&Options::new().environment("STANCHION_SHARDS", "many"), &["STANCHION_SHARDS"]);
+    refused(
+        &Options::new().environment("STANCHION_HTTP", "yes"),
+        &["STANCHION_HTTP", "yes", "127.0.0.1:7380"],
+    );
     refused(&Options::new().environment("STANCHION_LEASE_GRACE", "soon"), &["STANCHION_LEASE_GRACE"]);
 }
 
@@ -85,6 +92,7 @@ fn bad_configuration_files_are_named_with_their_line() {
         ("bind = \n", &["stanchion.toml:1"]),
         ("durability = true\n", &["stanchion.toml:1"]),
         ("[limits]\npayload-bytes-mx = 5\n", &["stanchion.toml:2", "payload-bytes-mx", "payload-bytes-max"]),
+        ("http = 7380\n", &["stanchion.toml:1", "7380", "IP:PORT"]),
         ("[bogus]\nx = 1\n", &["stanchion.toml:1", "bogus"]),
         ("[[queues]]\nattempts = 5\n", &["stanchion.toml", "match"]),
         ("[[queues]]\nmatch = \"a\"\natempts = 5\n", &["stanchion.toml:3", "atempts", "attempts"]),

@@ -14,6 +14,7 @@ struct Document {
 
 const DOCUMENTS: &[Document] = &[
     Document { path: "docs/configuration.md", generate: stanchion_server::config::configuration_md },
+    Document { path: "docs/metrics.md", generate: stanchion_server::metrics_md },
     Document { path: "docs/PROTOCOL.md", generate: stanchion_protocol::docs::protocol_md },
     Document { path: "docs/differences.md", generate: stanchion_tests::oracle::differences_md },
 ];

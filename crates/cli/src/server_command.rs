@@ -21,6 +21,9 @@ pub struct ServerArgs {
     /// The port to listen on [default: 7379]
     #[arg(long, value_name = "PORT")]
     port: Option<String>,
+    /// Where to show /health and /metrics, without TLS and password: IP:PORT, or off
+    #[arg(long, value_name = "IP:PORT")]
+    http: Option<String>,
     /// The data directory
     #[arg(long, value_name = "DIR")]
     dir: Option<String>,
@@ -41,6 +44,7 @@ pub fn run(args: ServerArgs) -> ExitCode {
         config: args.config,
         bind: args.bind,
         port: args.port,
+        http: args.http,
         dir: args.dir,
         durability: args.durability,
         shards: args.shards,

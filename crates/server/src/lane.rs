@@ -23,6 +23,7 @@ use crate::limits::RESERVE_JOB_BYTES;
 use crate::memory::Memory;
 use crate::payloads::Payloads;
 use crate::shard::{ShardCell, ShardState};
+use crate::sync_times::SyncTimes;
 
 /// The name of the only lane.
 pub(crate) const LANE_NAME: &str = "default";
@@ -87,6 +88,8 @@ pub(crate) struct Tidings {
     pub(crate) wrote: Notify,
     /// Notified when there is more or less space on the disk.
     pub(crate) space: Notify,
+    /// How long syncs took.
+    pub(crate) sync_times: SyncTimes,
     lifecycle: Arc<Lifecycle>,
     latency: Arc<Latency>,
 }
@@ -238,6 +241,7 @@ impl Tidings {
             freed: Notify::new(),
             wrote: Notify::new(),
             space: Notify::new(),
+            sync_times: SyncTimes::default(),
             lifecycle,
             latency,
         }
@@ -250,7 +254,10 @@ impl Tidings {
                 self.wrote.notify_one();
                 self.written.publish(lsn);
             }
-            LogEvent::Synced(took) => self.latency.took(Kind::Fsync, took),
+            LogEvent::Synced(took) => {
+                self.sync_times.add(took);
+                self.latency.took(Kind::Fsync, took);
+            }
             LogEvent::Durable(lsn) => self.durable.publish(lsn),
             LogEvent::Room => self.wake_for_room(),
             LogEvent::Freed(_) => self.freed.notify_one(),
@@ -290,6 +297,10 @@ impl Tidings {
         self.wake_for_room();
     }
 }
+
+/// The levels of space with their words, the best one first.
+pub(crate) const SPACES: [(Space, &str); 4] =
+    [(Space::Ample, "ample"), (Space::Low, "low"), (Space::Full, "full"), (Space::Exhausted, "exhausted")];
 
 /// Tells the operator how much space there is.
 fn tell_space(space: Space, room: Room) {

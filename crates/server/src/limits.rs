@@ -24,8 +24,9 @@ pub const OUTPUT_PAUSE_BYTES: usize = 1 << 20;
 /// Once so many replies' worth of barriers wait for the disk, no further command of that client is run.
 pub const BARRIERS_MAX: usize = 4_096;
 
-/// Open files that are kept free of clients: the log, sockets that listen, and what the runtime needs.
-pub const FILES_RESERVED: u64 = 128;
+/// Open files that are kept free of clients: the log, sockets that listen, what the runtime needs, and those who read
+/// /health and /metrics.
+pub const FILES_RESERVED: u64 = 128 + stanchion_status::limits::CONNECTIONS_MAX as u64;
 
 /// Open files of each thread that serves connections.
 pub const FILES_OF_A_THREAD: u64 = 8;
@@ -67,6 +68,18 @@ pub const WORKERS_MAX: usize = 10_000;
 
 /// A worker that has said nothing for so many milliseconds is forgotten.
 pub const WORKER_UNHEARD_MS: u64 = 60_000;
+
+/// Queues that metrics tell apart, the biggest ones: their names come from whoever pushes.
+pub const METRICS_QUEUES_MAX: usize = 200;
+
+/// Versions of workers that metrics tell apart.
+pub const METRICS_VERSIONS_MAX: usize = 20;
+
+/// Queues that metrics look at under one hold of a lock.
+pub const METRICS_STEP: usize = 64;
+
+/// Once no worker is heard any more, a job that has been ready for so long waits for one.
+pub const WORK_WAITS_MAX: Duration = Duration::from_secs(10);
 
 /// A hold of a shard's lock ends after about so long.
 pub const HOLD_TIME: Duration = Duration::from_millis(1);

@@ -17,6 +17,7 @@ use crate::limits::{
     MEMORY_LOOK_EVERY, PAYLOAD_CACHE_BYTES_MAX, PAYLOAD_CACHE_SHARE, QUEUE_PAYLOAD_BYTES, QUEUE_PAYLOAD_SHARE,
 };
 use crate::server::Server;
+use crate::walk;
 
 /// Of a process's time, measuring takes at most one part in so many.
 const MEASURING_SHARE: u32 = 20;
@@ -33,7 +34,9 @@ pub(crate) struct Memory {
     bytes_max: AtomicU64,
     /// Payloads in memory, of all shards.
     payloads: AtomicU64,
-    /// How much of them there may be.
+    /// What jobs take beside their payloads, as measured last; 0 without a limit, for then nobody measures.
+    jobs: AtomicU64,
+    /// How much of payloads there may be.
     room: AtomicU64,
     /// What a queue keeps of them in any case.
     queue_bytes: AtomicU64,
@@ -53,6 +56,13 @@ struct Measured {
     queues: u64,
 }
 
+impl Measured {
+    /// What jobs take; what is vacant takes the next ones.
+    fn needed(&self) -> u64 {
+        self.index.taken - self.index.vacant
+    }
+}
+
 /// What follows from a measurement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Plan {
@@ -67,6 +77,7 @@ impl Memory {
         Memory {
             bytes_max: AtomicU64::new(bytes_max),
             payloads: AtomicU64::new(0),
+            jobs: AtomicU64::new(0),
             room: AtomicU64::new(if bytes_max == 0 { u64::MAX } else { bytes_max }),
             queue_bytes: AtomicU64::new(Memory::queue_bytes(bytes_max)),
             full: AtomicBool::new(false),
@@ -122,6 +133,11 @@ impl Memory {
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
         self.full.load(Relaxed)
+    }
+
+    /// What jobs take beside their payloads, as it was measured last; 0 without a limit.
+    pub(crate) fn jobs_bytes(&self) -> u64 {
+        self.jobs.load(Relaxed)
     }
 
     /// How much a shard keeps of payloads while the log is replayed: half of the limit is left for the jobs.
@@ -186,13 +202,12 @@ impl Plan {
         }
         let left = bytes_max.saturating_sub(cache_bytes).saturating_sub(measured.index.taken);
         let room = left - left / 8;
-        // What is vacant takes the next jobs. Once full, it takes a little more room before it is not.
-        let needed = measured.index.taken - measured.index.vacant;
+        // Once full, it takes a little more room before it is not.
         let most = if was_full { bytes_max - bytes_max / 32 } else { bytes_max };
         Plan {
             room,
             queue_bytes: QUEUE_PAYLOAD_BYTES.min(room / 4 / measured.queues.max(1)),
-            full: needed >= most,
+            full: measured.needed() >= most,
         }
     }
 }
@@ -224,6 +239,7 @@ async fn look(lane: &Lane) {
     let bytes_max = lane.memory.bytes_max();
     let cache_bytes = Memory::cache_bytes_max(bytes_max);
     lane.payloads.set_cache_bytes_max(cache_bytes);
+    lane.memory.jobs.store(measured.needed(), Relaxed);
     lane.memory.follow(Plan::new(bytes_max, cache_bytes, measured, lane.memory.is_full()));
     for index in 0..lane.shard_count() {
         loop {
@@ -247,22 +263,14 @@ async fn look(lane: &Lane) {
 
 async fn measure(lane: &Lane) -> Measured {
     let mut measured = Measured::default();
-    for index in 0..lane.shard_count() {
-        let mut from = 0;
-        loop {
-            {
-                let state = lane.shard(index).state.lock();
-                from = state.engine.measure_index(from, MEASURED_QUEUES, &mut measured.index);
-                if from == 0 {
-                    measured.queues += state.engine.queues();
-                }
-            }
-            if from == 0 {
-                break;
-            }
-            tokio::task::yield_now().await;
+    walk::for_each_step(lane, |engine, from| {
+        let next = engine.measure_index(from, MEASURED_QUEUES, &mut measured.index);
+        if next == 0 {
+            measured.queues += engine.queues();
         }
-    }
+        next
+    })
+    .await;
     measured
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stanchion_storage::OpenError;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -16,6 +17,7 @@ use crate::lifecycle::Phase;
 use crate::limits::POISONED_LIFE;
 use crate::listener::{self, Listener};
 use crate::server::{Ports, Server};
+use crate::status_pages::StatusPages;
 use crate::threads::Threads;
 use crate::tls::{Tls, TlsError};
 use crate::transport::Security;
@@ -31,6 +33,16 @@ pub enum ServerError {
         "cannot listen on {address}: {source}; choose another address with --bind or another port with --port"
     )]
     Bind {
+        /// Where it should have listened.
+        address: SocketAddr,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The same for /health and /metrics.
+    #[error(
+        "cannot listen on {address} for /health and /metrics: {source}; choose another address with --http"
+    )]
+    Http {
         /// Where it should have listened.
         address: SocketAddr,
         /// What the system answered.
@@ -86,6 +98,7 @@ pub struct Running {
     server: Arc<Server>,
     address: Option<SocketAddr>,
     tls_address: Option<SocketAddr>,
+    http_address: Option<SocketAddr>,
     task: JoinHandle<Result<ExitReport, ServerError>>,
 }
 
@@ -160,12 +173,23 @@ pub async fn start(mut config: Config) -> Result<Running, ServerError> {
     let (address, tls_address) = (address(Security::Plain), address(Security::Tls));
     let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port());
     let ports = Ports { plain: port(address), tls: port(tls_address) };
+    let watched = listen_for_watchers(&mut config).await?;
+    let http_address = config.http;
     process::refuse_huge_pages();
     let clients_max = descriptors::provide_at_start(config.clients_max, config.threads);
     let server = Arc::new(Server::new(config, acl, ports, tls, seed));
     server.live.set_clients_max(clients_max);
-    let task = tokio::spawn(live(Arc::clone(&server), listeners, seed));
-    Ok(Running { server, address, tls_address, task })
+    let task = tokio::spawn(live(Arc::clone(&server), listeners, watched, seed));
+    Ok(Running { server, address, tls_address, http_address, task })
+}
+
+/// Listens for those who read /health and /metrics, if there may be any; the configuration learns the port.
+async fn listen_for_watchers(config: &mut Config) -> Result<Option<TcpListener>, ServerError> {
+    let Some(address) = config.http else { return Ok(None) };
+    let refused = |source| ServerError::Http { address, source };
+    let listener = stanchion_status::listen(address).await.map_err(refused)?;
+    config.http = Some(listener.local_addr().map_err(refused)?);
+    Ok(Some(listener))
 }
 
 impl Running {
@@ -177,6 +201,11 @@ impl Running {
     /// Where it listens with TLS; `None` when it does not.
     pub fn tls_address(&self) -> Option<SocketAddr> {
         self.tls_address
+    }
+
+    /// Where it shows /health and /metrics; `None` when it does not.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http_address
     }
 
     /// Reads its certificates again, as SIGHUP has it done. Connections that are there keep what they have.
@@ -224,8 +253,14 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> ServerError {
 async fn live(
     server: Arc<Server>,
     listeners: Vec<Listener>,
+    watched: Option<TcpListener>,
     seed: [u8; 20],
 ) -> Result<ExitReport, ServerError> {
+    // From the first moment to the last: who watches wants to know how the start goes, and the end.
+    let mut watchers = JoinSet::new();
+    if let Some(listener) = watched {
+        watchers.spawn(stanchion_status::serve(listener, Arc::new(StatusPages::new(Arc::clone(&server)))));
+    }
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
     let threads =
         Threads::start(server.config.threads.into()).map_err(system("start threads for connections"))?;

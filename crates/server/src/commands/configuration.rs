@@ -67,6 +67,7 @@ const PARAMETERS: &[Parameter] = &[
     fixed("dir", |server| server.config.dir.display().to_string()),
     fixed("durability", |server| durability_text(server.config.durability)),
     fixed("enable-debug-command", |server| server.config.diagnostics.debug.word().into()),
+    fixed("http", |server| server.config.http.map_or_else(|| "off".into(), |address| address.to_string())),
     fixed("io-threads", |server| server.config.threads.to_string()),
     Parameter {
         name: "latency-monitor-threshold",

@@ -15,7 +15,7 @@ mod sizes;
 mod users;
 
 use std::ffi::OsString;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -62,6 +62,8 @@ pub struct Config {
     pub unix_socket: Option<PathBuf>,
     /// The permissions of its file.
     pub unix_socket_mode: u32,
+    /// Where to show /health and /metrics.
+    pub http: Option<SocketAddr>,
     /// Whether clients of other machines are refused while there is no password.
     pub protected_mode: bool,
     /// The file that it was read from.
@@ -125,6 +127,8 @@ pub struct Overrides {
     pub bind: Option<String>,
     /// `--port`
     pub port: Option<String>,
+    /// `--http`
+    pub http: Option<String>,
     /// `--dir`
     pub dir: Option<String>,
     /// `--durability`
@@ -242,6 +246,7 @@ impl Default for Config {
             tls: TlsFiles::default(),
             unix_socket: None,
             unix_socket_mode: 0,
+            http: None,
             protected_mode: true,
             file: None,
             dir: PathBuf::new(),
@@ -282,6 +287,7 @@ impl Overrides {
         [
             ("bind", &self.bind),
             ("port", &self.port),
+            ("http", &self.http),
             ("dir", &self.dir),
             ("durability", &self.durability),
             ("shards", &self.shards),

@@ -117,6 +117,16 @@ pub const OPTIONS: &[Opt] = &[
         },
     },
     Opt {
+        name: "http",
+        summary: "IP:PORT for /health and /metrics over HTTP, without TLS and without a password; port 0 lets the system choose one; off: none.",
+        expected: "write IP:PORT such as 127.0.0.1:7380, or off",
+        default: || "off".into(),
+        set: |config, text| {
+            config.http = if text == "off" { None } else { Some(text.parse().ok()?) };
+            Some(())
+        },
+    },
+    Opt {
         name: "protected-mode",
         summary: "Whether clients of other machines are refused while the default user has no password.",
         expected: "write yes or no",

@@ -10,7 +10,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use stanchion_protocol::command::Told;
@@ -30,6 +30,19 @@ pub(crate) struct Workers {
     /// Notified when there may be somebody to wait for.
     joined: Notify,
     lost: AtomicU64,
+    /// One was heard in this run.
+    were_there: AtomicBool,
+}
+
+/// The workers of one version.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Crew {
+    /// How many they are.
+    pub(crate) workers: u64,
+    /// How many jobs they may do at once, as far as they said.
+    pub(crate) slots: u64,
+    /// How many they do, as far as they said.
+    pub(crate) jobs: u64,
 }
 
 impl Workers {
@@ -42,6 +55,7 @@ impl Workers {
             tell_version(lane, name, version.as_ref());
         }
         if joined {
+            self.were_there.store(true, Ordering::Relaxed);
             self.joined.notify_one();
         }
         Ok(order)
@@ -72,6 +86,23 @@ impl Workers {
         let registry: MutexGuard<'_, Registry> = self.registry.lock();
         let told = registry.workers().values().filter(|worker| worker.order != Order::Ok).count();
         (registry.workers().len(), told)
+    }
+
+    /// The workers of each version; those that said none have an empty one.
+    pub(crate) fn crews(&self) -> BTreeMap<Arc<[u8]>, Crew> {
+        let mut crews: BTreeMap<Arc<[u8]>, Crew> = BTreeMap::new();
+        for worker in self.registry.lock().workers().values() {
+            let crew = crews.entry(worker.version.clone().unwrap_or_default()).or_default();
+            crew.workers += 1;
+            crew.slots += u64::from(worker.slots.unwrap_or(0));
+            crew.jobs += u64::from(worker.jobs.unwrap_or(0));
+        }
+        crews
+    }
+
+    /// Whether workers were heard in this run, and none of them is any more.
+    pub(crate) fn are_gone(&self) -> bool {
+        self.were_there.load(Ordering::Relaxed) && self.registry.lock().workers().is_empty()
     }
 
     /// How many went without a word since the start, or since CONFIG RESETSTAT.

@@ -10,6 +10,7 @@ use super::{Worker, Workers, tell_version};
 use crate::lane::Lane;
 use crate::limits::LIST_STEP;
 use crate::server::Server;
+use crate::walk;
 
 /// Watches the workers for ever.
 pub(crate) async fn watch(server: Arc<Server>) {
@@ -47,20 +48,14 @@ impl Workers {
 /// How many claimed jobs each of these workers has; each shard is let go every so many queues.
 async fn in_hand<'a>(lane: &Lane, lost: &'a BTreeMap<Box<[u8]>, Worker>) -> BTreeMap<&'a [u8], u64> {
     let mut hands: BTreeMap<&[u8], u64> = lost.keys().map(|name| (&**name, 0)).collect();
-    for index in 0..lane.shard_count() {
-        let mut cursor = 0;
-        loop {
-            cursor = lane.shard(index).state.lock().engine.workers(cursor, LIST_STEP, &mut |name, jobs| {
-                if let Some(sum) = hands.get_mut(name) {
-                    *sum += jobs;
-                }
-            });
-            if cursor == 0 {
-                break;
+    walk::for_each_step(lane, |engine, cursor| {
+        engine.workers(cursor, LIST_STEP, &mut |name, jobs| {
+            if let Some(sum) = hands.get_mut(name) {
+                *sum += jobs;
             }
-            tokio::task::yield_now().await;
-        }
-    }
+        })
+    })
+    .await;
     hands
 }
 

@@ -7,6 +7,7 @@ use stanchion_storage::Space;
 use super::super::save;
 use super::{line, sum_shards, zeros};
 use crate::checkpoint;
+use crate::lane::SPACES;
 use crate::lifecycle::Phase;
 use crate::turn::Turn;
 
@@ -72,10 +73,5 @@ pub(super) fn persistence(turn: &mut Turn<'_, '_>, out: &mut String) {
 }
 
 fn space_word(space: Space) -> &'static str {
-    match space {
-        Space::Ample => "ample",
-        Space::Low => "low",
-        Space::Full => "full",
-        Space::Exhausted => "exhausted",
-    }
+    SPACES.iter().find(|(level, _)| *level == space).map_or("", |(_, word)| word)
 }
