@@ -10,6 +10,7 @@ use stanchion_tests::{Server, binary};
 
 use crate::job_host::{PLAIN, Setup, push, runner, stopped, wait_for};
 use crate::runner_status::{ask, pages};
+use crate::server_status::watched;
 
 const SCHEDULED: Setup<'static> = Setup {
     settings: "http = \"127.0.0.1:0\"",
@@ -56,24 +57,31 @@ fn metrics(expression: &str) -> impl Iterator<Item = &str> {
     words.filter(|word| ["stanchion_", "process_"].iter().any(|prefix| word.starts_with(prefix)))
 }
 
-#[test]
-fn alerts_and_dashboard_name_metrics_that_a_runner_has() {
-    let server = Server::start();
+/// The pages of a runner and of its server, once there was something of each kind.
+fn pages_of_both() -> [String; 2] {
+    let server = watched().start();
+    server.check("> QWORKER BEAT w version 1.0 => ok\n> NOTHING => -ERR *");
     let id = push(&server, &["q", "x"]);
     let mut runner = runner(&server, &SCHEDULED, "exit 0");
     wait_for(&runner, &["job ended", &id]);
     wait_for(&runner, &["schedule pushed"]);
-    let (_, page) = ask(pages(&runner), "GET /metrics");
+    let [(_, of_runner), (_, of_server)] =
+        [pages(&runner), pages(&server)].map(|address| ask(address, "GET /metrics"));
     runner.terminate();
     stopped(&mut runner);
-    let known: BTreeSet<&str> = page
+    [of_runner, of_server]
+}
+
+#[test]
+fn alerts_and_dashboards_name_metrics_that_there_are() {
+    let text = pages_of_both().concat();
+    let known: BTreeSet<&str> = text
         .lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| line.split(['{', ' ']).next().unwrap_or_default())
         .collect();
 
     let rules = yaml("prometheus/alerts.yml");
-    let dashboard: Value = serde_json::from_str(&read("grafana/dashboards/runners.json")).expect("JSON");
     let mut used = 0;
     for rule in rules["groups"]
         .as_array()
@@ -88,19 +96,57 @@ fn alerts_and_dashboard_name_metrics_that_a_runner_has() {
         }
         assert!(rule["labels"]["severity"].is_string(), "{name} has no severity");
         for metric in metrics(expression) {
-            assert!(known.contains(metric), "{name}: no {metric} in\n{page}");
+            assert!(known.contains(metric), "{name}: no {metric} in\n{text}");
             used += 1;
         }
     }
-    for panel in dashboard["panels"].as_array().expect("panels") {
-        for target in panel["targets"].as_array().expect("targets") {
-            for metric in metrics(target["expr"].as_str().expect("an expression")) {
-                assert!(known.contains(metric), "{}: no {metric} in\n{page}", panel["title"]);
-                used += 1;
+    for dashboard in ["server", "runners"] {
+        let dashboard = read(&format!("grafana/dashboards/{dashboard}.json"));
+        let dashboard: Value = serde_json::from_str(&dashboard).expect("JSON");
+        for panel in dashboard["panels"].as_array().expect("panels") {
+            for target in panel["targets"].as_array().expect("targets") {
+                for metric in metrics(target["expr"].as_str().expect("an expression")) {
+                    assert!(known.contains(metric), "{}: no {metric} in\n{text}", panel["title"]);
+                    used += 1;
+                }
             }
         }
     }
-    assert!(used > 20, "the names were not found: {used}");
+    assert!(used > 60, "the names were not found: {used}");
+}
+
+/// Runs promtool with this input; what it said.
+#[track_caller]
+fn promtool(arguments: &[&str], input: &str) -> String {
+    let mut promtool = Command::new("promtool");
+    promtool.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut promtool =
+        promtool.spawn().expect("promtool starts, which `cargo xtask tools` installs with prometheus");
+    let mut pipe = promtool.stdin.take().expect("it is piped");
+    pipe.write_all(input.as_bytes()).expect("promtool reads");
+    drop(pipe);
+    let output = promtool.wait_with_output().expect("promtool ends");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(output.status.success(), "promtool {arguments:?}: {said}");
+    said
+}
+
+#[test]
+fn prometheus_takes_the_pages() {
+    for page in pages_of_both() {
+        assert_eq!(promtool(&["check", "metrics"], &page), "", "{page}");
+    }
+}
+
+#[test]
+fn prometheus_takes_the_alerts_and_they_fire_when_they_should() {
+    let rules = directory().join("prometheus/alerts.yml");
+    let said = promtool(&["check", "rules", rules.to_str().expect("a path in UTF-8")], "");
+    assert!(said.contains("rules found"), "{said}");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts.yml");
+    let said = promtool(&["test", "rules", tests.to_str().expect("a path in UTF-8")], "");
+    assert!(said.contains("SUCCESS"), "{said}");
 }
 
 #[test]
@@ -131,6 +177,10 @@ fn the_compose_file_names_what_is_there() {
     let mut named = Vec::new();
     strings(&prometheus["scrape_configs"], &mut named);
     assert!(named.contains(&"runner") && compose["services"]["runner"].is_object());
+    // Where the server shows its pages is where Prometheus looks.
+    let mut words = Vec::new();
+    strings(&compose["services"]["server"]["command"], &mut words);
+    assert!(words.contains(&"--http=0.0.0.0:7380") && named.contains(&"server:7380"), "{words:?} {named:?}");
     for file in
         ["grafana/provisioning/datasources/prometheus.yaml", "grafana/provisioning/dashboards/stanchion.yaml"]
     {

@@ -21,6 +21,8 @@ const TOOLS: &[Tool] = &[
     tool("redis-tools", "redis-cli", &["--version"]),
     tool("prometheus-redis-exporter", "prometheus-redis-exporter", &["--version"]),
     tool("valgrind", "valgrind", &["--version"]),
+    // For promtool: 20 MB.
+    tool("prometheus", "promtool", &["--version"]),
     tool("strace", "strace", &["--version"]),
     tool("openssl", "openssl", &["version"]),
     tool("python3-venv", "python3", &["-c", "import venv, ensurepip"]),
