@@ -73,6 +73,9 @@ const FEATURES: &[(Feature, &str, &str)] = &[
     (Feature::AcksWithClaims, "--acks with-claims", "acks that travel with claims"),
 ];
 
+/// Streams of JetStream, one for each queue, that are made in bearable time.
+const STREAMS_MAX: usize = 500;
+
 /// All peers, Stanchion first.
 pub const PEERS: &[Peer] = &[
     Peer {
@@ -171,7 +174,7 @@ impl Peer {
                 let others = PEERS.iter().filter(|peer| peer.knows(*feature));
                 let others: Vec<_> = others.map(|peer| peer.name).collect();
                 bail!(
-                    "{option}: the peer {} has no {what}; leave it out, or name a peer that has them: {}",
+                    "{option}: the peer {} has no {what} here; leave it out, or name a peer that has them: {}",
                     self.name,
                     others.join(", ")
                 );
@@ -181,6 +184,10 @@ impl Peer {
             self.kind != Kind::Beanstalkd || load.delay_ms.is_multiple_of(1_000),
             "--delay: beanstalkd delays jobs by whole seconds, and {} ms are none",
             load.delay_ms
+        );
+        ensure!(
+            self.kind != Kind::JetStream || load.queues <= STREAMS_MAX,
+            "--queues: JetStream takes about 20 ms to make and delete the stream of each queue; at most {STREAMS_MAX} here"
         );
         if self.kind == Kind::Bullmq {
             bullmq::check(load)?;
@@ -300,11 +307,13 @@ mod tests {
         let groups = refused("lua", Load { groups: 3, ..Load::default() });
         assert_eq!(
             groups,
-            "--groups: the peer lua has no groups; leave it out, or name a peer that has them: stanchion"
+            "--groups: the peer lua has no groups here; leave it out, or name a peer that has them: stanchion"
         );
         assert!(refused("lists", Load { dedupe: true, ..Load::default() }).starts_with("--dedupe: "));
         let acks = Load { acks: Acks::WithClaims, ..Load::default() };
         assert!(refused("streams", acks).starts_with("--acks with-claims: "));
+        let queues = refused("jetstream", Load { queues: STREAMS_MAX + 1, ..Load::default() });
+        assert!(queues.starts_with("--queues: "), "{queues}");
         Peer::named("lua").unwrap().check(&Load { dedupe: true, ..Load::default() }).unwrap();
     }
 }
