@@ -219,17 +219,8 @@ impl Bench {
 
     /// Claims one job, which must be the one whose turn it is.
     fn claim(&mut self) -> Result<()> {
-        const TAKE: Take<'static> = Take {
-            count: 1,
-            lease_ms: None,
-            block_ms: None,
-            group: None,
-            worker: None,
-            bound: false,
-            meta: false,
-        };
         self.claimed.clear();
-        self.shard.claim(self.now, QUEUE, &TAKE, &mut self.log, &mut self.claimed);
+        self.shard.claim(self.now, QUEUE, &Take::ONE, &mut self.log, &mut self.claimed);
         ensure!(self.claimed.len() == 1, "a claim found no job, though some were ready");
         let view = self.shard.view(self.claimed.jobs()[0]);
         let Payload::Here(payload) = view.payload else { bail!("a payload is not in memory") };

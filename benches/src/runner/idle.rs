@@ -22,7 +22,7 @@ const WITH_A_JOB: [&str; 4] = ["qmpush", "qack", "client|id", "client|setinfo"];
 /// What this bench asks the server itself.
 const OWN: [&str; 3] = ["info", "qstats", "ping"];
 
-/// The groups of the first example in docs/runner.md.
+/// The groups of the first example in docs/runner.md, where the bench's own queue is none of low priority.
 const GROUPS: &str = r#"
 [groups.basic]
 slots = 19

@@ -119,6 +119,19 @@ pub struct Take<'a> {
     pub meta: bool,
 }
 
+impl Take<'static> {
+    /// One job without options: nobody waits for it, and the queue says how long its lease is.
+    pub const ONE: Self = Take {
+        count: 1,
+        lease_ms: None,
+        block_ms: None,
+        group: None,
+        worker: None,
+        bound: false,
+        meta: false,
+    };
+}
+
 /// QCLAIM.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Claim<'a> {

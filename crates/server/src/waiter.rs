@@ -168,15 +168,7 @@ mod tests {
     use super::*;
 
     fn waiter() -> Waiter {
-        let take = Take {
-            count: 1,
-            lease_ms: None,
-            block_ms: Some(0),
-            group: None,
-            worker: None,
-            bound: false,
-            meta: false,
-        };
+        let take = Take { block_ms: Some(0), ..Take::ONE };
         Waiter::new(WaiterId(1), Ask::new(&take), Proto::Resp2, Arc::new(Notify::new()))
     }
 

@@ -204,7 +204,7 @@ impl Pair {
 
 /// A claim of one job, by nobody in particular.
 pub(crate) fn one() -> Take<'static> {
-    Take { count: 1, lease_ms: None, block_ms: None, group: None, worker: None, bound: false, meta: false }
+    Take::ONE
 }
 
 /// QCLAIM without acks.

@@ -8,13 +8,10 @@ use crate::error::{CommandError, Quoted};
 use crate::limits::{ERROR_BYTES_MAX, Limits};
 use crate::table::{Number, Opt};
 
-const TAKE_ONE: Take<'static> =
-    Take { count: 1, lease_ms: None, block_ms: None, group: None, worker: None, bound: false, meta: false };
-
 /// `queue [option ...]`.
 pub(super) fn claim<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, CommandError> {
     let queue = words.queue()?;
-    let mut take = TAKE_ONE;
+    let mut take = Take::ONE;
     let mut acks = Receipts::new();
     let mut options = words.options(2);
     while let Some(Found { opt, value }) = options.read()? {
@@ -35,7 +32,7 @@ pub(super) fn claim_many<'a>(words: Words<'a, '_>) -> Result<QueueCommand<'a>, C
             Quoted(first)
         )));
     }
-    let mut take = TAKE_ONE;
+    let mut take = Take::ONE;
     let mut from = Sources::Queues(Vec::new());
     let mut excluded = Vec::new();
     let mut options = words.options(1);

@@ -85,15 +85,7 @@ impl Run {
 
     fn claim(&mut self) -> Receipt {
         self.commit(|shard, now, body| {
-            let take = Take {
-                count: 1,
-                lease_ms: Some(100_000),
-                block_ms: None,
-                group: None,
-                worker: Some(b"worker"),
-                bound: false,
-                meta: false,
-            };
+            let take = Take { lease_ms: Some(100_000), worker: Some(b"worker"), ..Take::ONE };
             let mut claimed = Claimed::default();
             shard.claim(now, b"q", &take, body, &mut claimed);
             shard.view(*claimed.jobs().first().expect("there is a job")).receipt

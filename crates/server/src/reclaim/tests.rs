@@ -191,15 +191,7 @@ impl Churn {
         let dies = self.shape.dies_one_in > 0 && self.random.below(self.shape.dies_one_in) == 0;
         let name = format!("queue-{queue}");
         let mut hold = Hold::begin(&self.lane, self.lane.shard_of(name.as_bytes()));
-        let take = Take {
-            count: 1,
-            lease_ms: None,
-            block_ms: None,
-            group: None,
-            worker: Some(b"worker-1"),
-            bound: false,
-            meta: false,
-        };
+        let take = Take { worker: Some(b"worker-1"), ..Take::ONE };
         hold.record_claims(|engine, now, log, claimed| {
             engine.claim(now, name.as_bytes(), &take, log, claimed);
         });
