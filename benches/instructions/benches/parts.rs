@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use stanchion_bench::resp;
 use stanchion_engine::{Claimed, Now, Shard, ShardConfig};
 use stanchion_protocol::command::{Dedupe, NewJob, Take, Until, When};
 use stanchion_protocol::id::Receipt;
@@ -22,13 +23,7 @@ const HOLD: u64 = 32;
 
 fn decode(criterion: &mut Criterion) {
     let mut request = Vec::new();
-    let words: [&[u8]; 5] = [b"QPUSH", QUEUE, &PAYLOAD, b"DEDUPE", &[b'k'; 31]];
-    request.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
-    for word in words {
-        request.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        request.extend_from_slice(word);
-        request.extend_from_slice(b"\r\n");
-    }
+    resp::request(&mut request, &[b"QPUSH", QUEUE, &PAYLOAD, b"DEDUPE", &[b'k'; 31]]);
     let limits = Limits::default();
     let mut decoder = Decoder::new(&limits, true);
     let mut group = criterion.benchmark_group("protocol");
@@ -94,17 +89,8 @@ impl Engine {
     fn claim(&mut self) {
         self.begin();
         for _ in 0..HOLD {
-            let take = Take {
-                count: 1,
-                lease_ms: None,
-                block_ms: None,
-                group: None,
-                worker: None,
-                bound: false,
-                meta: false,
-            };
             self.claimed.clear();
-            self.shard.claim(NOW, QUEUE, &take, &mut self.log, &mut self.claimed);
+            self.shard.claim(NOW, QUEUE, &Take::ONE, &mut self.log, &mut self.claimed);
             self.receipts.push(self.shard.view(self.claimed.jobs()[0]).receipt);
         }
     }

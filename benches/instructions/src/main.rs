@@ -4,18 +4,18 @@
 //! It is the server of every simulation: engine, log, outbox, parser and replies are the real ones; the kernel's part
 //! is missing. `cargo xtask instructions` runs it under callgrind.
 
-mod job;
 mod replies;
 
 use std::io::Write;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use stanchion_bench::job::{Job, Sizes};
+use stanchion_bench::resp;
 use stanchion_server::Config;
 use stanchion_server::simulation::{LogTurns, Machine, MemoryStream, SimulatedServer};
 use stanchion_storage::simulation::SimulatedDisk;
 
-use crate::job::Job;
 use crate::replies::Replies;
 
 /// The server's allocator.
@@ -58,7 +58,13 @@ async fn run(work: &Work) -> Result<u64> {
     let (mut server, turns) = SimulatedServer::start(config, machine)?;
     let writer = tokio::spawn(take_turns(turns));
     let stream = server.connect(WINDOW_BYTES).context("a server that serves")?;
-    let mut client = Client { stream, request: Vec::new(), replies: Replies::default(), job: Job::new() };
+    let mut client = Client {
+        stream,
+        request: Vec::new(),
+        replies: Replies::default(),
+        job: Job::new(&Sizes::default()),
+        pushed: 0,
+    };
     for _ in 0..BACKLOG / 100 {
         client.push(1, 100).await?;
     }
@@ -86,6 +92,7 @@ struct Client {
     request: Vec<u8>,
     replies: Replies,
     job: Job,
+    pushed: u64,
 }
 
 impl Client {
@@ -95,10 +102,13 @@ impl Client {
             start(&mut self.request, command, 3 * batch + (batch - 1));
             for at in 0..batch {
                 if at > 0 {
-                    word(&mut self.request, b"NEXT");
+                    resp::word(&mut self.request, b"NEXT");
                 }
-                self.job.advance();
-                self.request.extend_from_slice(self.job.words());
+                self.pushed += 1;
+                self.job.set(self.pushed);
+                resp::word(&mut self.request, self.job.payload());
+                resp::word(&mut self.request, b"DEDUPE");
+                resp::word(&mut self.request, self.job.key());
             }
         }
         // An id for each job, and the head of an array if there are several.
@@ -112,8 +122,8 @@ impl Client {
                 start(&mut self.request, "QCLAIM", 0);
             } else {
                 start(&mut self.request, "QCLAIM", 2);
-                word(&mut self.request, b"COUNT");
-                word(&mut self.request, batch.to_string().as_bytes());
+                resp::word(&mut self.request, b"COUNT");
+                resp::word(&mut self.request, batch.to_string().as_bytes());
             }
         }
         self.exchange(depth * (1 + batch * Replies::JOB_LINES)).await
@@ -124,7 +134,7 @@ impl Client {
         ensure!(receipts.len() as u64 == depth * batch, "{} of {depth} x {batch} jobs came", receipts.len());
         for receipts in receipts.chunks(batch as usize) {
             start(&mut self.request, "QACK", batch);
-            receipts.iter().for_each(|receipt| word(&mut self.request, receipt));
+            receipts.iter().for_each(|receipt| resp::word(&mut self.request, receipt));
         }
         self.exchange(depth).await?;
         let acked = format!(":{batch}\r\n").repeat(depth as usize);
@@ -142,19 +152,7 @@ impl Client {
 
 /// Begins a command that has so many words beside the queue.
 fn start(out: &mut Vec<u8>, name: &str, words: u64) {
-    out.push(b'*');
-    line(out, (words + 2).to_string().as_bytes());
-    word(out, name.as_bytes());
-    word(out, QUEUE.as_bytes());
-}
-
-fn word(out: &mut Vec<u8>, word: &[u8]) {
-    out.push(b'$');
-    line(out, word.len().to_string().as_bytes());
-    line(out, word);
-}
-
-fn line(out: &mut Vec<u8>, line: &[u8]) {
-    out.extend_from_slice(line);
-    out.extend_from_slice(b"\r\n");
+    resp::header(out, words as usize + 2);
+    resp::word(out, name.as_bytes());
+    resp::word(out, QUEUE.as_bytes());
 }
