@@ -100,7 +100,8 @@ fn names_stay_within_their_fields() {
     }
     for line in other.call(&["INFO", "everything"]).text().lines() {
         assert!(line.is_empty() || line.starts_with("# ") || line.contains(':'), "{line}");
-        assert!(!line.contains("666"), "{line}");
+        // Not just 666: a figure may have these digits.
+        assert!(!line.starts_with("redis_version:666"), "{line}");
     }
     let listed = other.call(&["QLIST"]);
     assert_eq!(listed.array()[0].field("queue").map(Value::text).as_deref(), Some(evil));
