@@ -232,11 +232,11 @@ pub(crate) fn shard_of(queue: &[u8], count: usize) -> usize {
 }
 
 impl Tidings {
-    /// Tidings of a log that is about to be opened.
-    pub(crate) fn new(lifecycle: Arc<Lifecycle>, latency: Arc<Latency>) -> Tidings {
+    /// Tidings of a log that is about to be opened, for so many threads of connections.
+    pub(crate) fn new(threads: usize, lifecycle: Arc<Lifecycle>, latency: Arc<Latency>) -> Tidings {
         Tidings {
-            durable: DurableWaits::default(),
-            written: DurableWaits::default(),
+            durable: DurableWaits::new(threads),
+            written: DurableWaits::new(threads),
             room: Mutex::default(),
             freed: Notify::new(),
             wrote: Notify::new(),
@@ -273,6 +273,11 @@ impl Tidings {
                 self.wake_for_room();
             }
         }
+    }
+
+    /// Passes on to those who wait on this thread what the writer tells; without end.
+    pub(crate) async fn relay(&self) {
+        tokio::join!(self.durable.relay(), self.written.relay());
     }
 
     fn wake_for_room(&self) {

@@ -264,6 +264,10 @@ async fn live(
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
     let threads =
         Threads::start(server.config.threads.into()).map_err(system("start threads for connections"))?;
+    for thread in threads.each() {
+        let tidings = Arc::clone(&server.tidings);
+        thread.spawn(async move { tidings.relay().await });
+    }
     // Ours until all connections are gone: accepting ends before they do.
     let threads = Arc::new(threads);
     let places: Vec<String> = listeners.iter().map(Listener::to_string).collect();

@@ -107,7 +107,11 @@ impl Server {
         Server {
             live: LiveConfig::new(&config, &acl),
             acl,
-            tidings: Arc::new(Tidings::new(Arc::clone(&lifecycle), Arc::clone(&latency))),
+            tidings: Arc::new(Tidings::new(
+                config.threads.into(),
+                Arc::clone(&lifecycle),
+                Arc::clone(&latency),
+            )),
             lifecycle,
             loading: Loading::new(),
             clients: Clients::new(config.output_limits),

@@ -110,7 +110,7 @@ fn open(dir: &std::path::Path) -> Lane {
         ..Config::default()
     };
     let latency = Arc::new(Latency::new(0));
-    let tidings = Arc::new(Tidings::new(Arc::new(Lifecycle::new()), latency));
+    let tidings = Arc::new(Tidings::new(0, Arc::new(Lifecycle::new()), latency));
     open_lane(&config, tidings, Arc::new(Hub::new()), &Loading::new(), 7).unwrap()
 }
 
