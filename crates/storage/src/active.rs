@@ -4,8 +4,10 @@ use std::io;
 
 use crate::Lsn;
 use crate::batch::{Buffer, watermark};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, write_zeros};
+use crate::limits::AHEAD_BYTES;
 use crate::milestones::Milestones;
+use crate::pool::Spare;
 use crate::record::{BATCH_BYTES, Batch, Mark};
 use crate::segment::{Name, SEGMENT_HEADER_BYTES, Segment, SegmentHeader};
 
@@ -23,17 +25,26 @@ pub(crate) struct Active {
     /// Where the next batch goes.
     offset: u64,
     capacity_bytes: u64,
+    /// Up to where the file was ever written.
+    written_bytes: u64,
     /// Where records are that were appended last.
     fresh_milestones: Milestones,
 }
 
 impl Active {
     /// Makes a segment of `file`, which nobody reads yet, as it does not have a segment's name.
-    pub(crate) fn begin(file: Box<dyn DiskFile>, bytes: u64, header: SegmentHeader) -> io::Result<Self> {
-        file.write_at(&header.to_bytes(bytes), 0)?;
-        let offset = SEGMENT_HEADER_BYTES as u64;
-        let fresh_milestones = Milestones::default();
-        Ok(Self { file, header, next_lsn: header.first_lsn, offset, capacity_bytes: bytes, fresh_milestones })
+    pub(crate) fn begin(spare: Spare, header: SegmentHeader) -> io::Result<Self> {
+        let Spare { file, bytes: capacity_bytes, is_written, .. } = spare;
+        file.write_at(&header.to_bytes(capacity_bytes), 0)?;
+        Ok(Self {
+            file,
+            header,
+            next_lsn: header.first_lsn,
+            offset: SEGMENT_HEADER_BYTES as u64,
+            capacity_bytes,
+            written_bytes: if is_written { capacity_bytes } else { 0 },
+            fresh_milestones: Milestones::default(),
+        })
     }
 
     /// Gives the segment its name. Its bytes are synced before, so a segment always has a whole header, and the
@@ -100,6 +111,17 @@ impl Active {
         assert!(self.offset + bytes.len() as u64 <= self.capacity_bytes, "room for a watermark is kept");
         self.file.write_at(&bytes, self.offset)?;
         self.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Sees to it that the next records go to where the file was written before: space that is only reserved costs
+    /// a commit of the file system's journal at the sync after each write.
+    pub(crate) fn write_ahead(&mut self) -> io::Result<()> {
+        if self.written_bytes < self.offset {
+            let ahead = (self.offset + AHEAD_BYTES).min(self.capacity_bytes);
+            write_zeros(&*self.file, self.offset, ahead)?;
+            self.written_bytes = ahead;
+        }
         Ok(())
     }
 

@@ -167,12 +167,13 @@ fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
     }
 }
 
-fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
-    let zeros = vec![0; 1 << 20];
+/// Writes zeros from one offset to another.
+pub(crate) fn write_zeros(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
+    static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
     let mut offset = from;
     while offset < to {
-        let count = zeros.len().min(usize::try_from(to - offset).unwrap_or(usize::MAX));
-        file.write_all_at(&zeros[..count], offset)?;
+        let count = ZEROS.len().min(usize::try_from(to - offset).unwrap_or(usize::MAX));
+        file.write_at(&ZEROS[..count], offset)?;
         offset += count as u64;
     }
     Ok(())

@@ -51,6 +51,10 @@ pub(crate) const SEGMENTS_AHEAD: usize = 2;
 /// is full.
 pub const BUDGET_SEGMENTS_MIN: u64 = RESERVE_SEGMENTS + 2;
 
+/// How much is written ahead of the records that are synced, in a file that was not written before. More would make
+/// the sync that it goes with slow; with less there are more of them.
+pub(crate) const AHEAD_BYTES: u64 = 256 * 1024;
+
 /// How much unused space of an old segment is worth giving back, or an eighth of it.
 pub(crate) const TRUNCATE_BYTES_MIN: u64 = 4096;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::OpenError;
 use crate::budget::Budget;
-use crate::disk::{Disk, DiskFile, is_full};
+use crate::disk::{Disk, DiskFile, is_full, write_zeros};
 use crate::limits::{SEGMENT_BYTES_MIN, SPARE_SEGMENTS_MAX};
 use crate::segment::Name;
 
@@ -19,7 +19,7 @@ pub(crate) struct Pool {
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
     budget: Arc<Budget>,
-    spares: Vec<Name>,
+    spares: Vec<Unused>,
     /// How many spare files there should be.
     wanted: usize,
     /// The number in the name of the next spare file; it means nothing else.
@@ -32,11 +32,20 @@ pub(crate) struct Pool {
     is_refused: bool,
 }
 
+/// A spare file.
+#[derive(Clone, Copy)]
+struct Unused {
+    name: Name,
+    is_written: bool,
+}
+
 /// A file to become a segment.
 pub(crate) struct Spare {
     pub(crate) file: Box<dyn DiskFile>,
     pub(crate) name: Name,
     pub(crate) bytes: u64,
+    /// All of it is known to have been written before, so the file system need not note that when it is again.
+    pub(crate) is_written: bool,
 }
 
 impl Pool {
@@ -65,7 +74,7 @@ impl Pool {
             if bytes.map_err(OpenError::io("open", &path))? != segment_bytes {
                 pool.disk.remove(name).map_err(OpenError::io("remove", &path))?;
             } else if name != FIRST {
-                pool.spares.push(name);
+                pool.spares.push(Unused { name, is_written: false });
                 pool.next_number = number + 1;
             }
         }
@@ -77,26 +86,27 @@ impl Pool {
     /// tells a next try to recover not to trust what is in it.
     pub(crate) fn take_first(&mut self, bytes_min: u64) -> io::Result<Spare> {
         let is_ordinary = bytes_min <= self.segment_bytes;
-        if is_ordinary && let Some(name) = self.spares.pop() {
+        let spare = |file, bytes, is_written| Spare { file, name: FIRST, bytes, is_written };
+        if is_ordinary && let Some(Unused { name, is_written }) = self.spares.pop() {
             self.disk.rename(name, FIRST)?;
             // Before anything is written, or a crash would bring back the name of a file that may be trusted.
             self.disk.sync_directory()?;
-            return Ok(Spare { file: self.disk.open(FIRST)?, name: FIRST, bytes: self.segment_bytes });
+            return Ok(spare(self.disk.open(FIRST)?, self.segment_bytes, is_written));
         }
         if let Ok(file) = self.disk.open(FIRST) {
             if is_ordinary && file.bytes()? == self.segment_bytes {
                 // What a try to recover wrote would pass for ours: it had the same segment number.
-                write_zeros(&*file, self.segment_bytes)?;
-                return Ok(Spare { file, name: FIRST, bytes: self.segment_bytes });
+                write_zeros(&*file, 0, self.segment_bytes)?;
+                return Ok(spare(file, self.segment_bytes, true));
             }
             self.disk.remove(FIRST)?;
         }
         let mut bytes = bytes_min.max(self.segment_bytes);
         loop {
             match self.disk.create(FIRST, bytes) {
-                Ok(file) => return Ok(Spare { file, name: FIRST, bytes }),
+                Ok(file) => return Ok(spare(file, bytes, false)),
                 Err(error) if is_full(&error) => {
-                    if let Some(name) = self.spares.pop() {
+                    if let Some(Unused { name, .. }) = self.spares.pop() {
                         self.disk.remove(name)?;
                     } else if bytes > bytes_min.max(SEGMENT_BYTES_MIN) {
                         bytes = (bytes / 2).max(bytes_min).max(SEGMENT_BYTES_MIN);
@@ -138,15 +148,15 @@ impl Pool {
             if self.spares.is_empty() {
                 self.prepare()?;
             }
-            let name = *self.spares.last().expect("one was prepared");
+            let Unused { name, is_written } = *self.spares.last().expect("one was prepared");
             let file = self.disk.open(name)?;
             self.spares.pop();
-            return Ok(Spare { file, name, bytes: self.segment_bytes });
+            return Ok(Spare { file, name, bytes: self.segment_bytes, is_written });
         }
         loop {
             let name = self.next_name();
             match self.create(name, bytes) {
-                Ok(file) => return Ok(Spare { file, name, bytes }),
+                Ok(file) => return Ok(Spare { file, name, bytes, is_written: false }),
                 // Spare files that are too small for what waits are worth less than it.
                 Err(error) if is_full(&error) && !self.spares.is_empty() => self.drop_spare()?,
                 Err(error) => return Err(error),
@@ -164,7 +174,7 @@ impl Pool {
     pub(crate) fn prepare(&mut self) -> io::Result<()> {
         let name = self.next_name();
         self.create(name, self.segment_bytes)?;
-        self.spares.push(name);
+        self.spares.push(Unused { name, is_written: false });
         Ok(())
     }
 
@@ -176,7 +186,7 @@ impl Pool {
         if bytes == self.segment_bytes && is_wanted && !self.budget.is_exceeded() {
             let name = self.next_name();
             self.disk.rename(segment, name)?;
-            self.spares.push(name);
+            self.spares.push(Unused { name, is_written: true });
         } else {
             self.disk.remove(segment)?;
             self.forget_file(bytes);
@@ -231,7 +241,7 @@ impl Pool {
     }
 
     fn drop_spare(&mut self) -> io::Result<()> {
-        if let Some(name) = self.spares.pop() {
+        if let Some(Unused { name, .. }) = self.spares.pop() {
             self.disk.remove(name)?;
             self.forget_file(self.segment_bytes);
         }
@@ -250,15 +260,4 @@ impl Pool {
         self.next_number += 1;
         name
     }
-}
-
-fn write_zeros(file: &dyn DiskFile, bytes: u64) -> io::Result<()> {
-    let zeros = vec![0; 1 << 20];
-    let mut offset = 0;
-    while offset < bytes {
-        let count = zeros.len().min(usize::try_from(bytes - offset).unwrap_or(usize::MAX));
-        file.write_at(&zeros[..count], offset)?;
-        offset += count as u64;
-    }
-    Ok(())
 }

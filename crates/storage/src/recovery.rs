@@ -389,15 +389,16 @@ fn begin_segment(
         Err(error) if is_full(&error) => return Err(OpenError::Full { path }),
         taken => taken.map_err(OpenError::io("allocate", &path))?,
     };
+    let name = spare.name;
     let begin = || {
-        let mut active = Active::begin(spare.file, spare.bytes, header)?;
+        let mut active = Active::begin(spare, header)?;
         if !tail.is_empty() {
             active.append(&mut tail, durable)?;
             assert!(tail.is_empty(), "the segment was made large enough for the tail");
         }
         // It says that the tail is durable, which is true before anyone can read it.
         active.append_watermark(Mark::Open)?;
-        active.publish(disk, spare.name)?;
+        active.publish(disk, name)?;
         Ok(active)
     };
     begin().map_err(OpenError::io("write", path))

@@ -154,6 +154,7 @@ impl Writer {
         }
         self.write(turn, now)?;
         if self.sync_is_due(turn, now) {
+            self.active.write_ahead().map_err(|error| self.poison("write to", self.active.name(), error))?;
             self.sync(turn)?;
         }
         self.free_segments(turn)?;
@@ -230,8 +231,9 @@ impl Writer {
         let last = self.active.header();
         let header =
             SegmentHeader { boot: last.boot, number: last.number + 1, first_lsn: self.active.next_lsn() };
-        let next = Active::begin(spare.file, spare.bytes, header)
-            .and_then(|next| next.publish(&*self.disk, spare.name).map(|()| next))
+        let name = spare.name;
+        let next = Active::begin(spare, header)
+            .and_then(|next| next.publish(&*self.disk, name).map(|()| next))
             .map_err(|error| self.poison("begin", Name::Segment(header.number), error))?;
         let sealed = std::mem::replace(&mut self.active, next).segment();
         tracing::debug!(segment = sealed.number, last_lsn = sealed.last_lsn, bytes = sealed.bytes, "sealed");
