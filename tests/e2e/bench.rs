@@ -125,7 +125,7 @@ fn compare_writes_a_report_of_all_peers() {
     let directory = TempDir::with_prefix("stanchion-e2e-").expect("a temporary directory");
     let (out, dir) = (directory.path().join("report"), directory.path().to_str().expect("a path in UTF-8"));
     let bullmq = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/bench/bullmq");
-    let peers = ["stanchion", "lua", "lists", "streams", "beanstalkd", "jetstream", "bullmq"];
+    let peers = ["stanchion", "lua", "lists", "streams", "beanstalkd", "jetstream", "floor", "bullmq"];
     let workloads = "depth-1,dedupe-batch-16,apart,durable-always";
     let out_name = out.to_str().expect("a path in UTF-8");
     let arguments =
@@ -144,7 +144,7 @@ fn compare_writes_a_report_of_all_peers() {
     };
     assert_eq!(measured(0), peers);
     assert_eq!(measured(1), ["stanchion", "lua", "jetstream", "bullmq"], "the others have no dedupe keys");
-    assert_eq!(measured(2), peers[..6], "BullMQ's client pushes and works side by side");
+    assert_eq!(measured(2), peers[..7], "BullMQ's client pushes and works side by side");
     let always = ["stanchion", "lua", "lists", "streams", "beanstalkd", "bullmq"];
     assert_eq!(measured(3), always, "JetStream can't sync each write");
     let report = read("report.md");

@@ -63,6 +63,7 @@ enum Kind {
     Beanstalkd,
     JetStream,
     Bullmq,
+    Floor,
 }
 
 /// What a load may ask for: the feature, the option, and how it is called.
@@ -127,6 +128,13 @@ pub const PEERS: &[Peer] = &[
         port: 6379,
         knows: &[Feature::Dedupe],
         kind: Kind::Bullmq,
+    },
+    Peer {
+        name: "floor",
+        what: "the least that Stanchion's commands can cost: they are read and answered, with lists behind them and nothing else",
+        port: 7379,
+        knows: &[],
+        kind: Kind::Floor,
     },
 ];
 
@@ -204,7 +212,7 @@ impl Peer {
     /// Whether the server can be started with this durability.
     #[must_use]
     pub fn keeps(&self, durability: Durability) -> bool {
-        self.kind != Kind::JetStream || durability == Durability::Never
+        !matches!(self.kind, Kind::JetStream | Kind::Floor) || durability == Durability::Never
     }
 
     /// Starts the server on a free port and a fresh directory in `base`.
@@ -232,6 +240,7 @@ impl Peer {
                 Process::beanstalkd(base, sync)
             }
             Kind::JetStream => Process::nats(base),
+            Kind::Floor => Process::floor(&programs.stanchion, base),
         }
     }
 
@@ -250,7 +259,7 @@ impl Peer {
         command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let installed = command.status().is_ok_and(|status| status.success());
         (!installed).then(|| match self.kind {
-            Kind::Stanchion => format!("{} does not run; build it", program.display()),
+            Kind::Stanchion | Kind::Floor => format!("{} does not run; build it", program.display()),
             _ => format!("install it with: apt install {}", program.display()),
         })
     }
@@ -263,7 +272,7 @@ impl Peer {
     /// What asks the server's program for its version.
     pub(crate) fn version_command(&self, programs: &Programs) -> (PathBuf, &'static str) {
         match self.kind {
-            Kind::Stanchion => (programs.stanchion.clone(), "--version"),
+            Kind::Stanchion | Kind::Floor => (programs.stanchion.clone(), "--version"),
             Kind::Lua | Kind::Lists | Kind::Streams | Kind::Bullmq => ("redis-server".into(), "--version"),
             Kind::Beanstalkd => ("beanstalkd".into(), "-v"),
             Kind::JetStream => ("nats-server".into(), "--version"),
@@ -276,7 +285,7 @@ impl Peer {
     /// The server refuses.
     pub fn dialect(&self, client: &mut Client, load: &Load) -> Result<Box<dyn Dialect>> {
         Ok(match self.kind {
-            Kind::Stanchion => Box::new(Native::dialect(load)),
+            Kind::Stanchion | Kind::Floor => Box::new(Native::dialect(load)),
             Kind::Lua => Box::new(Lua::dialect(client, load)?),
             Kind::Lists => Box::new(Lists::dialect(load)),
             Kind::Streams => Box::new(Streams::dialect(client, load)?),

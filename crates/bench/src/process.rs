@@ -155,6 +155,22 @@ impl Process {
             .with_context(|| format!("{} does not start", binary.display()))
     }
 
+    /// Stanchion's program as a server that has nothing but lists.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn floor(binary: &Path, base: &Path) -> Result<Process> {
+        let program = binary.to_owned();
+        let command = move |port: u16, _: &Path| {
+            let mut command = Command::new(&program);
+            command.args(["bench", "floor", "--port", &port.to_string()]);
+            command
+        };
+        let farewell = Farewell::Signal;
+        Process::start(Launch { command: Box::new(command), greeting: PING, farewell }, base)
+            .with_context(|| format!("{} bench floor does not start", binary.display()))
+    }
+
     /// Debian's beanstalkd with its binlog, synced as `sync` says: `-f0` at each write, `-F` never.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use stanchion_bench::workload::{STANDARD, WORKLOADS, Workload};
 use stanchion_bench::{Arrivals, Pace};
 use stanchion_runner::config::duration;
 
-use crate::exit;
+use crate::{exit, floor};
 
 /// No run is longer.
 const SECONDS_MAX: f64 = 7.0 * 24.0 * 3_600.0;
@@ -37,6 +37,13 @@ enum BenchCommand {
     Run(RunArgs),
     /// Start Stanchion and its peers, measure them in turns, and write a report with tables and plots
     Compare(CompareArgs),
+    /// Serve pushes, claims and acks from lists, with nothing behind them: the least that a job can cost, to be measured beside
+    /// servers that do more
+    Floor {
+        /// The port, of this machine only
+        #[arg(long, value_name = "PORT")]
+        port: u16,
+    },
 }
 
 /// Each peer is started from its package on a free port and a fresh directory. A round measures each of them once; ratios are taken
@@ -197,6 +204,10 @@ pub fn main(args: BenchArgs) -> ExitCode {
     match args.command {
         BenchCommand::Run(args) => run(&args),
         BenchCommand::Compare(args) => compare(&args),
+        BenchCommand::Floor { port } => match floor::serve(port) {
+            Ok(never) => match never {},
+            Err(error) => exit::with_message(exit::FAILURE, format_args!("stanchion bench: {error:#}")),
+        },
     }
 }
 

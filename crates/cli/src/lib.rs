@@ -12,6 +12,7 @@ mod data_directory;
 pub mod demo;
 pub mod dump_command;
 pub mod exit;
+mod floor;
 mod json_line;
 pub mod logging;
 pub mod repair_command;
