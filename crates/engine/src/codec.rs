@@ -68,44 +68,64 @@ pub(crate) struct Reader<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
+#[cold]
+fn cut_short() -> Damaged {
+    Damaged("an event is cut short".to_owned())
+}
+
 impl<'a> Reader<'a> {
+    #[inline]
     pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], Damaged> {
-        let (taken, rest) =
-            self.bytes.split_at_checked(count).ok_or_else(|| Damaged("an event is cut short".to_owned()))?;
+        let (taken, rest) = self.bytes.split_at_checked(count).ok_or_else(cut_short)?;
         self.bytes = rest;
         Ok(taken)
     }
 
+    /// A reader of the next `count` bytes. Where the count is a constant, one check of the length is enough for all
+    /// numbers in it.
+    #[inline]
+    pub(crate) fn head(&mut self, count: usize) -> Result<Reader<'a>, Damaged> {
+        self.take(count).map(|bytes| Reader { bytes })
+    }
+
+    #[inline]
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Damaged> {
         Ok(self.take(N)?.try_into().expect("a slice of the length that was asked for"))
     }
 
+    #[inline]
     pub(crate) fn u8(&mut self) -> Result<u8, Damaged> {
         Ok(u8::from_le_bytes(self.array()?))
     }
 
+    #[inline]
     pub(crate) fn u32(&mut self) -> Result<u32, Damaged> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
+    #[inline]
     pub(crate) fn u64(&mut self) -> Result<u64, Damaged> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
+    #[inline]
     pub(crate) fn moment(&mut self) -> Result<Moment, Damaged> {
         Ok((self.u64()?, self.u64()?))
     }
 
+    #[inline]
     pub(crate) fn short(&mut self) -> Result<&'a [u8], Damaged> {
         let length = self.u8()?;
         self.take(usize::from(length))
     }
 
+    #[inline]
     pub(crate) fn long(&mut self) -> Result<&'a [u8], Damaged> {
         let length = self.u32()?;
         self.take(length as usize)
     }
 
+    #[inline]
     pub(crate) fn optional(&mut self) -> Result<Option<&'a [u8]>, Damaged> {
         if self.u8()? == 0 { Ok(None) } else { self.long().map(Some) }
     }

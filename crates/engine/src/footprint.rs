@@ -8,6 +8,7 @@ use crate::hold::Hold;
 use crate::job::KeyState;
 use crate::packed::Packed48;
 use crate::queue::Queue;
+use crate::slab::NONE;
 use crate::{PayloadBytes, Shard};
 
 /// What a job's snapshot has whatever the job: the event's head, place, counts, epoch, times, and lengths.
@@ -116,8 +117,14 @@ impl Queue {
             bytes => 1 + bytes as u64,
         };
         let key = if job.key == KeyState::None { 0 } else { KEY_BYTES + u64::from(job.key_bytes) };
-        let worker = self.worker(ix).map_or(0, |worker| worker.name.len() as u64);
-        JOB_BYTES + payload_bytes + group + key + worker + of_extras(self.extras(ix))
+        let extras = match job.extras {
+            NONE => 0,
+            extras => {
+                let worker = self.worker(ix).map_or(0, |worker| worker.name.len() as u64);
+                worker + of_extras(&self.extras[extras])
+            }
+        };
+        JOB_BYTES + payload_bytes + group + key + extras
     }
 
     /// A hold without owner; one that has an owner is part of its snapshot.

@@ -136,7 +136,8 @@ impl Group {
 
 /// Where a job belongs in its list.
 fn place(jobs: &Slab<Job>, ix: u32) -> (u64, u64) {
-    (jobs[ix].ready_at.get(), jobs[ix].id)
+    let job = &jobs[ix];
+    (job.ready_at.get(), job.id)
 }
 
 impl Level {
@@ -180,9 +181,16 @@ impl Level {
             jobs[ix].stand = Stand::Tree;
             return;
         };
-        self.relink(jobs, before, ix);
-        self.relink(jobs, ix, after);
-        jobs[ix].stand = Stand::List;
+        let job = &mut jobs[ix];
+        (job.link_a, job.link_b, job.stand) = (before, after, Stand::List);
+        match before {
+            NONE => self.head = ix,
+            before => jobs[before].link_b = ix,
+        }
+        match after {
+            NONE => self.tail = ix,
+            after => jobs[after].link_a = ix,
+        }
     }
 
     fn remove(&mut self, jobs: &mut Slab<Job>, ix: u32) {

@@ -12,7 +12,9 @@
 //!
 //! With those three bytes a table grows and splits without asking for the hashes of its entries, which would fetch
 //! each entry's key from memory: that was a third of what recovering a queue of a million jobs cost. Only every
-//! eighth split of a table in a row has to.
+//! eighth split of a table in a row has to, the first time while all of it is in the processor's caches.
+
+use std::hash::BuildHasher;
 
 /// Entries of a bucket.
 const WAYS: usize = 9;
@@ -24,11 +26,18 @@ const BUCKET_BYTES: usize = size_of::<Bucket>();
 /// buckets are filled evenly.
 const BUCKETS_MAX: usize = 64;
 
+/// How many numbers, as a power of two, are a row; see [`hash_in_row`]. So few that tables get rows enough to split.
+const ROW_BITS: u32 = 6;
+
 /// Bits of a hash that may choose a table. What else is taken of a hash lies below them.
 const DIRECTORY_BITS_MAX: u8 = 24;
 
 /// How many splits ahead a table knows the bits of its entries that choose a half.
 const SPLITS_KNOWN: u8 = u8::BITS as u8;
+
+/// At this depth of a table they are asked for first, and then at every eighth depth: when there are some ten
+/// thousand entries, and then some million.
+const FIRST_ASKED_AT: u8 = 5;
 
 const ONES: u128 = u128::from_le_bytes([1; 16]);
 const LOW_BITS: u128 = 0x7f * ONES;
@@ -83,14 +92,14 @@ struct Digest {
 impl Digest {
     /// In a table of this depth.
     fn of(hash: u64, depth: u8) -> Digest {
-        let known = depth / SPLITS_KNOWN * SPLITS_KNOWN;
+        let known = known_since(depth);
         // No mark is 0, which says that there is no entry.
         Digest { mark: ((hash >> 8) as u8).max(1), home: hash as u8, turn: (hash << known >> 56) as u8 }
     }
 
-    /// Whether a split of a table of this depth puts it into the upper half.
-    fn is_upper(self, depth: u8) -> bool {
-        self.turn << (depth % SPLITS_KNOWN) >= 0x80
+    /// Whether the next split puts it into the upper half; `turned` splits were made with these bits.
+    fn is_upper(self, turned: u8) -> bool {
+        self.turn << turned >= 0x80
     }
 }
 
@@ -127,6 +136,7 @@ impl Index {
         }
         let table = &mut self.tables[at];
         table.put(Digest::of(hash, table.depth), entry);
+        table.len += 1;
         self.len += 1;
     }
 
@@ -165,8 +175,9 @@ impl Index {
         // Were hashes alike on purpose, splits would part nothing and only lengthen the directory.
         let worth = self.directory.len() <= 8 * self.tables.len();
         if buckets.len() < BUCKETS_MAX || depth == DIRECTORY_BITS_MAX || !worth {
-            let mut larger = Table::for_entries(len as usize + 1, depth);
-            self.tables[at].digests().for_each(|(digest, entry)| larger.put(digest, entry));
+            let mut larger = Filling::new(Table::for_entries(len as usize + 1, depth));
+            self.tables[at].for_each(|digest, entry| larger.put(digest, entry));
+            let larger = larger.finish(len);
             self.buckets += larger.buckets.len();
             let old = std::mem::replace(&mut self.tables[at], larger);
             self.buckets -= old.buckets.len();
@@ -183,17 +194,18 @@ impl Index {
             self.depth += 1;
         }
         let table = &self.tables[at];
-        let upper = table.digests().filter(|(digest, _)| digest.is_upper(depth)).count();
+        let (turned, used_up) = (depth - known_since(depth), known_since(depth + 1) > known_since(depth));
+        let mut lens = [0; 2];
+        table.for_each(|digest, _| lens[usize::from(digest.is_upper(turned))] += 1);
         // One more each: the entry that found no room may come to either.
-        let mut halves =
-            [table.len as usize - upper, upper].map(|entries| Table::for_entries(entries + 1, depth + 1));
-        let used_up = (depth + 1).is_multiple_of(SPLITS_KNOWN);
-        for (digest, entry) in table.digests() {
+        let mut halves = lens.map(|len| Filling::new(Table::for_entries(len as usize + 1, depth + 1)));
+        table.for_each(|digest, entry| {
             let kept = if used_up { Digest::of(hash_of(entry), depth + 1) } else { digest };
-            halves[usize::from(digest.is_upper(depth))].put(kept, entry);
-        }
+            halves[usize::from(digest.is_upper(turned))].put(kept, entry);
+        });
         let first = hash_of(table.iter().next().expect("a full table has entries"));
         let [lower, upper] = halves;
+        let (lower, upper) = (lower.finish(lens[0]), upper.finish(lens[1]));
         self.buckets = self.buckets + lower.buckets.len() - self.tables[at].buckets.len();
         self.tables[at] = lower;
         let upper = self.add(upper);
@@ -215,7 +227,9 @@ impl Index {
         for (at, table) in self.tables.iter().enumerate() {
             fault(table.iter().count() != table.len as usize, "a table's entries are miscounted")?;
             let mut passed = vec![0; table.buckets.len()];
-            for (digest, entry) in table.digests() {
+            let mut entries = Vec::new();
+            table.for_each(|digest, entry| entries.push((digest, entry)));
+            for (digest, entry) in entries {
                 let hash = hash_of(entry);
                 fault(digest != Digest::of(hash, table.depth), "an entry's hash is another one")?;
                 fault(self.table_of(hash) != at, "an entry is in another's table")?;
@@ -277,22 +291,18 @@ impl Table {
         None
     }
 
-    /// There must be room.
-    fn put(&mut self, digest: Digest, entry: u32) {
+    /// Adds an entry, uncounted; there must be room. The bucket that it came to.
+    fn put(&mut self, digest: Digest, entry: u32) -> usize {
         let mut at = self.home(digest.home);
         loop {
             let bucket = &mut self.buckets[at];
-            let vacant = bucket.marked(0);
-            if vacant != 0 {
-                let way = vacant.trailing_zeros() as usize / 8;
-                (bucket.head[way], bucket.entries[way]) = (digest.mark, entry);
-                (bucket.homes[way], bucket.turns[way]) = (digest.home, digest.turn);
-                break;
+            if let Some(way) = bucket.vacant() {
+                bucket.set(way, digest, entry);
+                return at;
             }
             bucket.head[PASSED] = bucket.head[PASSED].saturating_add(1);
             at = self.after(at);
         }
-        self.len += 1;
     }
 
     fn remove(&mut self, hash: u64, entry: u32) {
@@ -308,11 +318,48 @@ impl Table {
     }
 
     fn iter(&self) -> impl Iterator<Item = u32> {
-        self.digests().map(|(_, entry)| entry)
+        self.buckets.iter().flat_map(|bucket| bucket.taken().map(|way| bucket.entries[way]))
     }
 
-    fn digests(&self) -> impl Iterator<Item = (Digest, u32)> {
-        self.buckets.iter().flat_map(Bucket::digests)
+    fn for_each(&self, mut visit: impl FnMut(Digest, u32)) {
+        for bucket in &self.buckets {
+            for way in bucket.taken() {
+                visit(bucket.digest(way), bucket.entries[way]);
+            }
+        }
+    }
+}
+
+/// A table that was empty and gets the entries of another. They come in about the order of their homes, so to look
+/// for a vacant way would each time wait for the entry before to be written: this counts them.
+struct Filling {
+    table: Table,
+    /// Entries of each bucket, unless it is a table that is too large to be split.
+    filled: [u8; BUCKETS_MAX],
+}
+
+impl Filling {
+    fn new(table: Table) -> Filling {
+        Filling { table, filled: [0; BUCKETS_MAX] }
+    }
+
+    fn put(&mut self, digest: Digest, entry: u32) {
+        let home = self.table.home(digest.home);
+        match self.filled.get_mut(home) {
+            Some(way) if usize::from(*way) < WAYS => {
+                self.table.buckets[home].set(usize::from(*way), digest, entry);
+                *way += 1;
+            }
+            _ => {
+                let bucket = self.table.put(digest, entry);
+                self.filled.get_mut(bucket).into_iter().for_each(|way| *way += 1);
+            }
+        }
+    }
+
+    /// The table, with so many entries.
+    fn finish(self, len: u32) -> Table {
+        Table { len, ..self.table }
     }
 }
 
@@ -327,11 +374,48 @@ impl Bucket {
         !any & !LOW_BITS & MARKS
     }
 
-    fn digests(&self) -> impl Iterator<Item = (Digest, u32)> {
-        (0..WAYS).filter(|&way| self.head[way] != 0).map(|way| {
-            let digest = Digest { mark: self.head[way], home: self.homes[way], turn: self.turns[way] };
-            (digest, self.entries[way])
-        })
+    /// The first way without an entry.
+    fn vacant(&self) -> Option<usize> {
+        let &[a, b, c, d, e, f, g, h, last, _] = &self.head;
+        let first = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        // Of the high bits that this leaves, the lowest is that of the first byte that is 0.
+        let zeros = first.wrapping_sub(ONES as u64) & !first & !(LOW_BITS as u64);
+        match zeros {
+            0 => (last == 0).then_some(WAYS - 1),
+            zeros => Some(zeros.trailing_zeros() as usize / 8),
+        }
+    }
+
+    fn set(&mut self, way: usize, digest: Digest, entry: u32) {
+        (self.head[way], self.entries[way]) = (digest.mark, entry);
+        (self.homes[way], self.turns[way]) = (digest.home, digest.turn);
+    }
+
+    /// The ways that have entries.
+    fn taken(&self) -> impl Iterator<Item = usize> {
+        (0..WAYS).filter(|&way| self.head[way] != 0)
+    }
+
+    fn digest(&self, way: usize) -> Digest {
+        Digest { mark: self.head[way], home: self.homes[way], turn: self.turns[way] }
+    }
+}
+
+/// A hash of a number that is given out in order: those of a row come to one table, side by side. So who adds or
+/// looks up one after the other finds the table in the processor's caches, however many there are.
+pub(crate) fn hash_in_row(state: &impl BuildHasher, number: u64) -> u64 {
+    let row = state.hash_one(number >> ROW_BITS);
+    // A row is spread over all homes, beginning anywhere, and its marks differ.
+    let home = (row as u8).wrapping_add((number << (u8::BITS - ROW_BITS)) as u8);
+    let mark = (row >> 8) as u8 ^ number as u8;
+    row & !0xffff | u64::from(mark) << 8 | u64::from(home)
+}
+
+/// The depth at which a table of this depth, or one that it came from, asked for the bits that choose halves.
+fn known_since(depth: u8) -> u8 {
+    match depth.checked_sub(FIRST_ASKED_AT) {
+        None => 0,
+        Some(deeper) => FIRST_ASKED_AT + deeper / SPLITS_KNOWN * SPLITS_KNOWN,
     }
 }
 
@@ -341,11 +425,12 @@ fn len_max(buckets: usize) -> usize {
 }
 
 const _: () = assert!(BUCKET_BYTES == 64, "a bucket is a cache line");
+const _: () = assert!(WAYS == 9, "what looks for a vacant way takes eight at once, and then the last");
+const _: () = assert!(FIRST_ASKED_AT <= SPLITS_KNOWN);
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::hash::BuildHasher;
 
     use proptest::prelude::*;
 
@@ -416,10 +501,21 @@ mod tests {
 
     #[test]
     fn an_entry_takes_few_bytes_at_any_size() {
+        let state = &foldhash::fast::FixedState::default();
+        // Numbers in a row, and such as one of several shards or queues gets.
+        let in_rows = |step: u64| move |entry: u32| hash_in_row(state, u64::from(entry) * step + step / 3);
+        let in_runs = |entry: u32| hash_in_row(state, u64::from(entry / 4 * 64 + entry % 4));
+        let at_random = |entry: u32| hash(entry, 32);
+        takes_few_bytes(at_random);
+        [1, 2, 4, 16, 64, 1_000].into_iter().for_each(|step| takes_few_bytes(in_rows(step)));
+        takes_few_bytes(in_runs);
+    }
+
+    fn takes_few_bytes(hash: impl Fn(u32) -> u64) {
         let mut index = Index::default();
         let (mut sum, mut most) = (0.0, 0.0f64);
         for entry in 0..400_000 {
-            index.insert(hash(entry, 32), entry, |entry| hash(entry, 32));
+            index.insert(hash(entry), entry, &hash);
             if entry >= 10_000 {
                 let each = index.allocation_bytes() as f64 / index.len as f64;
                 (sum, most) = (sum + each, most.max(each));
@@ -427,5 +523,8 @@ mod tests {
         }
         let mean = sum / 390_000.0;
         assert!(mean < 10.0 && most < 12.0, "{mean:.2} in the mean, {most:.2} at most");
+        let longest = index.tables.iter().map(|table| table.buckets.len()).max();
+        assert!(longest <= Some(2 * BUCKETS_MAX), "a table of {longest:?} buckets");
+        index.check(&hash).expect("an index in order");
     }
 }

@@ -23,7 +23,7 @@ use crate::group::{Group, Ring, Turn};
 use crate::heap::Heap;
 use crate::histogram::Histogram;
 use crate::hold::Hold;
-use crate::index::Index;
+use crate::index::{Index, hash_in_row};
 use crate::job::{InRoot, Job, KeyState, Stand};
 use crate::notes::Notes;
 use crate::payload::Keep;
@@ -219,7 +219,7 @@ impl Queue {
     }
 
     pub(crate) fn hash_id(&self, id: u64) -> u64 {
-        self.hasher.hash_one(id)
+        hash_in_row(&self.hasher, id)
     }
 
     /// A hash of bytes within an owner: a group for keys and signatures.
@@ -263,11 +263,9 @@ impl Queue {
 
     /// Takes a new job in; it stands nowhere yet, and does not hold its key.
     pub(crate) fn admit(&mut self, base: Lsn, mut job: Job, terms: &Terms<'_>, keep: Keep) -> u32 {
-        let (id, group) = (job.id, job.group);
-        if self.groups[group].jobs == 0 {
-            self.groups_with_jobs += 1;
-        }
-        self.groups[group].jobs += 1;
+        let (id, group) = (job.id, &mut self.groups[job.group]);
+        self.groups_with_jobs += u64::from(group.jobs == 0);
+        group.jobs += 1;
         if let Some(key) = &terms.key {
             (job.key, job.until) = (KeyState::Lost, key.until);
         }
@@ -276,7 +274,7 @@ impl Queue {
         let payload_bytes = self.put_contents(ix, key, terms.payload, keep);
         self.snapshot_bytes += self.job_footprint(ix, payload_bytes);
         let (jobs, hasher) = (&self.jobs, &self.hasher);
-        self.ids.insert(hasher.hash_one(id), ix, |ix| hasher.hash_one(jobs[ix].id));
+        self.ids.insert(hash_in_row(hasher, id), ix, |ix| hash_in_row(hasher, jobs[ix].id));
         ix
     }
 
@@ -438,6 +436,9 @@ impl Queue {
 
     fn watch_expiry(&mut self, ix: u32) {
         let job = &self.jobs[ix];
+        if job.extras == NONE {
+            return;
+        }
         let Some(expires_at) = self.expires_at(ix) else { return };
         let (jobs, extras) = (&self.jobs, &mut self.extras);
         let moved = |ix: u32, place| extras[jobs[ix].extras].expiry = place;

@@ -69,17 +69,19 @@ impl<T> Slab<T> {
     pub(crate) fn insert(&mut self, base: Lsn, entry: T) -> u32 {
         let slot = Slot { base: base.into(), older: NONE, newer: NONE, entry: Some(entry) };
         let ix = if self.free == NONE {
-            assert!(self.slots.len() < NONE as usize, "a slab holds at most {NONE} entries");
+            let ix = self.slots.len();
+            assert!(ix < NONE as usize, "a slab holds at most {NONE} entries");
             self.slots.push(slot);
-            self.slots.len() as u32 - 1
+            ix as u32
         } else {
             let ix = self.free;
-            self.free = self.slots[ix].newer;
-            self.slots[ix] = slot;
+            let vacant = &mut self.slots[ix];
+            self.free = vacant.newer;
+            *vacant = slot;
             ix
         };
         self.len += 1;
-        self.link(ix);
+        self.link(ix, base);
         ix
     }
 
@@ -106,7 +108,7 @@ impl<T> Slab<T> {
         debug_assert!(self.slots[ix].entry.is_some());
         self.unlink(ix);
         self.slots[ix].base = base.into();
-        self.link(ix);
+        self.link(ix, base);
     }
 
     /// The entry with the oldest base.
@@ -160,21 +162,28 @@ impl<T> Slab<T> {
     }
 
     /// Puts an entry at the end, unless its base is older than what is there.
-    fn link(&mut self, ix: u32) {
-        let older = match self.newest {
-            newest if newest == NONE || self.base(newest) <= self.base(ix) => newest,
-            _ => self.find_older(ix),
+    fn link(&mut self, ix: u32, base: Lsn) {
+        let (older, newer) = match self.newest {
+            NONE => (NONE, NONE),
+            newest if self.base(newest) <= base => (newest, NONE),
+            _ => self.find_neighbours(ix),
         };
-        let newer = if older == NONE { self.oldest } else { self.slots[older].newer };
-        (self.slots[ix].older, self.slots[ix].newer) = (older, newer);
-        self.relink(older, ix);
-        self.relink(ix, newer);
+        let slot = &mut self.slots[ix];
+        (slot.older, slot.newer) = (older, newer);
+        match older {
+            NONE => self.oldest = ix,
+            older => self.slots[older].newer = ix,
+        }
+        match newer {
+            NONE => self.newest = ix,
+            newer => self.slots[newer].older = ix,
+        }
     }
 
-    /// The entry that one with an older base than the newest belongs behind. It is searched for from the last
-    /// such place on: they come in order, so that is a step or two.
+    /// The entries that one with an older base than the newest belongs between. They are searched for from the last
+    /// such place on: such entries come in order, so that is a step or two.
     #[cold]
-    fn find_older(&mut self, ix: u32) -> u32 {
+    fn find_neighbours(&mut self, ix: u32) -> (u32, u32) {
         let base = self.base(ix);
         let mut at = if self.cursor == NONE { self.oldest } else { self.cursor };
         while at != NONE && self.base(at) > base {
@@ -184,7 +193,7 @@ impl<T> Slab<T> {
             let next = if at == NONE { self.oldest } else { self.slots[at].newer };
             if next == NONE || self.base(next) > base {
                 self.cursor = ix;
-                return at;
+                return (at, next);
             }
             at = next;
         }

@@ -103,8 +103,8 @@ impl Store {
         };
         let into = &mut self.chunks[chunk];
         let place = Place::new(chunk, into.bytes.len());
-        into.bytes.extend_from_slice(&owner.to_le_bytes());
-        into.bytes.extend_from_slice(&length_in_head.to_le_bytes());
+        let ([a, b, c, d], [e, f]) = (owner.to_le_bytes(), length_in_head.to_le_bytes());
+        into.bytes.extend_from_slice(&[a, b, c, d, e, f]);
         parts.iter().for_each(|part| into.bytes.extend_from_slice(part));
         into.live += bytes;
         place

@@ -104,13 +104,12 @@ impl<'a> Terms<'a> {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'a>) -> Result<Terms<'a>, Damaged> {
-        let flags = reader.u8()?;
+        let mut head = reader.head(1 + 1 + 8)?;
+        let (flags, priority, ready_at) = (head.u8()?, head.u8()?, head.u64()?);
         let has = |bit| flags & bit != 0;
-        let priority = reader.u8()?;
         if priority > 9 {
             return Err(Damaged(format!("a job of priority {priority}")));
         }
-        let ready_at = reader.u64()?;
         let expires_at = if has(HAS_EXPIRY) { reader.u64()? } else { 0 };
         let attempts_max = if has(HAS_ATTEMPTS) { Some(reader.u32()?) } else { None };
         let group = if has(HAS_GROUP) { reader.short()? } else { b"" };
@@ -149,8 +148,9 @@ impl<'a> JobSnapshot<'a> {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'a>) -> Result<JobSnapshot<'a>, Damaged> {
-        let id = reader.u64()?;
-        let (spot, first, second) = (reader.u8()?, reader.u64()?, reader.u64()?);
+        let mut head = reader.head(8 + 1 + 8 + 8 + 1 + 4 + 4 + 8 + 8)?;
+        let id = head.u64()?;
+        let (spot, first, second) = (head.u8()?, head.u64()?, head.u64()?);
         let spot = match spot {
             0 => Spot::Ready,
             1 => Spot::Delayed,
@@ -158,16 +158,16 @@ impl<'a> JobSnapshot<'a> {
             3 => Spot::Dead { died_at: first },
             other => return Err(Damaged(format!("a job in the unknown state {other}"))),
         };
-        let flags = reader.u8()?;
+        let flags = head.u8()?;
         Ok(JobSnapshot {
             id,
             spot,
             held: flags & 1 != 0,
             owns_key: flags & 2 != 0,
-            attempts: reader.u32()?,
-            failures: reader.u32()?,
-            epoch: reader.u64()?,
-            pushed_at: reader.u64()?,
+            attempts: head.u32()?,
+            failures: head.u32()?,
+            epoch: head.u64()?,
+            pushed_at: head.u64()?,
             worker: Some(reader.short()?).filter(|worker| !worker.is_empty()),
             last_error: reader.optional()?,
             terms: Terms::decode(reader)?,
