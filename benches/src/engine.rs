@@ -91,8 +91,8 @@ pub(crate) fn exercise() -> Result<()> {
 
 /// What one slice took.
 #[derive(Default)]
-struct Lap {
-    jobs: u64,
+pub(crate) struct Lap {
+    pub(crate) jobs: u64,
     push: Duration,
     claim: Duration,
     ack: Duration,
@@ -111,13 +111,21 @@ impl Lap {
         self.ack.as_nanos() as f64 / self.jobs as f64
     }
 
-    fn job_ns(&self) -> f64 {
+    pub(crate) fn job_ns(&self) -> f64 {
         self.push_ns() + self.claim_ns() + self.ack_ns()
+    }
+
+    /// What another thread did besides.
+    pub(crate) fn add(&mut self, other: &Lap) {
+        self.jobs += other.jobs;
+        self.push += other.push;
+        self.claim += other.claim;
+        self.ack += other.ack;
     }
 }
 
 /// A shard with its standing jobs, and what a caller of it keeps.
-struct Bench {
+pub(crate) struct Bench {
     shard: Shard,
     groups: u64,
     pushed: u64,
@@ -134,7 +142,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn start(groups: u64) -> Result<Bench> {
+    pub(crate) fn start(groups: u64) -> Result<Bench> {
         let file = Arc::new(|_: &[u8]| Default::default());
         let mut bench = Bench {
             shard: Shard::new(ShardConfig { index: 0, count: 1, boot: 1, file }),
@@ -158,7 +166,7 @@ impl Bench {
         Ok(bench)
     }
 
-    fn run(&mut self, slice: Duration) -> Result<Lap> {
+    pub(crate) fn run(&mut self, slice: Duration) -> Result<Lap> {
         let (start, mut lap) = (Instant::now(), Lap::default());
         while start.elapsed() < slice {
             self.cycle(&mut lap)?;
@@ -167,7 +175,7 @@ impl Bench {
     }
 
     /// A hold of pushes, one of claims and one of acks.
-    fn cycle(&mut self, lap: &mut Lap) -> Result<()> {
+    pub(crate) fn cycle(&mut self, lap: &mut Lap) -> Result<()> {
         let begun = cpu_now();
         self.begin();
         for _ in 0..HOLD_COMMANDS {
@@ -242,7 +250,7 @@ impl Bench {
 }
 
 /// CPU of this thread so far: unlike the time of day it stands still while another process has the core.
-fn cpu_now() -> Duration {
+pub(crate) fn cpu_now() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default())
 }

@@ -13,6 +13,7 @@ mod idle;
 mod pushes;
 mod report;
 mod runner;
+mod scale;
 mod setting;
 mod smoke;
 mod storage;
@@ -79,6 +80,8 @@ enum Bench {
     Runner,
     /// Nanoseconds of the engine alone, in this process.
     Engine(engine::Turns),
+    /// From one thread of the server to two, the parts that only one can be in, and what follows for larger machines.
+    Scale(scale::Ahead),
     /// Correctness of all of them at a tiny size; no timing.
     Smoke,
     /// A worker of the runner that does nothing.
@@ -126,6 +129,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Bench::Runner => runner::run(&setting()?, &mut report)?,
         Bench::Worker => runner::worker::run()?,
         Bench::Engine(turns) => engine::run(&turns, rounds, slice, &mut report)?,
+        Bench::Scale(ahead) => scale::run(&setting()?, &ahead, &mut report)?,
         Bench::Smoke => smoke::run(&setting()?)?,
         Bench::All => {
             let setting = setting()?;

@@ -7,7 +7,7 @@ use stanchion_bench::load::Shape;
 
 use crate::report::say;
 use crate::setting::Setting;
-use crate::{connections, cost, durable, engine, idle, runner, storage};
+use crate::{connections, cost, durable, engine, idle, runner, scale, storage};
 
 /// Enough for some cycles of each shape.
 const JOBS: u64 = 600;
@@ -31,6 +31,7 @@ pub(crate) fn run(setting: &Setting) -> Result<()> {
     }
     idle::Idle::start(setting, IDLE)?.finish()?;
     connections::exercise(setting, CONNECTIONS)?;
+    scale::exercise(setting)?;
     storage::exercise(setting)?;
     runner::exercise(setting)?;
     say(format!("smoke: {done} jobs, each claimed once and acked once on both servers"))
