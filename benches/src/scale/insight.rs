@@ -63,14 +63,24 @@ impl Insight {
         let metrics = self.metrics()?;
         reading.syncs = figure(&metrics, "stanchion_log_sync_seconds_count ")?;
         reading.syncing = Duration::from_secs_f64(figure(&metrics, "stanchion_log_sync_seconds_sum ")?);
+        let mut serving = Vec::new();
         for task in fs::read_dir(&self.tasks).with_context(|| format!("reading {}", self.tasks.display()))? {
             let task = task?.path();
             let name = fs::read_to_string(task.join("comm"))?;
             let spent = fs::read_to_string(task.join("schedstat"))
                 .context("the kernel tells no CPU of threads (CONFIG_SCHED_INFO)")?;
             let ns = spent.split_ascii_whitespace().next().context("schedstat is empty")?.parse()?;
-            *reading.of_thread(name.trim_end()) += Duration::from_nanos(ns);
+            match number_of_connections_thread(name.trim_end()) {
+                Some(number) => serving.push((number, Duration::from_nanos(ns))),
+                None if name.trim_end() == "log-writer" => reading.writer += Duration::from_nanos(ns),
+                None => reading.others += Duration::from_nanos(ns),
+            }
         }
+        serving.sort_unstable();
+        let Some(((_, first), further)) = serving.split_first() else {
+            bail!("the server has no thread that is called connections-1 or so")
+        };
+        (reading.first, reading.further) = (*first, further.iter().map(|(_, spent)| *spent).sum());
         Ok(reading)
     }
 
@@ -80,17 +90,6 @@ impl Insight {
         let mut page = String::new();
         stream.read_to_string(&mut page)?;
         Ok(page)
-    }
-}
-
-impl Reading {
-    fn of_thread(&mut self, name: &str) -> &mut Duration {
-        match name {
-            "connections-0" => &mut self.first,
-            "log-writer" => &mut self.writer,
-            name if name.starts_with("connections-") => &mut self.further,
-            _ => &mut self.others,
-        }
     }
 }
 
@@ -125,6 +124,11 @@ fn figure<T: std::str::FromStr>(text: &str, name: &str) -> Result<T> {
     }
 }
 
+/// Which of the threads it is that connections live on, if it is one.
+fn number_of_connections_thread(name: &str) -> Option<u32> {
+    name.strip_prefix("connections-")?.parse().ok()
+}
+
 /// Microseconds of one queue command so far, if the line is of one.
 fn lap_of_queue_command(line: &str) -> Option<u64> {
     let fields = line.strip_prefix("cmdstat_q")?;
@@ -145,19 +149,17 @@ mod tests {
 
     #[test]
     fn threads_are_known_by_their_names() {
-        let mut reading = Reading::default();
-        for (name, seconds) in [
-            ("connections-0", 1),
-            ("connections-1", 2),
-            ("connections-12", 2),
-            ("log-writer", 8),
-            ("tokio", 16),
-        ] {
-            *reading.of_thread(name) += Duration::from_secs(seconds);
-        }
-        let seconds =
-            [reading.first, reading.further, reading.writer, reading.others].map(|time| time.as_secs());
-        assert_eq!(seconds, [1, 4, 8, 16]);
-        assert_eq!((reading - reading), Reading::default());
+        assert_eq!(number_of_connections_thread("connections-12"), Some(12));
+        assert_eq!(number_of_connections_thread("log-writer"), None);
+    }
+
+    #[test]
+    fn what_came_after_is_the_difference() {
+        let before = Reading { first: Duration::from_secs(1), syncs: 2.0, ..Reading::default() };
+        let after = Reading { first: Duration::from_secs(3), syncs: 7.0, ..Reading::default() };
+        assert_eq!(
+            after - before,
+            Reading { first: Duration::from_secs(2), syncs: 5.0, ..Reading::default() }
+        );
     }
 }

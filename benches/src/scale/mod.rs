@@ -211,7 +211,10 @@ pub(crate) fn exercise(setting: &Setting) -> Result<()> {
     let parts = Parts::exercise(setting)?;
     let machine = parts.machine();
     ensure!(
-        machine.line_ns > 0.0 && machine.staging_ns > 0.0 && parts.visit.per_second(2) > 0.0,
+        machine.line_ns > 0.0
+            && machine.staging_ns > 0.0
+            && parts.visit.alone_us > 0.0
+            && parts.visit.serve_us > 0.0,
         "{machine:?} was measured, {:?}",
         parts.visit
     );
