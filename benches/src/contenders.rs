@@ -4,8 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use stanchion_bench::contender::Contender;
-use stanchion_bench::dialect::native::Acks;
-use stanchion_bench::load::{Crew, Load};
+use stanchion_bench::load::{Acks, Crew, Load};
 use stanchion_bench::peer::Peer;
 use stanchion_bench::process::{Persistence, Process};
 

@@ -5,44 +5,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde_json::{Map, Value, json};
-
-/// A figure that must be reached.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Bar {
-    /// What is measured, with its unit.
-    pub(crate) what: String,
-    pub(crate) measured: f64,
-    pub(crate) limit: Limit,
-}
-
-/// On which side of a figure the measured one must be.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Limit {
-    AtLeast(f64),
-    Below(f64),
-}
-
-impl Bar {
-    /// A figure that is not a number misses its bar.
-    pub(crate) fn met(&self) -> bool {
-        match self.limit {
-            Limit::AtLeast(limit) => self.measured >= limit,
-            Limit::Below(limit) => self.measured < limit,
-        }
-    }
-}
-
-impl fmt::Display for Bar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.met() { "met   " } else { "MISSED" };
-        let (word, limit) = match self.limit {
-            Limit::AtLeast(limit) => ("at least", limit),
-            Limit::Below(limit) => ("below", limit),
-        };
-        write!(f, "{verdict}  {}: {:.2}, the bar is {word} {limit}", self.what, self.measured)
-    }
-}
+use serde_json::{Map, Value};
+use stanchion_bench::bar::Bar;
+pub(crate) use stanchion_bench::bar::Limit;
 
 /// All that the benches of one run found.
 #[derive(Default)]
@@ -70,14 +35,7 @@ impl Report {
     }
 
     pub(crate) fn write_json(mut self, path: &Path) -> Result<()> {
-        let bars = self.bars.iter().map(|bar| {
-            let (side, limit) = match bar.limit {
-                Limit::AtLeast(limit) => ("at-least", limit),
-                Limit::Below(limit) => ("below", limit),
-            };
-            json!({ "what": bar.what, "measured": bar.measured, side: limit, "met": bar.met() })
-        });
-        let bars = bars.collect();
+        let bars = self.bars.iter().map(Bar::json).collect();
         self.json.insert("bars".to_owned(), Value::Array(bars));
         let text = serde_json::to_string_pretty(&self.json)?;
         std::fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))
@@ -92,24 +50,6 @@ pub(crate) fn say(what: impl fmt::Display) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn bar(measured: f64, limit: Limit) -> Bar {
-        Bar { what: "speed".to_owned(), measured, limit }
-    }
-
-    #[test]
-    fn bars_are_met_on_their_side_only() {
-        assert!(bar(10.0, Limit::AtLeast(10.0)).met());
-        assert!(!bar(9.9, Limit::AtLeast(10.0)).met());
-        assert!(bar(0.9, Limit::Below(1.0)).met());
-        assert!(!bar(1.0, Limit::Below(1.0)).met());
-    }
-
-    #[test]
-    fn a_figure_that_is_none_misses() {
-        assert!(!bar(f64::NAN, Limit::AtLeast(0.0)).met());
-        assert!(!bar(f64::NAN, Limit::Below(1.0)).met());
-    }
 
     #[test]
     fn a_missed_bar_is_counted_and_told() {

@@ -4,10 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use stanchion_bench::disk::is_in_memory;
 use tempfile::TempDir;
-
-/// `TMPFS_MAGIC` of `linux/magic.h`.
-const TMPFS: u64 = 0x0102_1994;
 
 /// What all benches of a run share.
 pub(crate) struct Setting {
@@ -25,9 +23,8 @@ impl Setting {
     pub(crate) fn new(binary: PathBuf, parent: &Path, rounds: usize, slice: Duration) -> Result<Setting> {
         let base = tempfile::Builder::new().prefix("stanchion-benches-").tempdir_in(parent);
         let base = base.with_context(|| format!("no directory can be made in {}", parent.display()))?;
-        let kind = rustix::fs::statfs(base.path())?.f_type;
         ensure!(
-            u64::try_from(kind).ok() != Some(TMPFS),
+            !is_in_memory(base.path())?,
             "{} is in memory (tmpfs), where a sync costs nothing; name a directory on a disk with --dir",
             parent.display()
         );

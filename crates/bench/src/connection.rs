@@ -137,7 +137,7 @@ impl Connection {
         self.send(What::Push)
     }
 
-    /// Claims as many as the cycle pushed.
+    /// Claims as many as the cycle pushed, and acks what it still holds by the same commands.
     pub(crate) fn claim(
         &mut self,
         dialect: &mut dyn Dialect,
@@ -145,29 +145,26 @@ impl Connection {
         shape: Shape,
     ) -> Result<()> {
         self.ends.clear();
-        if dialect.acks_with_claims() && !self.receipts.is_empty() {
-            return self.ack_and_claim(dialect, ledger, shape);
-        }
-        self.receipts.clear();
-        for _ in 0..self.dues.len() {
-            let answers = dialect.claim(&mut self.out, self.place, shape.batch);
-            self.expect(answers);
-        }
-        self.send(What::Claim)
-    }
-
-    /// The reply has no word about the acks; that they were done shows at the end, when nothing may be left.
-    fn ack_and_claim(&mut self, dialect: &mut dyn Dialect, ledger: &mut Ledger, shape: Shape) -> Result<()> {
-        let held = std::mem::take(&mut self.receipts);
+        let mut held = std::mem::take(&mut self.receipts);
         let claims = self.dues.len();
         for claim in 0..claims {
             let first = (claim * shape.batch).min(held.len());
             // The last one takes what the cycle before had more.
             let end = if claim + 1 == claims { held.len() } else { held.len().min(first + shape.batch) };
-            dialect.ack_and_claim(&mut self.out, self.place, shape.batch, &held, first..end);
-            self.expect(1);
+            let answers = if held.is_empty() {
+                dialect.claim(&mut self.out, self.place, shape.batch)
+            } else {
+                let can = dialect.ack_and_claim(&mut self.out, self.place, shape.batch, &held, first..end);
+                ensure!(can, "this dialect acks by a command of its own");
+                1
+            };
+            self.expect(answers);
         }
+        // The replies have no word about the acks; that they were done shows at the end, when nothing may be left.
         ledger.acked(held.len() as u64);
+        held.clear();
+        // Its memory is used again.
+        self.receipts = held;
         self.send(What::Claim)
     }
 

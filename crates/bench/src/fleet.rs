@@ -12,7 +12,7 @@ use crate::connection::{Connection, Role};
 use crate::dialect::{Dialect, Place};
 use crate::latency::Latencies;
 use crate::ledger::Ledger;
-use crate::load::{Crew, Load, Shape};
+use crate::load::{Acks, Crew, Load, Shape};
 use crate::pace::Pace;
 use crate::shift::Shift;
 
@@ -84,6 +84,7 @@ pub struct Fleet {
     pub(crate) pushers: usize,
     pub(crate) queues: usize,
     pub(crate) delay_ns: u64,
+    pub(crate) acks: Acks,
 }
 
 impl Fleet {
@@ -114,7 +115,7 @@ impl Fleet {
             Crew::Apart { producers, .. } => producers,
         };
         let delay_ns = load.delay_ms * 1_000_000;
-        Ok(Fleet { poll, timer, connections, pushers, queues: load.queues, delay_ns })
+        Ok(Fleet { poll, timer, connections, pushers, queues: load.queues, delay_ns, acks: load.acks })
     }
 
     /// Runs cycles on all connections and lets those under way finish. `tell` hears every second how far it is.

@@ -4,12 +4,14 @@
 //! It knows the servers by their sockets only and is built from none of their code, so that it can be unfair to nobody.
 //! Errors are `anyhow`'s, as in a binary: each goes to the reader of a report, and nobody decides by its kind.
 
+pub mod bar;
 mod bullmq;
 pub mod client;
 pub mod compare;
 mod connection;
 pub mod contender;
 pub mod dialect;
+pub mod disk;
 pub mod drive;
 pub mod fleet;
 pub mod job;

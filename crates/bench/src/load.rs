@@ -4,7 +4,6 @@ use std::fmt;
 
 use anyhow::{Result, ensure};
 
-use crate::dialect::native::Acks;
 use crate::job::Sizes;
 
 /// Jobs of one cycle. More would not fit the socket buffers, and a blocking write could wait for ever.
@@ -42,6 +41,16 @@ impl Crew {
             Crew::Apart { producers, consumers } => producers + consumers,
         }
     }
+}
+
+/// How a worker acks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Acks {
+    /// By a command of its own.
+    #[default]
+    Alone,
+    /// With its next claim, as workers in steady state do.
+    WithClaims,
 }
 
 /// A load on one server. The default is eight workers at depth 1 on one queue.

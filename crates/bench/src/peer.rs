@@ -12,9 +12,9 @@ use crate::dialect::beanstalk::Beanstalk;
 use crate::dialect::jetstream::JetStream;
 use crate::dialect::lists::Lists;
 use crate::dialect::lua::Lua;
-use crate::dialect::native::{Acks, Native};
+use crate::dialect::native::Native;
 use crate::dialect::streams::Streams;
-use crate::load::Load;
+use crate::load::{Acks, Load};
 use crate::process::{Persistence, Process};
 use crate::workload::Durability;
 

@@ -13,6 +13,7 @@ use crate::dialect::{Dialect, What};
 use crate::fleet::{Fleet, Order, Progress, Run, TIMER, Until, Work};
 use crate::latency::Clocks;
 use crate::ledger::Ledger;
+use crate::load::Acks;
 use crate::pace::Schedule;
 
 /// How often progress is told.
@@ -211,7 +212,7 @@ impl<'a> Shift<'a> {
             // Where a claim may come back short, all count once all are there.
             Stage::Asked(What::Claim) if !delayed => (Some(&mut self.clocks.claim), None),
             // Where acks travel with claims, those of the last cycle tell nothing of the others.
-            Stage::Asked(What::Ack) if !self.dialect.acks_with_claims() => {
+            Stage::Asked(What::Ack) if self.fleet.acks == Acks::Alone => {
                 (Some(&mut self.clocks.ack), Some(&mut self.clocks.job))
             }
             _ => (None, None),
@@ -270,7 +271,7 @@ impl<'a> Shift<'a> {
                 self.clocks.claim.record(connection.stage_due, now);
             }
         }
-        if self.dialect.acks_with_claims() {
+        if self.fleet.acks == Acks::WithClaims {
             self.busy -= 1;
             self.rest(index, now);
             return Ok(());

@@ -22,23 +22,12 @@ pub struct Native {
     terms: Terms,
 }
 
-/// What each push says beside its payload, and how claims ack.
+/// What each push says beside its payload.
 struct Terms {
-    acks: Acks,
     dedupe: bool,
     /// Jobs take turns over so many groups; 0 for none.
     groups: u64,
     delay_ms: u64,
-}
-
-/// How a worker acks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Acks {
-    /// By QACK.
-    #[default]
-    Alone,
-    /// By its next QCLAIM, as workers in steady state do.
-    WithClaims,
 }
 
 impl Native {
@@ -49,12 +38,7 @@ impl Native {
             queues: names(&load.prefix, load.queues),
             job: Job::new(&load.payload),
             sizes: load.payload.clone(),
-            terms: Terms {
-                acks: load.acks,
-                dedupe: load.dedupe,
-                groups: load.groups as u64,
-                delay_ms: load.delay_ms,
-            },
+            terms: Terms { dedupe: load.dedupe, groups: load.groups as u64, delay_ms: load.delay_ms },
         })
     }
 
@@ -68,7 +52,7 @@ impl Native {
 impl Replies for Native {
     fn push(&mut self, out: &mut Vec<u8>, place: Place, jobs: Range<u64>) -> usize {
         let count = jobs.clone().count();
-        let Terms { dedupe, groups, delay_ms, .. } = self.terms;
+        let Terms { dedupe, groups, delay_ms } = self.terms;
         let options = usize::from(dedupe) + usize::from(groups > 0) + usize::from(delay_ms > 0);
         // Command and queue, then a job's words, and NEXT between two of them.
         let words = 2 + (1 + 2 * options) * count + (count - 1);
@@ -126,10 +110,6 @@ impl Replies for Native {
         1
     }
 
-    fn acks_with_claims(&self) -> bool {
-        self.terms.acks == Acks::WithClaims
-    }
-
     fn ack_and_claim(
         &mut self,
         out: &mut Vec<u8>,
@@ -137,7 +117,7 @@ impl Replies for Native {
         count: usize,
         receipts: &Receipts,
         which: Range<usize>,
-    ) {
+    ) -> bool {
         self.start(out, 6 + which.len(), "QCLAIM", place.queue);
         resp::word(out, b"COUNT");
         number(out, count);
@@ -146,6 +126,7 @@ impl Replies for Native {
         for receipt in which {
             resp::word(out, receipts.get(receipt));
         }
+        true
     }
 
     fn claimed(&self, reply: Reply<'_>, books: &mut Books<'_>) -> Result<()> {

@@ -22,11 +22,6 @@ pub trait Replies: Send {
     /// As [`Dialect::claim`].
     fn claim(&mut self, out: &mut Vec<u8>, place: Place, count: usize) -> usize;
 
-    /// As [`Dialect::acks_with_claims`].
-    fn acks_with_claims(&self) -> bool {
-        false
-    }
-
     /// As [`Dialect::ack_and_claim`].
     fn ack_and_claim(
         &mut self,
@@ -35,8 +30,8 @@ pub trait Replies: Send {
         _count: usize,
         _receipts: &Receipts,
         _which: Range<usize>,
-    ) {
-        unreachable!("only a dialect that acks with claims is asked to");
+    ) -> bool {
+        false
     }
 
     /// Books the jobs of one reply to a claim and keeps their receipts.
@@ -88,10 +83,6 @@ impl<D: Replies> Dialect for Resp<D> {
         self.replies.claim(out, place, count)
     }
 
-    fn acks_with_claims(&self) -> bool {
-        self.replies.acks_with_claims()
-    }
-
     fn ack_and_claim(
         &mut self,
         out: &mut Vec<u8>,
@@ -99,8 +90,8 @@ impl<D: Replies> Dialect for Resp<D> {
         count: usize,
         receipts: &Receipts,
         which: Range<usize>,
-    ) {
-        self.replies.ack_and_claim(out, place, count, receipts, which);
+    ) -> bool {
+        self.replies.ack_and_claim(out, place, count, receipts, which)
     }
 
     fn ack(&mut self, out: &mut Vec<u8>, place: Place, receipts: &Receipts, which: Range<usize>) -> usize {
