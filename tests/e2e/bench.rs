@@ -158,10 +158,71 @@ fn compare_writes_a_report_of_all_peers() {
     assert!(parsed.status.success(), "{}", text(&parsed.stderr));
 }
 
+/// Small sizes: that the work is done and proved, and that the tables are there.
+#[test]
+fn compare_tries_an_attack_and_a_fan_out() {
+    let directory = TempDir::with_prefix("stanchion-e2e-").expect("a temporary directory");
+    let (out, dir) = (directory.path().join("report"), directory.path().to_str().expect("a path in UTF-8"));
+    let out_name = out.to_str().expect("a path in UTF-8");
+    let arguments =
+        ["compare", "--workloads", "attack,fan-out", "--size", "2000", "--jobs", "20", "--rounds", "1"];
+    let peers = ["--require-all", "--peers", "stanchion,lua,lists,streams,beanstalkd,jetstream"];
+    let output = bench(&[&arguments[..], &peers, &["--out", out_name, "--dir", dir]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).expect("it is written");
+    let results: Json = serde_json::from_str(&read("results.json")).expect("it is JSON");
+    let lines = |trial: usize, server: usize| -> Vec<String> {
+        let lines = results["trials"][trial]["servers"][server]["rounds"][0].as_array();
+        let names = lines.into_iter().flatten().map(|line| line["line"].as_str().expect("a name").to_owned());
+        names.collect()
+    };
+    let all =
+        ["alone", "busy, 1 thread", "busy, 4 threads", "flood", "list", "reclaim", "purge", "all together"];
+    assert_eq!(lines(0, 0), all);
+    let redis = ["alone", "busy, 1 thread", "busy, 3 threads", "flood", "list", "purge", "all together"];
+    for (at, peer) in ["lua", "lists", "streams"].iter().enumerate() {
+        assert_eq!(lines(0, 1 + at), redis, "{peer} reclaims nothing");
+    }
+    assert_eq!(lines(0, 4), ["alone", "busy, 1 thread", "flood"], "beanstalkd lists and purges nothing");
+    let edits: Vec<String> = (1..=4).map(|edit| format!("edit {edit} fans out")).collect();
+    let fan_out = lines(1, 0);
+    assert!(edits.iter().all(|edit| fan_out.contains(edit)), "{fan_out:?}");
+    assert_eq!(fan_out.len(), 1 + 4 + 3);
+    let superseded = &results["trials"][1]["servers"][0]["rounds"][0][2]["figures"];
+    assert!(superseded["leaves"].as_f64() > Some(1_000.0), "most have not run: {superseded}");
+    assert_eq!(results["bars"].as_array().map(Vec::len), Some(10 + 9));
+    let report = read("report.md");
+    for words in ["| lua ", "- jetstream is left out: it asks back", " jobs gone by ", "## fan-out"] {
+        assert!(report.contains(words), "{words} is missing in:\n{report}");
+    }
+    assert!(!out.join("cpu.svg").exists(), "there is nothing to plot");
+}
+
+#[test]
+fn compare_says_that_memory_is_no_disk() {
+    let directory = TempDir::with_prefix_in("stanchion-e2e-", "/dev/shm").expect("a directory in memory");
+    let (out, dir) = (directory.path().join("report"), directory.path().to_str().expect("a path in UTF-8"));
+    let out_name = out.to_str().expect("a path in UTF-8");
+    let arguments = ["compare", "--peers", "stanchion", "--workloads", "depth-1", "--rounds", "1"];
+    let output = bench(&[&arguments[..], &["--jobs", "10", "--out", out_name, "--dir", dir]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("is in memory (tmpfs)"), "{}", text(&output.stderr));
+    let report = std::fs::read_to_string(out.join("report.md")).expect("it is written");
+    assert!(report.contains("is in memory (tmpfs), where a sync costs nothing"), "{report}");
+}
+
 #[test]
 fn compare_refuses_what_it_does_not_know() {
-    for arguments in [["--workloads", "depth-2"], ["--peers", "rabbitmq"], ["--rounds", "0"]] {
-        let output = bench(&[&["compare"], &arguments[..]].concat());
+    let refused: &[&[&str]] = &[
+        &["--workloads", "depth-2"],
+        &["--peers", "rabbitmq"],
+        &["--rounds", "0"],
+        &["--size", "999"],
+        &["--workloads", "depth-1", "--check"],
+        &["--workloads", "attack", "--peers", "lua", "--check"],
+    ];
+    for arguments in refused {
+        let output = bench(&[&["compare"], *arguments].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
     }
 }

@@ -1,6 +1,6 @@
 //! One blocking connection for what is not measured: loading scripts, counting what is left, waiting for a start.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ use crate::resp::{self, Reply, Scanner};
 
 /// No reply of a set-up command takes this long, unless the server hangs.
 const REPLY_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// A read takes at least this much.
+const READ_BYTES: usize = 16 * 1024;
 
 /// A connection that has at most one request under way.
 pub struct Client {
@@ -88,10 +91,17 @@ impl Client {
     }
 
     fn read_more(&mut self) -> Result<()> {
-        let mut chunk = [0; 16 * 1024];
-        let length = self.stream.read(&mut chunk)?;
-        ensure!(length > 0, "the server closed the connection");
-        self.input.extend_from_slice(&chunk[..length]);
+        let filled = self.input.len();
+        // What is here is looked at from its beginning again after each read: large replies take few of them.
+        self.input.resize(filled + filled.max(READ_BYTES), 0);
+        let length = loop {
+            match self.stream.read(&mut self.input[filled..]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => break result,
+            }
+        };
+        self.input.truncate(filled + *length.as_ref().unwrap_or(&0));
+        ensure!(length? > 0, "the server closed the connection");
         Ok(())
     }
 

@@ -1,9 +1,11 @@
 //! Stanchion and its peers by the same workloads, in turns and several times, so that what the machine does meanwhile
 //! hits them alike.
 
+mod cycles;
 mod machine;
 mod plot;
 mod report;
+mod trials;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,16 +13,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::contender::Contender;
+use crate::bar::Bar;
+use crate::disk::is_in_memory;
 use crate::fleet::Until;
-use crate::pace::Pace;
 use crate::peer::{Peer, Programs};
-use crate::process::allow_files;
 use crate::target::Sample;
-use crate::workload::Workload;
-
-/// Files beside one for each connection.
-const FILES_SPARE: u64 = 200;
+use crate::trial::{Line, Trial};
+use crate::workload::{Cycle, Kind, Workload};
 
 /// What to compare.
 pub struct Comparison {
@@ -34,6 +33,8 @@ pub struct Comparison {
     pub rounds: usize,
     /// How long each takes.
     pub until: Until,
+    /// Jobs of a trial's work.
+    pub size: u64,
     /// Where the servers keep their data; a directory of a disk.
     pub base: PathBuf,
     /// The command that asked for it, for the report.
@@ -46,34 +47,35 @@ pub struct Findings {
     machine: machine::Machine,
     /// Peers that are not installed, and how to install them.
     missing: Vec<(&'static Peer, String)>,
-    rows: Vec<Row>,
+    /// Whether the servers' data was in memory.
+    in_memory: bool,
+    cycles: Vec<CycleRow>,
+    trials: Vec<TrialRow>,
 }
 
-/// One workload.
-struct Row {
+/// One workload, with what one measurement of it is.
+struct Row<W, M> {
     workload: &'static Workload,
-    entries: Vec<Entry>,
+    work: W,
+    entries: Vec<Entry<M>>,
 }
+
+type CycleRow = Row<Cycle, Sample>;
+type TrialRow = Row<&'static Trial, Vec<Line>>;
 
 /// One workload on one peer.
-struct Entry {
+struct Entry<M> {
     peer: &'static Peer,
-    outcome: Outcome,
+    outcome: Outcome<M>,
 }
 
-enum Outcome {
-    /// One sample of each round.
-    Measured(Vec<Sample>),
+enum Outcome<M> {
+    /// One of each round.
+    Measured(Vec<M>),
     /// The peer has not what the workload asks for.
     LeftOut(String),
     /// It did not do its work.
     Failed(String),
-}
-
-/// A server between its rounds.
-enum Runner {
-    Measured(Box<Contender>, Vec<Sample>),
-    Over(Outcome),
 }
 
 impl Comparison {
@@ -97,102 +99,55 @@ impl Comparison {
             .filter(|peer| !missing.iter().any(|(other, _)| other.name == peer.name))
             .collect();
         ensure!(!peers.is_empty(), "no peer of this comparison is installed");
-        let mut rows = Vec::new();
-        for workload in &self.workloads {
-            let connections = workload.load()?.crew.connections();
-            allow_files(connections as u64 * peers.len() as u64 + FILES_SPARE)?;
+        let in_memory = is_in_memory(&self.base).context("--dir")?;
+        if in_memory {
+            tell(format_args!("{}", warning(&self.base)));
+        }
+        let (mut cycles, mut trials) = (Vec::new(), Vec::new());
+        for &workload in &self.workloads {
             tell(format_args!("{}: {}", workload.name, workload.what));
-            let groups: Vec<&[&'static Peer]> =
-                if workload.is_heavy { peers.chunks(1).collect() } else { vec![&peers] };
-            let mut entries = Vec::new();
-            for group in groups {
-                entries.extend(self.measure(workload, group, tell));
+            match workload.kind {
+                Kind::Cycle(cycle) => cycles.push(self.cycle(workload, cycle, &peers, tell)?),
+                Kind::Trial(trial) => trials.push(self.trial(workload, trial, &peers, tell)),
             }
-            rows.push(Row { workload, entries });
         }
         Ok(Findings {
             machine: machine::Machine::read(&peers, &self.programs),
             comparison: self,
             missing,
-            rows,
+            in_memory,
+            cycles,
+            trials,
         })
-    }
-
-    /// One workload on some peers that all run meanwhile.
-    fn measure(
-        &self,
-        workload: &'static Workload,
-        peers: &[&'static Peer],
-        tell: &mut dyn FnMut(fmt::Arguments<'_>),
-    ) -> Vec<Entry> {
-        let mut runners: Vec<Runner> = peers.iter().map(|peer| self.start(workload, peer)).collect();
-        for round in 0..self.rounds {
-            for turn in 0..runners.len() {
-                // Each round begins with another one.
-                let which = (round + turn) % runners.len();
-                let Runner::Measured(contender, samples) = &mut runners[which] else { continue };
-                match workload.measure(contender, self.until) {
-                    Ok(sample) => {
-                        let (rate, cost) = (sample.jobs_per_second(), sample.server_us());
-                        let (name, round) = (peers[which].name, round + 1);
-                        tell(format_args!(
-                            "  round {round}: {name} {rate:.0} jobs/s, server {cost:.2} µs/job"
-                        ));
-                        samples.push(sample);
-                    }
-                    Err(error) => runners[which] = Runner::Over(Outcome::Failed(format!("{error:#}"))),
-                }
-            }
-        }
-        let ended = runners.into_iter().map(end);
-        let entries = peers.iter().zip(ended).map(|(peer, outcome)| Entry { peer, outcome });
-        entries
-            .inspect(|entry| match &entry.outcome {
-                Outcome::LeftOut(why) => tell(format_args!("  {} is left out: {why}", entry.peer.name)),
-                Outcome::Failed(why) => tell(format_args!("  {} FAILED: {why}", entry.peer.name)),
-                Outcome::Measured(_) => {}
-            })
-            .collect()
-    }
-
-    fn start(&self, workload: &'static Workload, peer: &'static Peer) -> Runner {
-        let load = match workload.load().and_then(|load| peer.check(&load).map(|()| load)) {
-            Ok(load) => load,
-            Err(error) => return Runner::Over(Outcome::LeftOut(format!("{error:#}"))),
-        };
-        if !peer.is_direct() && workload.pace() != Pace::Closed {
-            let why = "its client has no schedule, and goes as fast as it gets answers".to_owned();
-            return Runner::Over(Outcome::LeftOut(why));
-        }
-        if !peer.keeps(workload.durability) {
-            let why = format!("it has no durability {}", workload.durability.name());
-            return Runner::Over(Outcome::LeftOut(why));
-        }
-        let started = peer
-            .start(&self.programs, &self.base, workload.durability)
-            .and_then(|process| {
-                if peer.is_direct() {
-                    Contender::new(peer.name, peer, process, &load)
-                } else {
-                    Contender::bullmq(process, &load, &self.programs.bullmq)
-                }
-            })
-            .and_then(|mut contender| workload.warm_up(&mut contender, self.until).map(|()| contender));
-        match started {
-            Ok(contender) => Runner::Measured(Box::new(contender), Vec::new()),
-            Err(error) => Runner::Over(Outcome::Failed(format!("{error:#}"))),
-        }
     }
 }
 
-/// Checks the books of a server and ends it.
-fn end(runner: Runner) -> Outcome {
-    match runner {
-        Runner::Over(outcome) => outcome,
-        Runner::Measured(contender, samples) => match contender.finish() {
-            Ok(()) => Outcome::Measured(samples),
-            Err(error) => Outcome::Failed(format!("{error:#}")),
-        },
+impl<W, M> Row<W, M> {
+    /// Stanchion's measurements.
+    fn stanchion(&self) -> Option<&[M]> {
+        self.entries.iter().find_map(|entry| match &entry.outcome {
+            Outcome::Measured(measured) if entry.peer.name == Peer::stanchion().name => Some(&measured[..]),
+            _ => None,
+        })
+    }
+
+    /// What did not do its work.
+    fn failures(&self) -> impl Iterator<Item = String> {
+        self.entries.iter().filter_map(|entry| match &entry.outcome {
+            Outcome::Failed(why) => Some(format!("{} on {}: {why}", self.workload.name, entry.peer.name)),
+            Outcome::Measured(_) | Outcome::LeftOut(_) => None,
+        })
+    }
+}
+
+/// Says which peers of a row were not measured.
+fn tell_rest<M>(entries: &[Entry<M>], tell: &mut dyn FnMut(fmt::Arguments<'_>)) {
+    for Entry { peer, outcome } in entries {
+        match outcome {
+            Outcome::LeftOut(why) => tell(format_args!("  {} is left out: {why}", peer.name)),
+            Outcome::Failed(why) => tell(format_args!("  {} FAILED: {why}", peer.name)),
+            Outcome::Measured(_) => {}
+        }
     }
 }
 
@@ -210,7 +165,7 @@ impl Findings {
             .with_context(|| format!("{} can't be made", directory.display()))?;
         write("report.md", report::markdown(self))?;
         write("results.json", serde_json::to_string_pretty(&report::json(self))? + "\n")?;
-        for (name, text) in plot::plots(self) {
+        for (name, text) in plot::plots(&self.cycles) {
             write(name, text)?;
         }
         Ok(())
@@ -219,14 +174,26 @@ impl Findings {
     /// What did not do its work: a job lost or doubled, a server that ended.
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
-        let entries = self.rows.iter().flat_map(|row| row.entries.iter().map(|entry| (row.workload, entry)));
-        entries
-            .filter_map(|(workload, entry)| match &entry.outcome {
-                Outcome::Failed(why) => Some(format!("{} on {}: {why}", workload.name, entry.peer.name)),
-                Outcome::Measured(_) | Outcome::LeftOut(_) => None,
-            })
-            .collect()
+        let cycles = self.cycles.iter().flat_map(Row::failures);
+        cycles.chain(self.trials.iter().flat_map(Row::failures)).collect()
     }
+
+    /// What Stanchion must reach in the workloads that say so, if it was measured.
+    #[must_use]
+    pub fn bars(&self) -> Vec<Bar> {
+        let bars = |row: &TrialRow| {
+            row.stanchion().map(|rounds| row.work.bars(row.workload.name, rounds)).unwrap_or_default()
+        };
+        self.trials.iter().flat_map(bars).collect()
+    }
+}
+
+/// What is wrong with figures that were measured there.
+fn warning(base: &Path) -> String {
+    format!(
+        "{} is in memory (tmpfs), where a sync costs nothing: what waits for the disk is not measured; name a directory on a disk with --dir",
+        base.display()
+    )
 }
 
 /// The time of one measurement, for reports.

@@ -31,6 +31,8 @@ pub(crate) struct Connection {
     pub(crate) stage: Stage,
     /// When each command of this cycle was due, in nanoseconds since the start of the run.
     pub(crate) dues: Vec<u64>,
+    /// When this cycle's pushes were sent.
+    pub(crate) sent_at: u64,
     /// When the commands of this stage were due, where they were due together.
     pub(crate) stage_due: u64,
     /// Since when it has had nothing to do.
@@ -60,6 +62,8 @@ pub(crate) enum Stage {
 /// Where the times of a stage's commands are recorded, if each counts by itself.
 pub(crate) struct Watch<'a> {
     pub(crate) times: Option<&'a mut Times>,
+    /// Without what the generator was late.
+    pub(crate) unhindered: Option<&'a mut Times>,
     pub(crate) whole: Option<&'a mut Times>,
     pub(crate) now: u64,
 }
@@ -79,6 +83,7 @@ impl Connection {
             place,
             stage: Stage::Idle,
             dues: Vec::new(),
+            sent_at: 0,
             stage_due: 0,
             idle_since: 0,
             receipts: Receipts::default(),
@@ -95,7 +100,7 @@ impl Connection {
         connection.send(What::Greeting)?;
         let mut nothing = Ledger::default();
         while connection.awaits() {
-            let watch = Watch { times: None, whole: None, now: 0 };
+            let watch = Watch { times: None, unhindered: None, whole: None, now: 0 };
             connection.receive(dialect, &mut nothing, 0, watch)?;
         }
         connection.stage = Stage::Idle;
@@ -268,6 +273,10 @@ impl Connection {
                     _ => None,
                 };
                 times.record(due.unwrap_or(self.stage_due), watch.now);
+            }
+            if let (Some(unhindered), Some(&due)) = (&mut watch.unhindered, self.dues.get(self.answered)) {
+                let late = self.sent_at.saturating_sub(due.max(self.idle_since));
+                unhindered.record(due + late, watch.now);
             }
             if let (Some(whole), Some(due)) = (&mut watch.whole, self.dues.get(self.answered)) {
                 whole.record(*due, watch.now);

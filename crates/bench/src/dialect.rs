@@ -15,6 +15,9 @@ use anyhow::Result;
 use crate::client::Client;
 use crate::ledger::Ledger;
 
+/// Jobs of one page of a list: as many as Stanchion's QSCAN gives at once.
+pub const PAGE_JOBS: u64 = 10_000;
+
 /// Who speaks of what.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
@@ -116,6 +119,31 @@ pub trait Dialect: Send {
     /// # Errors
     /// The server does not say.
     fn left(&mut self, client: &mut Client, queue: usize) -> Result<u64>;
+
+    /// Deletes the jobs of a queue in the way that the server has for it; whether it has one.
+    ///
+    /// # Errors
+    /// The server refuses.
+    fn purge(&mut self, _client: &mut Client, _queue: usize) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Reads the names of all queues of the server, and all jobs of a queue in pages of [`PAGE_JOBS`]; how many jobs, or
+    /// nothing where the server has no way to list them.
+    ///
+    /// # Errors
+    /// The server refuses.
+    fn list(&mut self, _client: &mut Client, _queue: usize) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
+    /// What the server has written a second time to make room in its log, where it says that.
+    ///
+    /// # Errors
+    /// The server refuses.
+    fn rewritten_bytes(&mut self, _client: &mut Client) -> Result<Option<u64>> {
+        Ok(None)
+    }
 
     /// Deletes a queue and all that it holds.
     ///

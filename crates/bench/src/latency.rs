@@ -62,6 +62,8 @@ impl Times {
 /// Latencies of one run.
 pub(crate) struct Clocks {
     pub(crate) push: Times,
+    /// Pushes without what the generator was late.
+    pub(crate) unhindered: Times,
     pub(crate) claim: Times,
     pub(crate) ack: Times,
     pub(crate) job: Times,
@@ -71,13 +73,14 @@ pub(crate) struct Clocks {
 
 impl Clocks {
     pub(crate) fn new() -> Clocks {
-        let [push, claim, ack, job, late] = std::array::from_fn(|_| Times::new());
-        Clocks { push, claim, ack, job, late }
+        let [push, unhindered, claim, ack, job, late] = std::array::from_fn(|_| Times::new());
+        Clocks { push, unhindered, claim, ack, job, late }
     }
 
     pub(crate) fn read(&self) -> Latencies {
         Latencies {
             push: self.push.percentiles(),
+            unhindered: self.unhindered.percentiles(),
             claim: self.claim.percentiles(),
             ack: self.ack.percentiles(),
             job: self.job.percentiles(),
@@ -92,6 +95,8 @@ impl Clocks {
 pub struct Latencies {
     /// From the instant of the schedule.
     pub push: Percentiles,
+    /// The same without what the generator itself was late: what the server made it wait.
+    pub unhindered: Percentiles,
     /// From when its jobs could be claimed.
     pub claim: Percentiles,
     /// From when its jobs were there.
@@ -104,7 +109,7 @@ pub struct Latencies {
 }
 
 impl Latencies {
-    /// Each with its name.
+    /// Each that is shown of a load, with its name.
     #[must_use]
     pub fn rows(&self) -> [(&'static str, Percentiles); 5] {
         [

@@ -220,9 +220,25 @@ impl Peer {
     /// # Errors
     /// It is not installed, has no such durability, or does not start.
     pub fn start(&self, programs: &Programs, base: &Path, durability: Durability) -> Result<Process> {
+        self.start_with(programs, base, durability, &[])
+    }
+
+    /// The same with these variables, where it is Stanchion.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn start_with(
+        &self,
+        programs: &Programs,
+        base: &Path,
+        durability: Durability,
+        variables: &'static [(&str, &str)],
+    ) -> Result<Process> {
         ensure!(self.keeps(durability), "{} has no durability {}", self.name, durability.name());
         match self.kind {
-            Kind::Stanchion => Process::stanchion(&programs.stanchion, base, durability.name()),
+            Kind::Stanchion => {
+                Process::stanchion_with(&programs.stanchion, base, durability.name(), variables)
+            }
             Kind::Lua | Kind::Lists | Kind::Streams | Kind::Bullmq => {
                 let persistence = match durability {
                     Durability::Never => Persistence::None,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
+use rustix::io::retry_on_intr;
 use rustix::time::{ClockId, Itimerspec, TimerfdTimerFlags, Timespec, clock_gettime, timerfd_settime};
 
 use crate::connection::{Role, Stage, Watch};
@@ -94,7 +95,8 @@ impl<'a> Shift<'a> {
                 break;
             }
             self.arm(now, tell_at)?;
-            epoll::wait(&self.fleet.poll, spare_capacity(&mut events), None)?;
+            // A child of another thread that ends, or a stop of this process, is no event.
+            retry_on_intr(|| epoll::wait(&self.fleet.poll, spare_capacity(&mut events), None))?;
             for event in events.drain(..) {
                 match event.data.u64() {
                     TIMER => {
@@ -197,6 +199,7 @@ impl<'a> Shift<'a> {
         if connection.dues.is_empty() {
             return Ok(false);
         }
+        connection.sent_at = now;
         connection.turn(self.fleet.pushers, self.fleet.queues);
         connection.push(self.dialect, self.ledger, self.order.shape)?;
         Ok(true)
@@ -207,17 +210,19 @@ impl<'a> Shift<'a> {
         let now = self.now();
         let connection = &mut self.fleet.connections[index];
         let delayed = self.fleet.delay_ns > 0;
-        let (times, whole) = match connection.stage {
-            Stage::Asked(What::Push) => (Some(&mut self.clocks.push), None),
+        let (times, unhindered, whole) = match connection.stage {
+            Stage::Asked(What::Push) => {
+                (Some(&mut self.clocks.push), Some(&mut self.clocks.unhindered), None)
+            }
             // Where a claim may come back short, all count once all are there.
-            Stage::Asked(What::Claim) if !delayed => (Some(&mut self.clocks.claim), None),
+            Stage::Asked(What::Claim) if !delayed => (Some(&mut self.clocks.claim), None, None),
             // Where acks travel with claims, those of the last cycle tell nothing of the others.
             Stage::Asked(What::Ack) if self.fleet.acks == Acks::Alone => {
-                (Some(&mut self.clocks.ack), Some(&mut self.clocks.job))
+                (Some(&mut self.clocks.ack), None, Some(&mut self.clocks.job))
             }
-            _ => (None, None),
+            _ => (None, None, None),
         };
-        let watch = Watch { times, whole, now };
+        let watch = Watch { times, unhindered, whole, now };
         connection.receive(self.dialect, self.ledger, self.order.shape.batch as u64, watch)?;
         if connection.awaits() {
             return Ok(());
@@ -331,6 +336,7 @@ impl<'a> Shift<'a> {
         let mut unsent = 0;
         while let Some(due) = self.schedule.take(limit.saturating_sub(1)) {
             self.clocks.push.record(due, now);
+            self.clocks.unhindered.record(due, now);
             self.clocks.job.record(due, now);
             unsent += 1;
         }

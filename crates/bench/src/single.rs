@@ -86,7 +86,7 @@ impl Single {
 
     fn wait(&mut self, dialect: &mut dyn Dialect, ledger: &mut Ledger, shape: Shape) -> Result<()> {
         while self.connection.awaits() {
-            let watch = Watch { times: None, whole: None, now: 0 };
+            let watch = Watch { times: None, unhindered: None, whole: None, now: 0 };
             self.connection.receive(dialect, ledger, shape.batch as u64, watch)?;
         }
         Ok(())

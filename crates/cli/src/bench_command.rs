@@ -14,7 +14,7 @@ use stanchion_bench::fleet::Until;
 use stanchion_bench::job::Sizes;
 use stanchion_bench::load::{Acks, Crew, Load, Shape};
 use stanchion_bench::peer::{PEERS, Peer, Programs};
-use stanchion_bench::workload::{STANDARD, WORKLOADS, Workload};
+use stanchion_bench::workload::{Kind, STANDARD, WORKLOADS, Workload};
 use stanchion_bench::{Arrivals, Pace};
 use stanchion_runner::config::duration;
 
@@ -66,6 +66,12 @@ struct CompareArgs {
     /// Measure for so many jobs instead
     #[arg(long, value_name = "JOBS", value_parser = clap::value_parser!(u64).range(1..))]
     jobs: Option<u64>,
+    /// Of `attack`, the jobs that are purged at once, and a tenth of that is listed; of `fan-out`, the leaves of a root
+    #[arg(long, value_name = "JOBS", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    size: u64,
+    /// Exit with 1 when Stanchion misses a bar; `attack` and `fan-out` have some
+    #[arg(long)]
+    check: bool,
     /// Where report.md, results.json and the plots go
     #[arg(long, value_name = "DIR", default_value = "bench-report")]
     out: PathBuf,
@@ -248,36 +254,53 @@ fn compare(args: &CompareArgs) -> ExitCode {
     }
     let written = comparison.run(&mut |line| tell(line)).and_then(|findings| {
         findings.write(&args.out)?;
-        Ok(findings.failures())
+        Ok(findings)
     });
-    match written {
-        Err(error) => exit::with_message(exit::FAILURE, format_args!("stanchion bench: {error:#}")),
-        Ok(failures) => {
-            exit::say(format_args!("the report is {}", args.out.join("report.md").display()));
-            if failures.is_empty() {
-                return ExitCode::SUCCESS;
-            }
-            let count = failures.len();
-            exit::with_message(
-                exit::FAILURE,
-                format_args!("stanchion bench: {count} measurement(s) failed:\n{}", failures.join("\n")),
-            )
-        }
+    let findings = match written {
+        Err(error) => return exit::with_message(exit::FAILURE, format_args!("stanchion bench: {error:#}")),
+        Ok(findings) => findings,
+    };
+    exit::say(format_args!("the report is {}", args.out.join("report.md").display()));
+    let bars = findings.bars();
+    bars.iter().for_each(exit::say);
+    let failures = findings.failures();
+    if !failures.is_empty() {
+        let (count, failures) = (failures.len(), failures.join("\n"));
+        return exit::with_message(
+            exit::FAILURE,
+            format_args!("stanchion bench: {count} measurement(s) failed:\n{failures}"),
+        );
     }
+    let missed = bars.iter().filter(|bar| !bar.met()).count();
+    if args.check && missed > 0 {
+        return exit::with_message(
+            exit::FAILURE,
+            format_args!("stanchion bench: --check: {missed} bar(s) missed"),
+        );
+    }
+    ExitCode::SUCCESS
 }
 
 fn comparison(args: &CompareArgs) -> Result<Comparison> {
     check_seconds(args.seconds)?;
-    let peers = args.peers.iter().map(|name| Peer::named(name)).collect::<Result<_>>()?;
+    let peers = args.peers.iter().map(|name| Peer::named(name)).collect::<Result<Vec<_>>>()?;
+    let workloads = Workload::named(&args.workloads).context("--workloads")?;
+    let has_bars = |workload: &&Workload| matches!(workload.kind, Kind::Trial(_));
+    ensure!(
+        !args.check
+            || workloads.iter().any(has_bars) && peers.iter().any(|peer| peer.name == Peer::stanchion().name),
+        "--check: Stanchion has no bar in these workloads; attack and fan-out have some"
+    );
     Ok(Comparison {
         programs: Programs {
             stanchion: std::env::current_exe().context("where this program is")?,
             bullmq: args.bullmq.clone(),
         },
         peers,
-        workloads: Workload::named(&args.workloads).context("--workloads")?,
+        workloads,
         rounds: args.rounds.into(),
         until: until(args.jobs, args.seconds),
+        size: args.size,
         base: args.dir.clone().unwrap_or_else(std::env::temp_dir),
         command: std::env::args().enumerate().fold(String::new(), |line, (at, word)| match at {
             0 => "stanchion".to_owned(),

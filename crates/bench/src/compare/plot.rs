@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Entry, Findings, Outcome, Row};
+use super::{CycleRow, Entry, Outcome};
 use crate::stats::Spread;
 use crate::target::Sample;
 
@@ -34,40 +34,43 @@ struct Dots {
     values: Vec<(&'static str, f64)>,
 }
 
-/// All plots, each with its name.
-pub(super) fn plots(findings: &Findings) -> [(&'static str, String); 3] {
-    let throughput = bars(findings, Sample::jobs_per_second);
-    let cpu = bars(findings, Sample::server_us);
-    [
+/// All plots, each with its name; none where there is nothing to show.
+pub(super) fn plots(rows: &[CycleRow]) -> Vec<(&'static str, String)> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let throughput = bars(rows, Sample::jobs_per_second);
+    let cpu = bars(rows, Sample::server_us);
+    vec![
         ("throughput.svg", bar_chart("Jobs a second (longer is better)", &throughput, 0)),
         ("cpu.svg", bar_chart("Server CPU of a job, µs (shorter is better)", &cpu, 2)),
         (
             "latency.svg",
-            dot_chart("Latency of a job, push to ack: p50, p90, p99, p99.9, longest", &dots(findings)),
+            dot_chart("Latency of a job, push to ack: p50, p90, p99, p99.9, longest", &dots(rows)),
         ),
     ]
 }
 
-fn measured(row: &Row) -> impl Iterator<Item = (&'static str, &[Sample])> {
+fn measured(row: &CycleRow) -> impl Iterator<Item = (&'static str, &[Sample])> {
     row.entries.iter().filter_map(|Entry { peer, outcome }| match outcome {
         Outcome::Measured(samples) => Some((peer.name, &samples[..])),
         Outcome::LeftOut(_) | Outcome::Failed(_) => None,
     })
 }
 
-fn bars(findings: &Findings, read: fn(&Sample) -> f64) -> Vec<(&'static str, Vec<Bar>)> {
-    let of = |row: &Row| {
+fn bars(rows: &[CycleRow], read: fn(&Sample) -> f64) -> Vec<(&'static str, Vec<Bar>)> {
+    let of = |row: &CycleRow| {
         let bars = measured(row).map(|(name, samples)| {
             let spread = Spread::of(samples.iter().map(read));
             Bar { name, spread }
         });
         (row.workload.name, bars.filter(|bar| bar.spread.high.is_finite()).collect())
     };
-    findings.rows.iter().map(of).collect()
+    rows.iter().map(of).collect()
 }
 
-fn dots(findings: &Findings) -> Vec<(&'static str, Vec<Dots>)> {
-    let of = |row: &Row| {
+fn dots(rows: &[CycleRow]) -> Vec<(&'static str, Vec<Dots>)> {
+    let of = |row: &CycleRow| {
         let dots = measured(row).map(|(name, samples)| {
             let median = |read: fn(&Sample) -> f64| Spread::of(samples.iter().map(read)).median;
             let values = vec![
@@ -81,7 +84,7 @@ fn dots(findings: &Findings) -> Vec<(&'static str, Vec<Dots>)> {
         });
         (row.workload.name, dots.filter(|dots| dots.values.iter().all(|(_, value)| *value > 0.0)).collect())
     };
-    findings.rows.iter().map(of).collect()
+    rows.iter().map(of).collect()
 }
 
 /// A page of panels.

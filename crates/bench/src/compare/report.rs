@@ -4,13 +4,16 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Entry, Findings, Outcome, Row, length};
+use super::{CycleRow, Entry, Findings, Outcome, TrialRow, length, warning};
+use crate::bar::Bar;
 use crate::drive::load_json;
 use crate::pace::Pace;
 use crate::peer::Peer;
 use crate::stats::Spread;
 use crate::table::table;
 use crate::target::Sample;
+use crate::trial::{Line, Trial};
+use crate::workload::Workload;
 
 /// The page.
 pub(super) fn markdown(findings: &Findings) -> String {
@@ -21,13 +24,12 @@ pub(super) fn markdown(findings: &Findings) -> String {
 }
 
 fn write_page(page: &mut String, findings: &Findings) -> std::fmt::Result {
-    let Findings { comparison, machine, missing, rows } = findings;
+    let Findings { comparison, machine, missing, .. } = findings;
     writeln!(page, "# Stanchion and its peers\n")?;
     writeln!(
         page,
-        "Measured on {} by\n\n    {}\n\non {} cores of {}, Linux {}. Every figure is the median of {} rounds of {}, with the range; a round \
-         measures each server once, and the next one begins with another server. Ratios are taken within a round. No job was lost or doubled \
-         where nothing else is said: each was claimed once and acked once, and none was left.\n",
+        "Measured on {} by\n\n    {}\n\non {} cores of {}, Linux {}. Every figure is the median of {} rounds of {}, with the range where one is \
+         shown; a round measures each server once, and the next one begins with another server. Ratios are taken within a round.\n",
         machine.day,
         comparison.command,
         machine.cores,
@@ -43,11 +45,23 @@ fn write_page(page: &mut String, findings: &Findings) -> std::fmt::Result {
     for (peer, install) in missing {
         writeln!(page, "- **{}** is left out, for it is not installed; {install}", peer.name)?;
     }
+    if findings.in_memory {
+        writeln!(page, "- **{}**", warning(&comparison.base))?;
+    }
+    writeln!(page)?;
+    if !findings.cycles.is_empty() {
+        write_cycles(page, &findings.cycles)?;
+    }
+    findings.trials.iter().try_for_each(|row| write_trial(page, row, comparison.size))
+}
+
+fn write_cycles(page: &mut String, rows: &[CycleRow]) -> std::fmt::Result {
     writeln!(
         page,
-        "\nServer CPU is user and system time of the server's process. `CPU / Stanchion's` says how many times as much a job costs \
+        "Server CPU is user and system time of the server's process. `CPU / Stanchion's` says how many times as much a job costs \
          there, `Stanchion's jobs/s / this` how many times as many Stanchion does. Latencies are of the whole way of a job, from \
-         when its push was due until its ack was answered.\n"
+         when its push was due until its ack was answered. No job was lost or doubled where nothing else is said: each was \
+         claimed once and acked once, and none was left.\n"
     )?;
     for (name, alt) in [
         ("throughput.svg", "Jobs a second by workload and server"),
@@ -56,22 +70,68 @@ fn write_page(page: &mut String, findings: &Findings) -> std::fmt::Result {
     ] {
         writeln!(page, "![{alt}]({name})\n")?;
     }
-    for row in rows {
-        write_row(page, row)?;
+    rows.iter().try_for_each(|row| write_cycle(page, row))
+}
+
+fn write_heading(page: &mut String, workload: &Workload) -> std::fmt::Result {
+    let (name, what, durability) = (workload.name, capital(workload.what), workload.durability.name());
+    writeln!(page, "## {name}\n\n{what}; durability {durability}.")
+}
+
+/// The peers of a row that were not measured.
+fn write_rest<M>(page: &mut String, entries: &[Entry<M>]) -> std::fmt::Result {
+    for Entry { peer, outcome } in entries {
+        match outcome {
+            Outcome::LeftOut(why) => writeln!(page, "- {} is left out: {why}", peer.name)?,
+            Outcome::Failed(why) => writeln!(page, "- **{} failed**: {why}", peer.name)?,
+            Outcome::Measured(_) => {}
+        }
     }
     Ok(())
 }
 
-fn write_row(page: &mut String, row: &Row) -> std::fmt::Result {
-    let workload = row.workload;
-    writeln!(
-        page,
-        "## {}\n\n{}; durability {}.",
-        workload.name,
-        capital(workload.what),
-        workload.durability.name()
-    )?;
-    if let Ok(load) = workload.load() {
+/// A table for each server, with what was noted in the last round, then the bars.
+fn write_trial(page: &mut String, row: &TrialRow, size: u64) -> std::fmt::Result {
+    write_heading(page, row.workload)?;
+    writeln!(page, "The size is {size} jobs.\n")?;
+    let measured = row.entries.iter().filter_map(|Entry { peer, outcome }| match outcome {
+        Outcome::Measured(rounds) => Some((peer, rounds)),
+        Outcome::LeftOut(_) | Outcome::Failed(_) => None,
+    });
+    for (peer, rounds) in measured {
+        let header: Vec<&str> =
+            std::iter::once(peer.name).chain(row.work.columns.iter().map(|column| column.name)).collect();
+        let mut figures = table(&header);
+        for (name, spreads) in row.work.spreads(rounds) {
+            let columns = row.work.columns.iter().zip(spreads);
+            let cells = columns.map(|(column, spread)| column.show(column.figure(spread)));
+            figures.add_row(std::iter::once(name).chain(cells));
+        }
+        writeln!(page, "{figures}\n")?;
+        for line in rounds.last().into_iter().flatten().filter(|line| !line.note.is_empty()) {
+            writeln!(page, "- {}: {}", line.name, line.note)?;
+        }
+        if rounds.last().into_iter().flatten().any(|line| !line.note.is_empty()) {
+            writeln!(page)?;
+        }
+    }
+    for note in row.work.notes {
+        writeln!(page, "- {note}")?;
+    }
+    write_rest(page, &row.entries)?;
+    writeln!(page, "- one server ran after the other, each round on a fresh one")?;
+    if let Some(rounds) = row.stanchion() {
+        writeln!(page, "\nThe bars:\n")?;
+        for bar in row.work.bars(row.workload.name, rounds) {
+            writeln!(page, "    {bar}")?;
+        }
+    }
+    writeln!(page)
+}
+
+fn write_cycle(page: &mut String, row: &CycleRow) -> std::fmt::Result {
+    write_heading(page, row.workload)?;
+    if let Ok(load) = row.work.load() {
         writeln!(page, "{}.\n", capital(&load.to_string()))?;
     }
     let mut figures = table(&[
@@ -85,7 +145,7 @@ fn write_row(page: &mut String, row: &Row) -> std::fmt::Result {
         "CPU / Stanchion's",
         "Stanchion's jobs/s / this",
     ]);
-    let own = stanchion(row);
+    let own = row.stanchion();
     for Entry { peer, outcome } in &row.entries {
         let Outcome::Measured(samples) = outcome else { continue };
         let spread = |read: fn(&Sample) -> f64| Spread::of(samples.iter().map(read));
@@ -106,39 +166,23 @@ fn write_row(page: &mut String, row: &Row) -> std::fmt::Result {
     }
     writeln!(page, "{figures}\n")?;
     for Entry { peer, outcome } in &row.entries {
-        match outcome {
-            Outcome::Measured(samples) => {
-                let unsent: u64 = samples.iter().map(|sample| sample.run.unsent).sum();
-                if unsent > 0 {
-                    writeln!(
-                        page,
-                        "- {} did not keep up: {unsent} pushes were due and never sent",
-                        peer.name
-                    )?;
-                }
-            }
-            Outcome::LeftOut(why) => writeln!(page, "- {} is left out: {why}", peer.name)?,
-            Outcome::Failed(why) => writeln!(page, "- **{} failed**: {why}", peer.name)?,
+        let Outcome::Measured(samples) = outcome else { continue };
+        let unsent: u64 = samples.iter().map(|sample| sample.run.unsent).sum();
+        if unsent > 0 {
+            writeln!(page, "- {} did not keep up: {unsent} pushes were due and never sent", peer.name)?;
         }
     }
-    if workload.is_heavy {
+    write_rest(page, &row.entries)?;
+    if row.workload.is_heavy {
         writeln!(page, "- one server ran after the other, for all at once would not fit into memory")?;
     }
-    if workload.pace() != Pace::Closed {
+    if row.work.pace() != Pace::Closed {
         writeln!(
             page,
             "- the loop is open: at equal rates the server CPU and the latencies compare, not the jobs/s"
         )?;
     }
     writeln!(page)
-}
-
-/// Stanchion's samples of a workload.
-fn stanchion(row: &Row) -> Option<&[Sample]> {
-    row.entries.iter().find_map(|entry| match &entry.outcome {
-        Outcome::Measured(samples) if entry.peer.name == Peer::stanchion().name => Some(&samples[..]),
-        _ => None,
-    })
 }
 
 /// CPU of a job over Stanchion's, and Stanchion's jobs a second over these, each within its round.
@@ -157,7 +201,7 @@ fn capital(text: &str) -> String {
 
 /// The object.
 pub(super) fn json(findings: &Findings) -> Value {
-    let Findings { comparison, machine, missing, rows } = findings;
+    let Findings { comparison, machine, missing, in_memory, cycles, trials } = findings;
     let versions: serde_json::Map<_, _> =
         machine.versions.iter().map(|(name, version)| ((*name).to_owned(), json!(version))).collect();
     json!({
@@ -169,15 +213,19 @@ pub(super) fn json(findings: &Findings) -> Value {
         "rounds": comparison.rounds,
         "length": length(comparison.until),
         "missing": missing.iter().map(|(peer, install)| json!({ "peer": peer.name, "install": install })).collect::<Vec<_>>(),
-        "workloads": rows.iter().map(row_json).collect::<Vec<_>>(),
+        "data-in-memory": in_memory,
+        "workloads": cycles.iter().map(cycle_json).collect::<Vec<_>>(),
+        "trials": trials.iter().map(trial_json).collect::<Vec<_>>(),
+        "size": comparison.size,
+        "bars": findings.bars().iter().map(Bar::json).collect::<Vec<_>>(),
     })
 }
 
-fn row_json(row: &Row) -> Value {
-    let own = stanchion(row);
+fn cycle_json(row: &CycleRow) -> Value {
+    let own = row.stanchion();
     let servers = row.entries.iter().map(|Entry { peer, outcome }| match outcome {
-        Outcome::LeftOut(why) => json!({ "peer": peer.name, "left-out": why }),
-        Outcome::Failed(why) => json!({ "peer": peer.name, "failed": why }),
+        Outcome::LeftOut(why) => left_out_json(peer, why),
+        Outcome::Failed(why) => failed_json(peer, why),
         Outcome::Measured(samples) => {
             let spread = |read: fn(&Sample) -> f64| Spread::of(samples.iter().map(read)).json();
             let ratios = own.map(|own| ratios(own, samples).map(Spread::json));
@@ -197,9 +245,44 @@ fn row_json(row: &Row) -> Value {
         "name": row.workload.name,
         "what": row.workload.what,
         "durability": row.workload.durability.name(),
-        "load": row.workload.load().ok().map(|load| load_json(&load)),
+        "load": row.work.load().ok().map(|load| load_json(&load)),
         "servers": servers.collect::<Vec<_>>(),
     })
+}
+
+fn left_out_json(peer: &Peer, why: &str) -> Value {
+    json!({ "peer": peer.name, "left-out": why })
+}
+
+fn failed_json(peer: &Peer, why: &str) -> Value {
+    json!({ "peer": peer.name, "failed": why })
+}
+
+fn trial_json(row: &TrialRow) -> Value {
+    let servers = row.entries.iter().map(|Entry { peer, outcome }| match outcome {
+        Outcome::LeftOut(why) => left_out_json(peer, why),
+        Outcome::Failed(why) => failed_json(peer, why),
+        Outcome::Measured(rounds) => {
+            let rounds = rounds
+                .iter()
+                .map(|lines| lines.iter().map(|line| line_json(row.work, line)).collect::<Vec<_>>());
+            json!({ "peer": peer.name, "rounds": rounds.collect::<Vec<_>>() })
+        }
+    });
+    json!({
+        "name": row.workload.name,
+        "what": row.workload.what,
+        "durability": row.workload.durability.name(),
+        "servers": servers.collect::<Vec<_>>(),
+    })
+}
+
+fn line_json(trial: &Trial, line: &Line) -> Value {
+    let figures = trial.columns.iter().zip(&line.values);
+    // Not a number becomes null.
+    let figures: serde_json::Map<_, _> =
+        figures.map(|(column, value)| (column.key.to_owned(), json!(value))).collect();
+    json!({ "line": line.name, "note": line.note, "figures": figures })
 }
 
 fn sample_json(sample: &Sample) -> Value {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use anyhow::{Result, bail, ensure};
 
-use super::redis::{Replies, Resp, count, names};
+use super::redis::{Replies, Resp, count, list_keys, list_pages, names};
 use super::{Asked, Books, Place, Receipts};
 use crate::client::Client;
 use crate::job::{Job, Sizes};
@@ -78,6 +78,11 @@ impl Replies for Lists {
 
     fn left(&mut self, client: &mut Client, queue: usize) -> Result<u64> {
         count(client, &[("LLEN", &self.ready[queue]), ("LLEN", &self.claimed[queue])])
+    }
+
+    fn list(&mut self, client: &mut Client, queue: usize) -> Result<u64> {
+        list_keys(client)?;
+        list_pages(client, &self.ready[queue])
     }
 
     fn keys(&self, queue: usize) -> Vec<&[u8]> {

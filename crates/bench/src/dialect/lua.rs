@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 
-use super::redis::{Replies, Resp, count, names};
+use super::redis::{Replies, Resp, count, list_keys, list_pages, names};
 use super::{Asked, Books, Place, Receipts};
 use crate::client::Client;
 use crate::job::{ID_BYTES, Job, Sizes};
@@ -159,6 +159,12 @@ impl Replies for Lua {
             left = left.max(count(client, &[("HLEN", hash)])?);
         }
         Ok(left)
+    }
+
+    /// As MediaWiki's showJobs does, which reads the ids, but in pages.
+    fn list(&mut self, client: &mut Client, queue: usize) -> Result<u64> {
+        list_keys(client)?;
+        list_pages(client, &self.queues[queue].keys.ready)
     }
 
     fn keys(&self, queue: usize) -> Vec<&[u8]> {

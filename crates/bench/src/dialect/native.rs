@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::redis::{Replies, Resp, names, number};
-use super::{Asked, Books, Place, Receipts};
+use super::{Asked, Books, PAGE_JOBS, Place, Receipts};
 use crate::client::Client;
 use crate::job::{Job, Sizes};
 use crate::load::Load;
@@ -153,6 +153,35 @@ impl Replies for Native {
     fn left(&mut self, client: &mut Client, queue: usize) -> Result<u64> {
         let all = client.integer(&[b"QLEN", self.queues[queue].as_bytes(), b"ALL"])?;
         Ok(all.try_into()?)
+    }
+
+    fn purge(&mut self, client: &mut Client, queue: usize) -> Result<()> {
+        client.integer(&[b"QPURGE", self.queues[queue].as_bytes()]).map(drop)
+    }
+
+    fn list(&mut self, client: &mut Client, queue: usize) -> Result<u64> {
+        client.call(&[b"QLIST"], |_| Ok(()))?;
+        let (page, mut cursor, mut listed) = (PAGE_JOBS.to_string(), b"0".to_vec(), 0);
+        loop {
+            let scan = [&b"QSCAN"[..], self.queues[queue].as_bytes(), &cursor, b"COUNT", page.as_bytes()];
+            let (next, ids) = client.call(&scan, |reply| match reply.nodes() {
+                [Node::Array(2), next, Node::Array(ids), ..] => Ok((reply.text(*next)?.to_vec(), *ids)),
+                _ => bail!("expected a cursor and ids, got {}", reply.show()),
+            })?;
+            listed += ids as u64;
+            cursor = next;
+            if cursor == b"0" {
+                return Ok(listed);
+            }
+        }
+    }
+
+    fn rewritten_bytes(&mut self, client: &mut Client) -> Result<Option<u64>> {
+        client.call(&[b"INFO", b"persistence"], |reply| {
+            let text = std::str::from_utf8(reply.text(*reply.nodes().first().context("no INFO")?)?)?;
+            let line = text.lines().find_map(|line| line.strip_prefix("log_rewritten_bytes:"));
+            Ok(Some(line.context("INFO has no log_rewritten_bytes")?.trim().parse()?))
+        })
     }
 
     fn keys(&self, queue: usize) -> Vec<&[u8]> {

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use super::{Asked, Books, Dialect, Heard, Place, Receipts, What};
+use super::{Asked, Books, Dialect, Heard, PAGE_JOBS, Place, Receipts, What};
 use crate::client::Client;
-use crate::resp::{Reply, Scanner};
+use crate::resp::{Node, Reply, Scanner};
 
 /// A dialect whose answers are RESP replies.
 pub trait Replies: Send {
@@ -56,6 +56,28 @@ pub trait Replies: Send {
     /// # Errors
     /// The server does not say.
     fn left(&mut self, client: &mut Client, queue: usize) -> Result<u64>;
+
+    /// As [`Dialect::purge`]; where there is no command for it, the keys are deleted.
+    ///
+    /// # Errors
+    /// The server refuses.
+    fn purge(&mut self, client: &mut Client, queue: usize) -> Result<()> {
+        delete(client, &self.keys(queue))
+    }
+
+    /// As [`Dialect::list`].
+    ///
+    /// # Errors
+    /// The server refuses.
+    fn list(&mut self, client: &mut Client, queue: usize) -> Result<u64>;
+
+    /// As [`Dialect::rewritten_bytes`].
+    ///
+    /// # Errors
+    /// The server refuses.
+    fn rewritten_bytes(&mut self, _client: &mut Client) -> Result<Option<u64>> {
+        Ok(None)
+    }
 
     /// The keys that a queue consists of.
     fn keys(&self, queue: usize) -> Vec<&[u8]>;
@@ -113,9 +135,47 @@ impl<D: Replies> Dialect for Resp<D> {
         self.replies.left(client, queue)
     }
 
+    fn purge(&mut self, client: &mut Client, queue: usize) -> Result<bool> {
+        self.replies.purge(client, queue).map(|()| true)
+    }
+
+    fn list(&mut self, client: &mut Client, queue: usize) -> Result<Option<u64>> {
+        self.replies.list(client, queue).map(Some)
+    }
+
+    fn rewritten_bytes(&mut self, client: &mut Client) -> Result<Option<u64>> {
+        self.replies.rewritten_bytes(client)
+    }
+
     fn forget(&mut self, client: &mut Client, queue: usize) -> Result<()> {
-        let words: Vec<&[u8]> = [&b"DEL"[..]].into_iter().chain(self.replies.keys(queue)).collect();
-        client.integer(&words).map(drop)
+        delete(client, &self.replies.keys(queue))
+    }
+}
+
+fn delete(client: &mut Client, keys: &[&[u8]]) -> Result<()> {
+    let words: Vec<&[u8]> = [&b"DEL"[..]].into_iter().chain(keys.iter().copied()).collect();
+    client.integer(&words).map(drop)
+}
+
+/// Names all keys of Redis.
+pub(super) fn list_keys(client: &mut Client) -> Result<()> {
+    client.call(&[b"KEYS", b"*"], |_| Ok(()))
+}
+
+/// Reads a list of Redis in pages; how many elements it has.
+pub(super) fn list_pages(client: &mut Client, key: &str) -> Result<u64> {
+    let mut listed = 0;
+    loop {
+        let (first, last) = (listed.to_string(), (listed + PAGE_JOBS - 1).to_string());
+        let range = [&b"LRANGE"[..], key.as_bytes(), first.as_bytes(), last.as_bytes()];
+        let page = client.call(&range, |reply| match reply.nodes() {
+            [Node::Array(elements), ..] => Ok(*elements as u64),
+            _ => bail!("expected elements, got {}", reply.show()),
+        })?;
+        listed += page;
+        if page < PAGE_JOBS {
+            return Ok(listed);
+        }
     }
 }
 

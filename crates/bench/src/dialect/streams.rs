@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 
-use super::redis::{Replies, Resp, count, names, number};
-use super::{Asked, Books, Place, Receipts};
+use super::redis::{Replies, Resp, count, list_keys, names, number};
+use super::{Asked, Books, PAGE_JOBS, Place, Receipts};
 use crate::client::Client;
 use crate::job::{Job, Sizes};
 use crate::load::Load;
@@ -116,6 +116,36 @@ impl Replies for Streams {
             _ => bail!("expected a summary, got {}", reply.show()),
         });
         Ok(entries.max(pending.context("what is pending")?))
+    }
+
+    /// The group stays.
+    fn purge(&mut self, client: &mut Client, queue: usize) -> Result<()> {
+        client.integer(&[b"XTRIM", self.streams[queue].as_bytes(), b"MAXLEN", b"0"]).map(drop)
+    }
+
+    fn list(&mut self, client: &mut Client, queue: usize) -> Result<u64> {
+        list_keys(client)?;
+        let (stream, page) = (self.streams[queue].clone(), PAGE_JOBS.to_string());
+        let (mut after, mut listed) = (b"-".to_vec(), 0);
+        loop {
+            let range = [&b"XRANGE"[..], stream.as_bytes(), &after, b"+", b"COUNT", page.as_bytes()];
+            let (entries, last) = client.call(&range, |reply| {
+                let [Node::Array(entries), nodes @ ..] = reply.nodes() else {
+                    bail!("expected entries, got {}", reply.show())
+                };
+                // As in a claim.
+                let last = match nodes.chunks(5).last() {
+                    Some([Node::Array(2), id, ..]) => reply.text(*id)?.to_vec(),
+                    _ => Vec::new(),
+                };
+                Ok((*entries as u64, last))
+            })?;
+            listed += entries;
+            if entries < PAGE_JOBS {
+                return Ok(listed);
+            }
+            after = [b"(", &last[..]].concat();
+        }
     }
 
     fn keys(&self, queue: usize) -> Vec<&[u8]> {

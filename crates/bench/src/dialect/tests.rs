@@ -187,3 +187,15 @@ fn the_lua_queue_calls_its_scripts() {
     let (_, receipts) = hear_by(&mut *dialect, What::Claim, 0, &format!("$32\r\n{}\r\n", payload(5)));
     assert_eq!(receipts.get(0), payload(5).as_bytes());
 }
+
+#[test]
+fn an_ack_travels_with_a_claim_where_there_is_a_command_for_it() {
+    let mut receipts = Receipts::default();
+    receipts.add(b"r-1");
+    let mut out = Vec::new();
+    assert!(dialect("stanchion", &load()).ack_and_claim(&mut out, PLACE, 2, &receipts, 0..1));
+    assert_eq!(words(&out), "\nQCLAIM bench:jobqueue:refreshLinks0 COUNT 2 ACK 1 r-1 ");
+    out.clear();
+    assert!(!dialect("lists", &load()).ack_and_claim(&mut out, PLACE, 2, &receipts, 0..1));
+    assert!(out.is_empty());
+}

@@ -80,6 +80,10 @@ fn request(input: &mut BufReader<TcpStream>) -> Option<Vec<Vec<u8>>> {
 
 /// One worker on such a server.
 fn run(fault: Fault, pace: Pace, jobs: u64) -> Result<Run> {
+    run_and_tell(fault, pace, jobs, &mut |_| {})
+}
+
+fn run_and_tell(fault: Fault, pace: Pace, jobs: u64, tell: &mut dyn FnMut(Progress)) -> Result<Run> {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address: SocketAddr = listener.local_addr().expect("an address");
     let (_sender, never) = channel();
@@ -90,7 +94,7 @@ fn run(fault: Fault, pace: Pace, jobs: u64) -> Result<Run> {
         let mut ledger = Ledger::default();
         let mut fleet = Fleet::connect(address, &load, &mut dialect)?;
         let order = Order { work: Work::Cycle, shape: load.shape, pace, until: Until::Jobs(jobs) };
-        let run = fleet.run(&mut dialect, &mut ledger, order, &mut |_| {})?;
+        let run = fleet.run(&mut dialect, &mut ledger, order, tell)?;
         ledger.close(0)?;
         Ok(run)
     })
@@ -102,13 +106,29 @@ const OPEN: Pace = Pace::Open { pushes_per_second: 1_000.0, arrivals: Arrivals::
 fn a_stop_of_the_server_shows_in_all_that_was_due_meanwhile() {
     // 300 ms are 300 arrivals; only one command was under way, and a closed loop would see but that one.
     let run = run(Fault::Stops(3 * 100), OPEN, 400).unwrap();
-    let Latencies { push, job, .. } = run.latencies;
-    assert_eq!((run.jobs, push.count, job.count), (400, 400, 400));
+    let Latencies { push, unhindered, job, .. } = run.latencies;
+    assert_eq!((run.jobs, push.count, unhindered.count, job.count), (400, 400, 400, 400));
     let stop = STOP.as_secs_f64() * 1e6;
     assert!(push.max >= stop, "{push:?}");
+    assert!(unhindered.max >= stop, "{unhindered:?}");
     // Arrivals 101 to 400 waited for what was left of the stop: half of all for more than a quarter of it.
     assert!(push.p50 >= stop / 4.0, "{push:?}");
     assert!(job.p50 >= stop / 4.0, "{job:?}");
+}
+
+#[test]
+fn a_stop_of_the_generator_is_told_apart() {
+    let pace = Pace::Open { pushes_per_second: 2.0, arrivals: Arrivals::Fixed };
+    let (_sender, never) = channel::<()>();
+    // The third is due after a second, when it tells how far it is, which takes long.
+    let mut tell = |_: Progress| {
+        let _ = never.recv_timeout(STOP);
+    };
+    let run = run_and_tell(Fault::None, pace, 3, &mut tell).unwrap();
+    let Latencies { push, unhindered, late, .. } = run.latencies;
+    let stop = STOP.as_secs_f64() * 1e6;
+    assert!(push.max >= stop && late.max >= stop, "{push:?}, {late:?}");
+    assert!(unhindered.max < push.max, "{unhindered:?}, {push:?}");
 }
 
 #[test]
