@@ -26,6 +26,29 @@ fn qlist_shows_queues_with_their_counts() {
 }
 
 #[test]
+fn a_long_list_is_whole_and_keeps_its_place_among_replies() {
+    let server = Server::start();
+    let mut connection = server.connect();
+    let expected: HashSet<String> = (0..1_000).map(|queue| format!("q{queue}")).collect();
+    for queue in &expected {
+        connection.call(&["QPUSH", queue, "x"]);
+    }
+    let names = |list: &Value| -> HashSet<String> {
+        let names = list.array().iter().map(|line| line.field("queue").expect("a queue").text());
+        names.collect()
+    };
+    connection.send(&["QLIST", "MATCH", "q*"]).expect("it is sent");
+    connection.send(&["PING"]).expect("it is sent");
+    assert_eq!(names(&connection.receive().expect("a list")), expected);
+    assert_eq!(connection.receive().expect("a reply").text(), "PONG");
+    for words in [&["MULTI"][..], &["QLIST"], &["PING"]] {
+        connection.call(words);
+    }
+    let replies = connection.call(&["EXEC"]);
+    assert_eq!((names(&replies.array()[0]), replies.array()[1].text()), (expected, "PONG".to_owned()));
+}
+
+#[test]
 fn qready_shows_pairs_with_ready_jobs() {
     Server::start().check(
         r#"

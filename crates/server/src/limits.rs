@@ -88,7 +88,7 @@ pub const HOLD_TIME: Duration = Duration::from_millis(1);
 pub const HOLD_WORK: u32 = 128;
 
 /// So many commands are run before replies are written and others may have their turn.
-pub const TURN_COMMANDS: u32 = 256;
+pub const TURN_COMMANDS: u32 = 128;
 
 /// When a connection has done as much as it takes to read and write so many bytes, other tasks of its thread run.
 pub const SHARE_BYTES: usize = 64 << 10;

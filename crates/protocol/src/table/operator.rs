@@ -72,7 +72,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         arity: -1,
         keys: Keys::None,
         summary: "Lists the queues",
-        complexity: "O(Q) in the queues",
+        complexity: "O(Q) in the queues, in bounded steps that hold nobody up",
         arguments: &[Argument::Options],
         options: &[MATCH],
         reply: "an array of maps `queue ready delayed claimed dead oldest-ready-ms paused`",

@@ -1,36 +1,86 @@
 //! QLIST and QREADY: looks at all queues, shard by shard.
 
+use std::sync::Arc;
+
 use stanchion_engine::{QueueLine, ReadyLine};
 use stanchion_protocol::{CommandError, Proto, Reply, glob};
 
 use super::Done;
 use super::operate::paused_word;
+use super::steps::{LongTask, Work};
+use crate::acl::User;
 use crate::fields::Fields;
 use crate::hold::Hold;
 use crate::limits::LIST_STEP;
+use crate::session::Pending;
 use crate::turn::Turn;
 
 /// Bits of a cursor that count within a shard; those above name the shard.
 const CURSOR_SHARD_SHIFT: u32 = 48;
 
-/// QLIST.
+/// A QLIST that is not finished: the lines so far.
+pub(super) struct ListTask {
+    pattern: Option<Box<[u8]>>,
+    /// The user, if there are queues that it must not see.
+    reader: Option<Arc<User>>,
+    /// Where to look next: the shard, and the engine's own cursor within it.
+    shard: usize,
+    cursor: u32,
+    lines: usize,
+    bytes: Vec<u8>,
+}
+
+/// QLIST: in steps, since the lines of ten thousand queues take milliseconds.
 pub(super) fn list(turn: &mut Turn<'_, '_>, pattern: Option<&[u8]>) -> Done {
-    let proto = turn.session.proto;
-    let (mut lines, mut bytes) = (0, Vec::new());
-    let reader = turn.session.access.limited_reader();
-    for_each_queue(turn, |line| {
-        if reader.as_ref().is_some_and(|user| !user.may_read(line.queue)) {
-            return;
+    let mut task = ListTask {
+        pattern: pattern.map(Into::into),
+        reader: turn.session.access.limited_reader(),
+        shard: 0,
+        cursor: 0,
+        lines: 0,
+        bytes: Vec::new(),
+    };
+    while !task.step(turn) {
+        let (holds, session, _) = turn.parts();
+        // A transaction keeps its locks to its end, whatever it does.
+        if !holds.in_transaction() {
+            let task = LongTask::new(Work::List(task), session.run.take_newest());
+            session.pending = Some(Pending::Task(task));
+            break;
         }
-        if pattern.is_none_or(|pattern| glob::matches(pattern, line.queue)) {
-            lines += 1;
-            write_line(&line, proto, &mut bytes);
-        }
-    });
-    let mut reply = turn.reply();
-    reply.array(lines);
-    reply.raw(&bytes);
+    }
     Ok(())
+}
+
+impl ListTask {
+    /// Looks at so many queues more; true when they were the last, and the reply is written.
+    pub(super) fn step(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        let (holds, session, outbox) = turn.parts();
+        let ListTask { pattern, reader, lines, bytes, .. } = self;
+        let mut left = LIST_STEP;
+        while self.shard < holds.lane().shard_count() && left > 0 {
+            holds.enter_shard(self.shard, outbox);
+            outbox.wait(holds.hold().wait_any());
+            let count = left;
+            self.cursor = holds.hold().list(self.cursor, count, &mut |line| {
+                left -= 1;
+                let is_wanted = pattern.as_ref().is_none_or(|pattern| glob::matches(pattern, line.queue));
+                if is_wanted && reader.as_ref().is_none_or(|user| user.may_read(line.queue)) {
+                    *lines += 1;
+                    write_line(&line, session.proto, bytes);
+                }
+            });
+            self.shard += usize::from(self.cursor == 0);
+        }
+        let done = self.shard == holds.lane().shard_count();
+        if done {
+            let mut reply = outbox.reply(session.proto);
+            reply.array(*lines);
+            reply.raw(bytes);
+        }
+        holds.end(outbox);
+        done
+    }
 }
 
 /// Visits every queue, and hands each lock over every so many of them.

@@ -1,4 +1,4 @@
-//! QPURGE, QREQUEUE DEAD, QWORKER BYE and FLUSHALL: work in bounded steps, with the lock given back between them.
+//! QPURGE, QREQUEUE DEAD, QWORKER BYE, FLUSHALL and QLIST: work in bounded steps, with the lock given back between them.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use stanchion_protocol::command::State;
 use stanchion_protocol::id::JobId;
 
 use super::Done;
+use super::browse::ListTask;
 use super::flush::FlushTask;
 use super::worker::ByeTask;
 use crate::session::Pending;
@@ -33,6 +34,8 @@ pub(super) enum Work {
     Bye(ByeTask),
     /// All queues are to go.
     Flush(FlushTask),
+    /// All queues are to be listed.
+    List(ListTask),
 }
 
 /// Work on one queue.
@@ -115,6 +118,7 @@ impl LongTask {
             Work::Queue(task) => task.step(turn),
             Work::Bye(task) => task.step(turn),
             Work::Flush(task) => task.step(turn),
+            Work::List(task) => task.step(turn),
         }
     }
 }
