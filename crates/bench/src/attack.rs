@@ -43,10 +43,6 @@ const TOGETHER: &str = "all together";
 const PUSH_RATIO: &str = "push-p99-over-alone";
 const CLAIM_RATIO: &str = "claim-p99-over-alone";
 
-const fn column(name: &'static str, key: &'static str, digits: usize, of_rounds: Choice) -> Column {
-    Column { name, key, digits, of_rounds }
-}
-
 const fn goal(line: &'static str, column: &'static str) -> Goal {
     Goal { line, column, below: RATIO_MAX }
 }
@@ -60,15 +56,15 @@ const LEFT_OUT: &[(&str, &str)] = &[
 /// The trial.
 pub(crate) const ATTACK: Trial = Trial {
     columns: &[
-        column("push p50, µs", "push-p50-us", 0, Choice::Median),
-        column("push p99", "push-p99-us", 0, Choice::Median),
-        column("longest push", "push-max-us", 0, Choice::Worst),
-        column("push p99 / alone", PUSH_RATIO, 2, Choice::Median),
-        column("claim p50, µs", "claim-p50-us", 0, Choice::Median),
-        column("claim p99", "claim-p99-us", 0, Choice::Median),
-        column("longest claim", "claim-max-us", 0, Choice::Worst),
-        column("claim p99 / alone", CLAIM_RATIO, 2, Choice::Median),
-        column("generator late p99, µs", "late-p99-us", 0, Choice::Median),
+        Column::new("push p50, µs", "push-p50-us", 0, Choice::Median),
+        Column::new("push p99", "push-p99-us", 0, Choice::Median),
+        Column::new("longest push", "push-max-us", 0, Choice::Worst),
+        Column::new("push p99 / alone", PUSH_RATIO, 2, Choice::Median),
+        Column::new("claim p50, µs", "claim-p50-us", 0, Choice::Median),
+        Column::new("claim p99", "claim-p99-us", 0, Choice::Median),
+        Column::new("longest claim", "claim-max-us", 0, Choice::Worst),
+        Column::new("claim p99 / alone", CLAIM_RATIO, 2, Choice::Median),
+        Column::new("generator late p99, µs", "late-p99-us", 0, Choice::Median),
     ],
     goals: &[
         goal(attackers::FLOOD, PUSH_RATIO),

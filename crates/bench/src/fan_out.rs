@@ -36,10 +36,6 @@ const WAIT_US_MAX: f64 = 5_000.0;
 const SUPERSEDED: [&str; EDITS as usize - 1] =
     ["edit 1 is superseded", "edit 2 is superseded", "edit 3 is superseded"];
 
-const fn column(name: &'static str, key: &'static str, digits: usize, of_rounds: Choice) -> Column {
-    Column { name, key, digits, of_rounds }
-}
-
 const fn goal(line: &'static str, column: &'static str, below: f64) -> Goal {
     Goal { line, column, below }
 }
@@ -47,15 +43,15 @@ const fn goal(line: &'static str, column: &'static str, below: f64) -> Goal {
 /// The trial.
 pub(crate) const FAN_OUT: Trial = Trial {
     columns: &[
-        column("leaves", "leaves", 0, Choice::Median),
-        column("s", "seconds", 2, Choice::Median),
-        column("server µs/leaf", CPU, 2, Choice::Median),
-        column("push p50, µs", "push-p50-us", 0, Choice::Median),
-        column("push p99", "push-p99-us", 0, Choice::Median),
-        column("longest push, µs", PUSH_MAX, 0, Choice::Worst),
-        column("claim p50, µs", "claim-p50-us", 0, Choice::Median),
-        column("claim p99", "claim-p99-us", 0, Choice::Median),
-        column("longest claim, µs", CLAIM_MAX, 0, Choice::Worst),
+        Column::new("leaves", "leaves", 0, Choice::Median),
+        Column::new("s", "seconds", 2, Choice::Median),
+        Column::new("server µs/leaf", CPU, 2, Choice::Median),
+        Column::new("push p50, µs", "push-p50-us", 0, Choice::Median),
+        Column::new("push p99", "push-p99-us", 0, Choice::Median),
+        Column::new("longest push, µs", PUSH_MAX, 0, Choice::Worst),
+        Column::new("claim p50, µs", "claim-p50-us", 0, Choice::Median),
+        Column::new("claim p99", "claim-p99-us", 0, Choice::Median),
+        Column::new("longest claim, µs", CLAIM_MAX, 0, Choice::Worst),
     ],
     goals: &[
         goal(SUPERSEDED[0], CPU, CPU_US_MAX),

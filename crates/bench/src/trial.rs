@@ -85,6 +85,12 @@ pub struct Line {
 }
 
 impl Column {
+    /// A column of a table that is written down.
+    #[must_use]
+    pub const fn new(name: &'static str, key: &'static str, digits: usize, of_rounds: Choice) -> Column {
+        Column { name, key, digits, of_rounds }
+    }
+
     /// What stands for all rounds.
     #[must_use]
     pub fn figure(&self, spread: Spread) -> f64 {
@@ -141,8 +147,8 @@ mod tests {
 
     const TRIAL: Trial = Trial {
         columns: &[
-            Column { name: "p99, µs", key: "p99", digits: 1, of_rounds: Choice::Median },
-            Column { name: "longest, µs", key: "longest", digits: 0, of_rounds: Choice::Worst },
+            Column::new("p99, µs", "p99", 1, Choice::Median),
+            Column::new("longest, µs", "longest", 0, Choice::Worst),
         ],
         goals: &[
             Goal { line: "attack", column: "p99", below: 3.0 },
