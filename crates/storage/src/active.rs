@@ -27,6 +27,8 @@ pub(crate) struct Active {
     capacity_bytes: u64,
     /// Up to where the file was ever written.
     written_bytes: u64,
+    /// What was appended since the last sync.
+    unsynced_bytes: u64,
     /// Where records are that were appended last.
     fresh_milestones: Milestones,
 }
@@ -43,6 +45,7 @@ impl Active {
             offset: SEGMENT_HEADER_BYTES as u64,
             capacity_bytes,
             written_bytes: if is_written { capacity_bytes } else { 0 },
+            unsynced_bytes: 0,
             fresh_milestones: Milestones::default(),
         })
     }
@@ -100,6 +103,7 @@ impl Active {
         };
         self.file.write_at(part.bytes, self.offset)?;
         self.offset += part.bytes.len() as u64;
+        self.unsynced_bytes += part.bytes.len() as u64;
         self.next_lsn = part.next_lsn;
         Ok(true)
     }
@@ -125,7 +129,14 @@ impl Active {
         Ok(())
     }
 
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        self.file.sync()
+    /// How many bytes of records were appended since the last sync.
+    pub(crate) fn unsynced_bytes(&self) -> u64 {
+        self.unsynced_bytes
+    }
+
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        self.file.sync()?;
+        self.unsynced_bytes = 0;
+        Ok(())
     }
 }

@@ -41,7 +41,8 @@ impl LogConfig {
 pub enum Durability {
     /// After each batch; a batch is all that was staged while the one before was written.
     Always,
-    /// Only when a segment is full; the operating system decides when the rest reaches the disk.
+    /// Only when some megabytes have gathered, so that the end of a segment does not take long; the operating system
+    /// decides when the rest reaches the disk.
     Never,
     /// At most this long after a record was written.
     Interval(Duration),

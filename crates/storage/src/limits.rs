@@ -34,6 +34,11 @@ pub(crate) const GATHER_TIME: Duration = Duration::from_millis(2);
 /// How many staged bytes end the gathering early.
 pub(crate) const GATHER_BYTES: usize = 256 * 1024;
 
+/// How much the writer lets gather that nobody asked to be synced, where the policy leaves that to it: so much is on the
+/// disk in a few milliseconds, while staging takes what comes. A whole segment at its end takes tens of them, in which
+/// staging fills and pushes wait. With less, what a sync costs by itself would tell.
+pub(crate) const UNSYNCED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
 /// How long the writer waits before it asks a full disk for the next segment again.
 pub(crate) const DISK_FULL_RETRY: Duration = Duration::from_millis(500);
 
@@ -89,6 +94,10 @@ pub(crate) const READ_BYTES: usize = 1024 * 1024;
 const _: () = assert!(
     SEGMENT_BYTES_DEFAULT >= 2 * RECORD_BYTES_MAX as u64 + (SEGMENT_HEADER_BYTES + BATCH_BYTES) as u64,
     "a segment holds at least twice the largest record"
+);
+const _: () = assert!(
+    UNSYNCED_BYTES_MAX <= STAGED_BYTES_MAX_DEFAULT as u64,
+    "a sync takes no longer than staging needs to fill"
 );
 const _: () = assert!(READ_FIRST_BYTES <= READ_BYTES);
 const _: () = assert!(SEGMENT_BYTES_MIN > (SEGMENT_HEADER_BYTES + 2 * BATCH_BYTES) as u64);

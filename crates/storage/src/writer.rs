@@ -16,6 +16,7 @@ use crate::disk::{Disk, is_full};
 use crate::doorbell::RINGS_ONLY;
 use crate::limits::{
     DISK_FULL_RETRY, GATHER_BYTES, GATHER_TIME, RESERVE_SEGMENTS, SEGMENTS_AHEAD, SPACE_LOOK,
+    UNSYNCED_BYTES_MAX,
 };
 use crate::lock::Lock;
 use crate::pool::{Pool, Spare};
@@ -155,6 +156,9 @@ impl Writer {
         self.write(turn, now)?;
         if self.sync_is_due(turn, now) {
             self.active.write_ahead().map_err(|error| self.poison("write to", self.active.name(), error))?;
+            self.sync(turn)?;
+        } else if self.active.unsynced_bytes() >= UNSYNCED_BYTES_MAX {
+            // So that little is left for the end of the segment. It is too much for zeros ahead to be of use.
             self.sync(turn)?;
         }
         self.free_segments(turn)?;

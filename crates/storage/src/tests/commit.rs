@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::harness::{Opened, open, open_configured, open_on, small, with};
+use crate::limits::UNSYNCED_BYTES_MAX;
 use crate::simulation::SimulatedDisk;
 use crate::{Durability, LogConfig, LogEvent, RecordKind, Records, Staged};
 
@@ -125,6 +126,28 @@ fn never_syncs_only_when_asked() {
     log.log.sync_to(u64::MAX);
     log.log.close().unwrap();
     assert_eq!(disk.counts().syncs, before + 2, "what is durable needs no sync but that of the clean end");
+}
+
+#[test]
+fn what_gathers_is_synced_before_it_is_much() {
+    let part = vec![7; UNSYNCED_BYTES_MAX as usize / 4];
+    for durability in [Durability::Never, Durability::Interval(Duration::from_secs(3600))] {
+        let disk = SimulatedDisk::new();
+        let log = open_configured(&disk, with(durability, LogConfig::new("simulated"))).unwrap();
+        let before = disk.counts();
+        for _ in 0..3 {
+            log.events.wait_written(log.stage(&part).last);
+        }
+        assert_eq!((log.log.durable(), disk.counts().syncs), (0, before.syncs));
+        let fourth = log.stage(&part).last;
+        log.events.wait_durable(fourth);
+        for _ in 0..3 {
+            log.events.wait_written(log.stage(&part).last);
+        }
+        let after = disk.counts();
+        assert_eq!((log.log.durable(), after.syncs - before.syncs), (fourth, 1), "it begins anew");
+        assert_eq!(after.writes - before.writes, 7, "nothing is written ahead");
+    }
 }
 
 #[test]

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::harness::{open_configured, open_on, small, with};
+use crate::limits::UNSYNCED_BYTES_MAX;
 use crate::simulation::{Random, SimulatedDisk};
-use crate::{Durability, Log, LogEvent, Records};
+use crate::{Durability, Log, LogConfig, LogEvent, Records};
 
 #[test]
 fn after_a_failed_sync_nothing_is_durable_any_more() {
@@ -95,6 +96,19 @@ fn a_failure_at_rotation_loses_nothing_that_was_durable() {
     assert_eq!(log.log.durable(), 1);
     let again = open_on(&disk.after_crash(&mut Random(1))).unwrap();
     assert_eq!(again.bodies(), [b"kept".to_vec()]);
+}
+
+#[test]
+fn a_failed_sync_that_nobody_asked_for_is_terminal() {
+    let disk = SimulatedDisk::new();
+    let log = open_configured(&disk, with(Durability::Never, LogConfig::new("simulated"))).unwrap();
+    let kept = log.commit(b"kept");
+    disk.fail_syncs();
+    log.stage(&vec![7; UNSYNCED_BYTES_MAX as usize]);
+    let poison = log.poison();
+    assert_eq!((poison.operation, poison.durable), ("sync", kept));
+    assert_eq!(log.log.close().unwrap_err().operation, "sync");
+    assert_eq!(log.log.durable(), kept);
 }
 
 #[test]
