@@ -436,8 +436,8 @@ impl Queue {
             let (_, window_us) = rate_us(rate);
             self.rate_at = self.rate_at.min(now * 1_000 + window_us);
         }
-        while self.capped.front != NONE {
-            self.bring_back(self.capped.front);
+        while self.aside.front != NONE {
+            self.bring_back(self.aside.front);
         }
     }
 

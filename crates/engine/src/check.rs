@@ -4,6 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
+use stanchion_protocol::command::State;
+
 use crate::footprint::Footprint;
 use crate::group::Turn;
 use crate::heap::Heap;
@@ -56,6 +58,7 @@ impl Queue {
         let (mut bytes, mut bytes_dead, mut bytes_here) = (0, 0, 0);
         let mut by_group: HashMap<u32, (u32, [u32; 4])> = HashMap::new();
         let mut by_root: HashMap<u32, u32> = HashMap::new();
+        let mut superseded: HashMap<u32, u32> = HashMap::new();
         for (ix, job) in self.jobs.iter() {
             ensure(job.stand != Stand::Nowhere, || format!("job {:016x} stands nowhere", job.id))?;
             let column = crate::queue::column(job.state());
@@ -66,6 +69,9 @@ impl Queue {
             let group = by_group.entry(job.group).or_default();
             group.0 += 1;
             group.1[column] += 1;
+            if job.state() == State::Ready && self.superseded(ix) {
+                *superseded.entry(job.group).or_default() += 1;
+            }
             ensure(self.find(job.id) == Some(ix), || format!("job {:016x} is not found by its id", job.id))?;
             self.check_job(ix, &mut by_root).map_err(|fault| format!("job {:016x}: {fault}", job.id))?;
         }
@@ -88,7 +94,7 @@ impl Queue {
         self.store.check(|owner| self.jobs.get(owner).map(|job| job.place))?;
         self.check_extras()?;
         self.check_workers()?;
-        self.check_groups(&by_group)?;
+        self.check_groups(&by_group, &superseded)?;
         self.check_holds()?;
         self.check_tags()?;
         self.check_roots(&by_root)
@@ -134,12 +140,16 @@ impl Queue {
         Ok(())
     }
 
-    fn check_groups(&self, by_group: &HashMap<u32, (u32, [u32; 4])>) -> Result<(), String> {
+    fn check_groups(
+        &self,
+        by_group: &HashMap<u32, (u32, [u32; 4])>,
+        superseded: &HashMap<u32, u32>,
+    ) -> Result<(), String> {
         let mut pins: HashMap<u32, u32> = HashMap::new();
         self.holds.iter().for_each(|(_, hold)| *pins.entry(hold.group).or_default() += 1);
         self.roots.iter().for_each(|(_, root)| *pins.entry(root.group).or_default() += 1);
         let waiting: HashSet<u32> = self.ring.iter(&self.groups).collect();
-        let capped: HashSet<u32> = self.capped.iter(&self.groups).collect();
+        let aside: HashSet<u32> = self.aside.iter(&self.groups).collect();
         for (ix, group) in self.groups.iter() {
             let fault = |fault: &str| format!("group '{}': {fault}", group.name.escape_ascii());
             let (jobs, counts) = by_group.get(&ix).copied().unwrap_or_default();
@@ -147,14 +157,18 @@ impl Queue {
             ensure(group.pins == pins.get(&ix).copied().unwrap_or(0), || fault("its pins are wrong"))?;
             ensure(group.jobs + group.pins > 0, || fault("it should be gone"))?;
             ensure(group.has_ready() == (counts[0] > 0), || fault("its levels are wrong"))?;
-            let turn = match (waiting.contains(&ix), capped.contains(&ix)) {
+            let turn = match (waiting.contains(&ix), aside.contains(&ix)) {
                 (true, false) => Turn::Waiting,
-                (false, true) => Turn::Capped,
+                (false, true) => Turn::Aside,
                 (false, false) => Turn::Out,
                 (true, true) => return Err(fault("it stands in both rings")),
             };
             ensure(group.turn == turn, || fault("its turn is wrong"))?;
             ensure(group.has_ready() == (turn != Turn::Out), || fault("its turn does not fit its jobs"))?;
+            let superseded = superseded.get(&ix).copied().unwrap_or(0);
+            ensure(group.superseded == superseded, || fault("its superseded jobs are miscounted"))?;
+            let claimable = group.current() > 0 && !self.at_cap(ix);
+            ensure(turn != Turn::Aside || !claimable, || fault("it was set aside and has a job to claim"))?;
             let order: Vec<u32> = group.in_order(&self.jobs, crate::settings::Order::Fifo).collect();
             ensure(order.len() as u32 == counts[0], || fault("its ready jobs are not all in order"))?;
             let place =
@@ -236,6 +250,12 @@ impl Queue {
             ensure(self.find_root(root.group, &root.signature) == Some(ix), || fault("not found"))?;
             ensure(root.jobs == by_root.get(&ix).copied().unwrap_or(0), || fault("its jobs are miscounted"))?;
             ensure((root.idle != NONE) == (root.jobs == 0), || fault("its retention is wrong"))?;
+            let ready = self.jobs.iter().filter(|(job, ready)| {
+                ready.state() == State::Ready
+                    && !self.superseded(*job)
+                    && self.tag_of(*job).is_some_and(|tag| tag.root == ix)
+            });
+            ensure(root.ready as usize == ready.count(), || fault("its ready jobs are miscounted"))?;
             let stale: Vec<u32> = root.stale(&self.jobs).collect();
             ensure(stale.iter().all(|&job| self.superseded(job)), || fault("a fresh job among the stale"))?;
             ensure(stale.is_empty() || root.to_sweep, || fault("not to be swept"))?;

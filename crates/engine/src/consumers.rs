@@ -27,7 +27,7 @@ pub(crate) struct Claimer<'a> {
 }
 
 impl Queue {
-    /// Whether a claim could be served now, as far as can be told without stepping over superseded jobs.
+    /// Whether a claim could be served now, though it may have to step over superseded jobs.
     pub(crate) fn claimable(&mut self, now: u64, group: Option<&[u8]>) -> bool {
         self.may_claim(now) && self.next_group(group).is_some()
     }
@@ -40,22 +40,27 @@ impl Queue {
             && self.token_at().is_none_or(|at| at <= now)
     }
 
-    /// The group whose turn it is, or the one asked for; those at their cap are set aside on the way.
+    /// The group whose turn it is, or the one asked for; those at their cap, and those whose ready jobs are all
+    /// superseded, are set aside on the way.
     fn next_group(&mut self, wanted: Option<&[u8]>) -> Option<u32> {
         if let Some(name) = wanted {
             let group = self.find_group(name)?;
-            return (self.groups[group].has_ready() && !self.at_cap(group)).then_some(group);
+            return self.has_turn(group).then_some(group);
         }
         loop {
             let group = self.ring.front;
             if group == NONE {
                 return None;
             }
-            if !self.at_cap(group) {
+            if self.has_turn(group) {
                 return Some(group);
             }
             self.set_aside(group);
         }
+    }
+
+    fn has_turn(&self, group: u32) -> bool {
+        self.groups[group].current() > 0 && !self.at_cap(group)
     }
 
     /// Claims the next job, stepping over those that are superseded or expired.
@@ -73,10 +78,13 @@ impl Queue {
             let first = self.groups[group].first(&self.jobs, self.settings.order);
             let ix = first.expect("a group in the turn has a ready job");
             let expires_at = self.expires_at(ix);
-            let why = if self.superseded(ix) {
-                Gone::Superseded
+            if self.superseded(ix) {
+                let run = self.first_superseded(group, limits::DROP_RUN_JOBS.min(claimer.drops_left));
+                claimer.drops_left = claimer.drops_left.checked_sub(run.len().max(1))?;
+                self.drop_superseded(at, part, &run);
             } else if expires_at.is_some_and(|expires_at| expires_at <= at.now) {
-                Gone::Expired
+                claimer.drops_left = claimer.drops_left.checked_sub(1)?;
+                self.decide_gone(at, part, ix, Gone::Expired);
             } else {
                 let bytes = self.payload_bytes(ix);
                 claimer.bytes_left = Some(match claimer.bytes_left {
@@ -85,10 +93,14 @@ impl Queue {
                 });
                 self.claim_this(at, part, claimer, ix);
                 return Some(ix);
-            };
-            claimer.drops_left = claimer.drops_left.checked_sub(1)?;
-            self.decide_gone(at, part, ix, why);
+            }
         }
+    }
+
+    /// The jobs at the front of a group that are superseded, `count` of them at most.
+    fn first_superseded(&self, group: u32, count: usize) -> Vec<u32> {
+        let ready = self.groups[group].in_order(&self.jobs, self.settings.order).take(count);
+        ready.take_while(|&ix| self.superseded(ix)).collect()
     }
 
     fn claim_this(&mut self, at: At, part: &mut Part<'_>, claimer: &Claimer<'_>, ix: u32) {

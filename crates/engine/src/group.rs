@@ -23,8 +23,9 @@ pub(crate) enum Turn {
     Out,
     /// It waits for its turn.
     Waiting,
-    /// It has ready jobs and as many claimed ones as its cap allows.
-    Capped,
+    /// It has ready jobs, but none that may be claimed: it has as many claimed ones as its cap allows, or all are
+    /// superseded.
+    Aside,
 }
 
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Group {
     pub(crate) name: Box<[u8]>,
     /// Jobs by state: ready, delayed, claimed, dead.
     pub(crate) counts: [u32; 4],
+    /// Ready jobs that are superseded.
+    pub(crate) superseded: u32,
     /// Jobs in any state, also in the middle of a step.
     pub(crate) jobs: u32,
     /// Holds and roots, which keep the group's name too.
@@ -60,6 +63,7 @@ impl Group {
         Group {
             name: name.into(),
             counts: [0; 4],
+            superseded: 0,
             jobs: 0,
             pins: 0,
             before: NONE,
@@ -80,6 +84,11 @@ impl Group {
 
     pub(crate) fn has_ready(&self) -> bool {
         !self.levels.is_empty()
+    }
+
+    /// How many ready jobs are not superseded.
+    pub(crate) fn current(&self) -> u32 {
+        self.counts[0] - self.superseded
     }
 
     /// Puts a job at its place.

@@ -6,10 +6,11 @@
 //!
 //! INVARIANT Q-1: every job stands in exactly one of: a ready list or tree of its group, the delayed heap,
 //! the lease heap, the heap of the dead.
-//! INVARIANT Q-2: a group is in the ring (or among the capped) exactly while it has ready jobs.
+//! INVARIANT Q-2: a group is in the ring (or among those set aside) exactly while it has ready jobs.
 //! INVARIANT Q-3: the table of keys names each job that holds its key, or the hold whose owner it is.
 //! INVARIANT Q-4: a root's fresh list holds its delayed and ready jobs with the newest timestamp, its stale
-//! list those with an older one; its `jobs` counts all jobs that carry it.
+//! list those with an older one; its `jobs` counts all jobs that carry it. A ready one counts in its `ready`, or
+//! among the `superseded` of its group.
 //! INVARIANT Q-5: a worker's list holds the claimed jobs whose claims named it.
 
 use std::collections::VecDeque;
@@ -24,7 +25,7 @@ use crate::heap::Heap;
 use crate::histogram::Histogram;
 use crate::hold::Hold;
 use crate::index::{Index, hash_in_row};
-use crate::job::{InRoot, Job, KeyState, Stand};
+use crate::job::{Job, KeyState, Stand};
 use crate::notes::Notes;
 use crate::payload::Keep;
 use crate::pool::Pool;
@@ -70,8 +71,8 @@ pub(crate) struct Queue {
 
     /// Groups with ready jobs whose turn comes.
     pub(crate) ring: Ring,
-    /// Groups with ready jobs that are at their cap.
-    pub(crate) capped: Ring,
+    /// Groups with ready jobs of which none may be claimed.
+    pub(crate) aside: Ring,
 
     pub(crate) delayed: Heap,
     pub(crate) leases: Heap,
@@ -162,7 +163,7 @@ impl Queue {
             tags: Pool::default(),
             signatures: Index::default(),
             ring: Ring::default(),
-            capped: Ring::default(),
+            aside: Ring::default(),
             delayed: Heap::default(),
             leases: Heap::default(),
             dead: Heap::default(),
@@ -314,6 +315,7 @@ impl Queue {
         self.watch_expiry(ix);
         self.enter_root(ix);
         self.count(group, State::Ready, 1);
+        self.bring_back_first(group);
     }
 
     pub(crate) fn enter_delayed(&mut self, ix: u32) {
@@ -378,7 +380,7 @@ impl Queue {
         };
         self.jobs[ix].stand = Stand::Nowhere;
         self.unwatch_expiry(ix);
-        self.leave_root(ix);
+        self.leave_root(ix, state);
         self.count(group, state, -1);
     }
 
@@ -398,7 +400,7 @@ impl Queue {
         }
         match self.groups[group].turn {
             Turn::Waiting => self.ring.remove(&mut self.groups, group),
-            Turn::Capped => self.capped.remove(&mut self.groups, group),
+            Turn::Aside => self.aside.remove(&mut self.groups, group),
             Turn::Out => return,
         }
         self.groups[group].turn = Turn::Out;
@@ -414,16 +416,23 @@ impl Queue {
 
     pub(crate) fn set_aside(&mut self, group: u32) {
         self.ring.remove(&mut self.groups, group);
-        self.groups[group].turn = Turn::Capped;
-        self.capped.push_back(&mut self.groups, group);
+        self.groups[group].turn = Turn::Aside;
+        self.aside.push_back(&mut self.groups, group);
     }
 
-    /// A capped group may claim again: it joins the end of the turn.
+    /// A group that was set aside may have a job to claim again: it joins the end of the turn.
     pub(crate) fn bring_back(&mut self, group: u32) {
-        if self.groups[group].turn == Turn::Capped {
-            self.capped.remove(&mut self.groups, group);
+        if self.groups[group].turn == Turn::Aside {
+            self.aside.remove(&mut self.groups, group);
             self.groups[group].turn = Turn::Waiting;
             self.ring.push_back(&mut self.groups, group);
+        }
+    }
+
+    /// The same for one whose ready jobs were all superseded but for the one that came now.
+    pub(crate) fn bring_back_first(&mut self, group: u32) {
+        if self.groups[group].current() == 1 {
+            self.bring_back(group);
         }
     }
 
@@ -461,31 +470,6 @@ impl Queue {
     #[inline]
     pub(crate) fn expires_at(&self, ix: u32) -> Option<u64> {
         Some(self.extras(ix).expires_at.get()).filter(|&at| at > 0)
-    }
-
-    // --- roots: delayed and ready jobs stand in a list of theirs, so that a newer one finds them
-
-    pub(crate) fn enter_root(&mut self, ix: u32) {
-        let Some(tag) = self.tag_of(ix) else { return };
-        let (root, fresh) = (tag.root, tag.timestamp == self.roots[tag.root].newest);
-        let list = if fresh { InRoot::Fresh } else { InRoot::Stale };
-        self.roots[root].link(&mut self.jobs, ix, list);
-        if list == InRoot::Stale {
-            self.sweep_later(root);
-        }
-    }
-
-    pub(crate) fn leave_root(&mut self, ix: u32) {
-        if self.jobs[ix].in_root != InRoot::No {
-            let root = self.tags[self.jobs[ix].tag].root;
-            self.roots[root].unlink(&mut self.jobs, ix);
-        }
-    }
-
-    pub(crate) fn sweep_later(&mut self, root: u32) {
-        if !std::mem::replace(&mut self.roots[root].to_sweep, true) {
-            self.stale_roots.push_back(root);
-        }
     }
 
     /// An event happened.

@@ -1,7 +1,10 @@
 //! A root: the newest event registered for a signature, and the jobs that it fanned out into.
 //!
 //! Registering a newer timestamp makes all jobs of the older ones superseded at once: the fresh list becomes
-//! part of the stale one in O(1), a claim steps over its jobs, and a sweep drops them in bounded steps.
+//! part of the stale one in O(1), and a sweep drops its jobs in bounded steps. Meanwhile a claim steps over them, and
+//! leaves a group alone that has no others.
+
+use stanchion_protocol::command::State;
 
 use crate::job::{InRoot, Job};
 use crate::memory::allocated;
@@ -17,6 +20,8 @@ pub(crate) struct Root {
     pub(crate) registered_at: u64,
     /// Jobs that carry it, in any state.
     pub(crate) jobs: u32,
+    /// Those that are ready and not superseded.
+    pub(crate) ready: u32,
     /// The tags of its jobs that were made last.
     pub(crate) tags: [u32; 2],
     fresh: List,
@@ -134,6 +139,7 @@ impl Queue {
         if timestamp > root.newest {
             root.newest = timestamp;
             root.stale_all(&mut self.jobs);
+            self.groups[group].superseded += std::mem::take(&mut root.ready);
             if self.roots[ix].first_stale().is_some() {
                 self.sweep_later(ix);
             }
@@ -155,6 +161,7 @@ impl Queue {
             newest,
             registered_at,
             jobs: 0,
+            ready: 0,
             tags: [NONE; 2],
             fresh: EMPTY,
             stale: EMPTY,
@@ -167,6 +174,45 @@ impl Queue {
         self.signatures.insert(hash, ix, |ix| hash_bytes(hasher, roots[ix].group, &roots[ix].signature));
         self.idle_root(ix);
         ix
+    }
+
+    /// Delayed and ready jobs stand in a list of their root, so that a newer one finds them.
+    pub(crate) fn enter_root(&mut self, ix: u32) {
+        let Some(tag) = self.tag_of(ix) else { return };
+        let (root, fresh) = (tag.root, tag.timestamp == self.roots[tag.root].newest);
+        let list = if fresh { InRoot::Fresh } else { InRoot::Stale };
+        self.roots[root].link(&mut self.jobs, ix, list);
+        if self.jobs[ix].state() == State::Ready {
+            *self.ready_in_root(root, fresh) += 1;
+        }
+        if list == InRoot::Stale {
+            self.sweep_later(root);
+        }
+    }
+
+    /// The job was in this state until now.
+    pub(crate) fn leave_root(&mut self, ix: u32, state: State) {
+        if self.jobs[ix].in_root == InRoot::No {
+            return;
+        }
+        let tag = &self.tags[self.jobs[ix].tag];
+        let (root, fresh) = (tag.root, tag.timestamp == self.roots[tag.root].newest);
+        self.roots[root].unlink(&mut self.jobs, ix);
+        if state == State::Ready {
+            *self.ready_in_root(root, fresh) -= 1;
+        }
+    }
+
+    /// The count that a ready job of a root is part of.
+    fn ready_in_root(&mut self, root: u32, fresh: bool) -> &mut u32 {
+        let root = &mut self.roots[root];
+        if fresh { &mut root.ready } else { &mut self.groups[root.group].superseded }
+    }
+
+    pub(crate) fn sweep_later(&mut self, root: u32) {
+        if !std::mem::replace(&mut self.roots[root].to_sweep, true) {
+            self.stale_roots.push_back(root);
+        }
     }
 
     /// A root without jobs is forgotten some time after its registration.

@@ -47,11 +47,12 @@ impl Queue {
 
     /// The job is tagged with another timestamp of the same root.
     pub(crate) fn move_in_root(&mut self, job: u32, timestamp: u64) {
-        self.leave_root(job);
+        self.leave_root(job, self.jobs[job].state());
         let Some(root) = self.take_tag(job) else { return };
         self.put_tag(job, root, timestamp);
         if self.is_waiting(job) {
             self.enter_root(job);
+            self.bring_back_first(self.jobs[job].group);
         }
     }
 

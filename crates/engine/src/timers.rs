@@ -60,18 +60,27 @@ impl Queue {
 
     /// Drops superseded jobs, at most `left` of them, which it counts down; true when there are more.
     pub(crate) fn sweep(&mut self, at: At, part: &mut Part<'_>, left: &mut usize) -> bool {
+        let mut run = Vec::with_capacity(limits::DROP_RUN_JOBS);
         while let Some(&root) = self.stale_roots.front() {
-            while let Some(ix) = self.roots[root].first_stale() {
+            while self.roots[root].first_stale().is_some() {
                 if *left == 0 {
                     return true;
                 }
-                *left -= 1;
-                self.decide_gone(at, part, ix, Gone::Superseded);
+                run.clear();
+                run.extend(self.roots[root].stale(&self.jobs).take(limits::DROP_RUN_JOBS.min(*left)));
+                *left -= run.len();
+                self.drop_superseded(at, part, &run);
             }
             self.roots[root].to_sweep = false;
             self.stale_roots.pop_front();
         }
         false
+    }
+
+    /// Drops superseded jobs in a row.
+    pub(crate) fn drop_superseded(&mut self, at: At, part: &mut Part<'_>, run: &[u32]) {
+        self.fetch_keys(run);
+        run.iter().for_each(|&ix| self.decide_gone(at, part, ix, Gone::Superseded));
     }
 }
 

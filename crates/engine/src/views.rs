@@ -232,7 +232,7 @@ impl Queue {
     }
 
     fn oldest_ready_ms(&self, now: u64) -> Option<u64> {
-        let turns = self.ring.iter(&self.groups).chain(self.capped.iter(&self.groups));
+        let turns = self.ring.iter(&self.groups).chain(self.aside.iter(&self.groups));
         let oldest = turns.filter_map(|ix| self.groups[ix].oldest_ready_at(&self.jobs)).min();
         oldest.map(|at| now.saturating_sub(at))
     }
@@ -259,7 +259,7 @@ impl Queue {
                 .take(count)
                 .collect();
         }
-        let turns = self.ring.iter(&self.groups).chain(self.capped.iter(&self.groups));
+        let turns = self.ring.iter(&self.groups).chain(self.aside.iter(&self.groups));
         let mut groups: Vec<_> =
             turns.take(count).map(|ix| self.groups[ix].in_order(&self.jobs, order)).collect();
         let mut found = Vec::new();

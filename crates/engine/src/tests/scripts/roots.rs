@@ -1,6 +1,10 @@
 //! Roots: what a newer event supersedes is never handed out, and dedupe never loses the last word.
 
-use crate::tests::script::check;
+use stanchion_protocol::command::RootTag;
+
+use crate::limits::CLAIM_DROPS_MAX;
+use crate::tests::rig::Rig;
+use crate::tests::script::{START_MS, check};
 
 #[test]
 fn strictly_older_is_superseded() {
@@ -278,4 +282,27 @@ fn a_root_lasts_as_long_as_its_jobs() {
 #[test]
 fn a_root_counts_for_28_days() {
     check(&["0 QROOT q s 5 -> 1", "2419199999 QROOT q s 4 -> 0", "2419200001 QROOT q s 4 -> 1"]);
+}
+
+#[test]
+fn superseded_jobs_stand_in_the_way_of_no_other_group() {
+    let [older, newer] = [1, 2].map(|timestamp| RootTag { signature: b"s", timestamp });
+    let mut rig = Rig::new(START_MS, Default::default());
+    let mut superseded = 0;
+    for _ in 0..=CLAIM_DROPS_MAX {
+        rig.push_tagged(b"q", older);
+    }
+    rig.hold(|shard, now, log| shard.root(now, b"q", b"", newer, log));
+    let mut claim = |rig: &mut Rig| {
+        let claimed = rig.claim(b"q", 9).len();
+        let (shard, now) = rig.shard_and_now();
+        let before = std::mem::replace(&mut superseded, shard.stats(now, b"q").unwrap().totals.superseded);
+        (claimed, superseded - before)
+    };
+    assert_eq!(claim(&mut rig), (0, 0), "there is no other job, so none is stepped over");
+    rig.push(b"q", b"other", b"job");
+    assert_eq!(claim(&mut rig), (1, 0));
+    rig.push_tagged(b"q", newer);
+    assert_eq!(claim(&mut rig), (0, CLAIM_DROPS_MAX as u64), "a job is behind them");
+    assert_eq!(claim(&mut rig), (1, 1));
 }
