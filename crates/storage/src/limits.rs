@@ -25,8 +25,9 @@ pub const SEGMENT_BYTES_MIN: u64 = 4096;
 pub const STAGED_BYTES_MAX_DEFAULT: usize = 4 * 1024 * 1024;
 
 /// How many unused segments are kept for the next ones while there is plenty of space: more than are allocated
-/// ahead, or those that are freed would be deleted and others made. More are deleted.
-pub(crate) const SPARE_SEGMENTS_MAX: usize = SEGMENTS_AHEAD + 1;
+/// ahead, or those that are freed would be deleted and others made. More are deleted, which takes the writer some 25 ms
+/// each, so those that a million small jobs leave are kept.
+pub(crate) const SPARE_SEGMENTS_MAX: usize = SEGMENTS_AHEAD + 4;
 
 /// How long the writer lets records gather when nobody waits for them (all policies but `always`).
 pub(crate) const GATHER_TIME: Duration = Duration::from_millis(2);
