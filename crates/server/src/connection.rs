@@ -90,6 +90,20 @@ fn make_room(input: &mut Vec<u8>, missing: usize) {
     }
 }
 
+/// Waits until all that is ready on this thread has had its turn. The runtime's own `yield_now` looks at the sockets
+/// besides, which is a system call.
+async fn after_those_ready() {
+    let mut is_over = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut is_over, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// Serves a connection until it ends.
 pub(crate) async fn serve(
     server: Arc<Server>,
@@ -160,6 +174,9 @@ impl Connection {
             if !self.take_mail() {
                 return Ok(());
             }
+            if self.share.may_wait(self.outbox.ready(self.server.tidings.durable.durable()).len()) {
+                after_those_ready().await;
+            }
             let blocked = self.write()?;
             if self.outbox.unsent_bytes() > self.server.clients.output_limits.replies_bytes_max() {
                 self.tell(Reason::Output);
@@ -224,6 +241,7 @@ impl Connection {
 
     /// Runs what is there.
     fn turn(&mut self, phase: Phase) -> Progress {
+        self.share.begin_turn();
         if self.input.is_empty() && self.session.pending.is_none() && !self.session.closing {
             return Progress::Idle;
         }

@@ -96,6 +96,10 @@ pub const SHARE_BYTES: usize = 64 << 10;
 /// A command counts as so many bytes more; it takes about a microsecond.
 pub const SHARE_BYTES_A_COMMAND: usize = 256;
 
+/// After a turn of so much, counted like a share, replies leave in company: once the others that are ready had their
+/// turns. Clients that send one command at a time do less.
+pub const COMPANY_BYTES: usize = 2 << 10;
+
 /// So many cheap commands of a pipeline are timed together, so that the clock is not read for each.
 pub const LAP_CALLS: u32 = 32;
 

@@ -4,24 +4,42 @@
 //! keep its thread for as long as the runtime lets a task go on: tens of milliseconds. What a connection does is
 //! told from its commands and bytes. They are a fair measure of its time, cost no look at the clock, and are the same
 //! each time that a simulation runs.
+//!
+//! After a turn of many commands the replies wait for the turns of those that are ready, too. Clients that share
+//! a thread or a core are woken once for all their replies then, and to wake a thread that sleeps takes longer
+//! than to run several commands. Redis writes its replies so, after all commands that one look at the sockets
+//! found. A client that waits for each reply gets it at once.
 
-use crate::limits::{SHARE_BYTES, SHARE_BYTES_A_COMMAND};
+use crate::limits::{COMPANY_BYTES, SHARE_BYTES, SHARE_BYTES_A_COMMAND};
 
 /// What a connection has done since others had their turn.
 #[derive(Default)]
 pub(super) struct Share {
     bytes: usize,
+    /// Of it, in the newest turn.
+    turn_bytes: usize,
 }
 
 impl Share {
+    /// A turn begins.
+    pub(super) fn begin_turn(&mut self) {
+        self.turn_bytes = 0;
+    }
+
     /// So many commands were run.
     pub(super) fn ran(&mut self, commands: u32) {
-        self.bytes += commands as usize * SHARE_BYTES_A_COMMAND;
+        self.moved(commands as usize * SHARE_BYTES_A_COMMAND);
     }
 
     /// So many bytes came in or went out.
     pub(super) fn moved(&mut self, bytes: usize) {
         self.bytes += bytes;
+        self.turn_bytes += bytes;
+    }
+
+    /// Whether replies of so many bytes can wait for the turns of others.
+    pub(super) fn may_wait(&self, replies_bytes: usize) -> bool {
+        replies_bytes > 0 && self.turn_bytes + replies_bytes >= COMPANY_BYTES
     }
 
     /// Whether it is the others' turn; if so, the next share begins.
