@@ -19,7 +19,7 @@ pub use number::string2ll;
 use crate::args::{Args, Span};
 use crate::error::CommandError;
 use crate::limits::{self, Limits};
-use number::short_number;
+use number::short_header;
 
 /// What [`Decoder::decode`] found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -220,11 +220,11 @@ impl Decoder {
                 }
             }
             self.inline = false;
-            let count = match short_number(buf, self.at + 1) {
-                Some((count, next)) => {
-                    self.at = next;
+            let count = match short_header(b'*', &buf[self.at..]) {
+                Some((count, bytes)) => {
+                    self.at += bytes;
                     self.searched = 0;
-                    i64::from(count)
+                    count as i64
                 }
                 None => match self.header(buf, FramingError::MultibulkLine)? {
                     None => return Ok(false),
@@ -286,13 +286,10 @@ impl Decoder {
     /// The length in an argument's `$` line, or `None` when the line is not complete.
     #[inline]
     fn bulk_header(&mut self, buf: &[u8]) -> Result<Option<usize>, FramingError> {
-        if buf.get(self.at) == Some(&b'$')
-            && let Some((len, next)) = short_number(buf, self.at + 1)
-            && (self.authenticated || len as usize <= limits::UNAUTHENTICATED_BULK_BYTES_MAX)
-        {
-            self.at = next;
+        if let Some((len, bytes)) = short_header(b'$', &buf[self.at..]) {
+            self.at += bytes;
             self.searched = 0;
-            return Ok(Some(len as usize));
+            return Ok(Some(len));
         }
         self.bulk_header_slow(buf)
     }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::hex;
+
 /// Bits of an id that hold the counter; the boot number has the other 20.
 pub const COUNTER_BITS: u32 = 44;
 
@@ -43,29 +45,20 @@ impl JobId {
     }
 
     /// Reads 16 lower-case hex digits; anything else is `None`.
+    #[inline]
     pub fn parse(text: &[u8]) -> Option<JobId> {
-        if text.len() != ID_TEXT_LEN {
-            return None;
-        }
-        let mut raw = 0u64;
-        for &byte in text {
-            let digit = match byte {
-                b'0'..=b'9' => byte - b'0',
-                b'a'..=b'f' => byte - b'a' + 10,
-                _ => return None,
-            };
-            raw = raw << 4 | u64::from(digit);
-        }
-        Some(JobId(raw))
+        let text: &[u8; ID_TEXT_LEN] = text.try_into().ok()?;
+        let (high, low) = text.split_at(ID_TEXT_LEN / 2);
+        Some(JobId(hex::read(high.try_into().ok()?)? << 32 | hex::read(low.try_into().ok()?)?))
     }
 
     /// The id as text.
+    #[inline]
     pub fn text(self) -> [u8; ID_TEXT_LEN] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; ID_TEXT_LEN];
-        for (i, byte) in text.iter_mut().enumerate() {
-            *byte = DIGITS[(self.0 >> (60 - 4 * i) & 15) as usize];
-        }
+        let (high, low) = text.split_at_mut(ID_TEXT_LEN / 2);
+        high.copy_from_slice(&hex::write((self.0 >> 32) as u32));
+        low.copy_from_slice(&hex::write(self.0 as u32));
         text
     }
 }

@@ -12,6 +12,7 @@ pub mod decode;
 pub mod docs;
 pub mod error;
 pub mod glob;
+mod hex;
 pub mod id;
 pub mod keys;
 pub mod limits;

@@ -1,27 +1,23 @@
 //! Numbers in headers and arguments, as strict as Redis's.
 
-/// Reads up to seven digits, without leading zeros, and the CR after them, as in nearly every header; gives the
-/// number and where the line after it starts. Anything else, also a line that is cut, is for the slow path.
+/// The number in a header of one to three digits, as nearly all are, and how many bytes its line has. Anything else, also
+/// a line that is cut, is for the slow path.
 #[inline]
-pub(super) fn short_number(buf: &[u8], from: usize) -> Option<(u32, usize)> {
-    let first = buf.get(from)?.wrapping_sub(b'0');
-    if first > 9 {
+pub(super) fn short_header(mark: u8, buf: &[u8]) -> Option<(usize, usize)> {
+    let digit = |byte: u8| usize::from(byte - b'0');
+    // A line of three digits and its end. A word that is shorter has bytes behind it.
+    let [first, line @ ..] = buf.first_chunk::<6>()?;
+    if *first != mark {
         return None;
     }
-    let mut value = u32::from(first);
-    let mut at = from + 1;
-    loop {
-        let digit = buf.get(at)?.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
+    match *line {
+        [a @ b'1'..=b'9', b'\r', ..] => Some((digit(a), 4)),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', ..] => Some((digit(a) * 10 + digit(b), 5)),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', _] => {
+            Some((digit(a) * 100 + digit(b) * 10 + digit(c), 6))
         }
-        if value == 0 || at - from == 7 {
-            return None;
-        }
-        value = value * 10 + u32::from(digit);
-        at += 1;
+        _ => None,
     }
-    (buf[at] == b'\r' && at + 1 < buf.len()).then_some((value, at + 2))
 }
 
 /// An integer as Redis reads one: no `+`, no space, no leading zero, no `-0`, within an `i64`.
