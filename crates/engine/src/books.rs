@@ -51,6 +51,7 @@ impl Shard {
     /// The same for several, in the order of their slots.
     pub(crate) fn remove_queues(&mut self, gone: &[u32]) {
         let (&[first, ..], &[.., last]) = (gone, gone) else { return };
+        self.settle_up();
         self.changes += 1;
         self.newest_deletion = self.changes;
         let (mut attention, mut turn, mut stale) = (false, false, false);
@@ -119,8 +120,22 @@ impl Shard {
         }
     }
 
+    /// A queue's books are to follow. Commands of a pipeline mostly go to the same queue, and what they do to its turn and
+    /// its deadline is booked once: when another queue's turn comes to be booked, or somebody is about to read.
     pub(crate) fn settle(&mut self, ix: u32) {
         self.book_footprint(ix);
+        if self.unsettled != ix {
+            self.settle_up();
+            self.unsettled = ix;
+        }
+    }
+
+    /// The books follow all that happened; whoever reads them begins with this.
+    pub(crate) fn settle_up(&mut self) {
+        let ix = std::mem::replace(&mut self.unsettled, NONE);
+        if ix == NONE {
+            return;
+        }
         let queue = &mut self.queues[ix];
         if queue.counts[0] > 0 && !std::mem::replace(&mut queue.in_turn, true) {
             self.turn.push_back(ix);

@@ -26,11 +26,14 @@ impl Shard {
             let fault = |fault: String| format!("queue '{}': {fault}", queue.printable_name());
             queue.check().map_err(fault)?;
             ensure(self.find(&queue.name) == Some(ix), || fault("not found by its name".into()))?;
-            ensure(queue.counts[0] == 0 || queue.in_turn, || fault("ready jobs, but no turn".into()))?;
-            ensure(queue.stale_roots.is_empty() || queue.in_stale, || fault("not swept".into()))?;
+            let settled = ix != self.unsettled;
+            ensure(queue.counts[0] == 0 || queue.in_turn || !settled, || {
+                fault("ready jobs, but no turn".into())
+            })?;
+            ensure(queue.stale_roots.is_empty() || queue.in_stale || !settled, || fault("not swept".into()))?;
             let due = queue.next_deadline(self.last_now(), false).into_iter().chain(queue.end_at()).min();
             let booked = queue.deadline != NONE;
-            ensure(due.is_none() || booked, || fault("its deadline is not booked".into()))?;
+            ensure(due.is_none() || booked || !settled, || fault("its deadline is not booked".into()))?;
             let payloads = PayloadBytes { here: queue.bytes_here, logged: queue.bytes - queue.bytes_here };
             let footprint =
                 Footprint { bytes: queue.snapshot_bytes, jobs: queue.jobs.len() as u64, payloads };

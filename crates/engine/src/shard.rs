@@ -72,6 +72,8 @@ pub struct Shard {
     pub(crate) names: Index,
     /// The queue that was found last: commands come in runs.
     pub(crate) found: Cell<u32>,
+    /// The queue whose turn and deadline are yet to be booked.
+    pub(crate) unsettled: u32,
     /// A lower bound of the lsn of this hold's records.
     pub(crate) base: Lsn,
     /// Ids issued in this run.
@@ -119,6 +121,7 @@ impl Shard {
             live: Footprint::default(),
             names: Index::default(),
             found: Cell::new(NONE),
+            unsettled: NONE,
             base: 0,
             issued: 0,
             last_now: 0,
@@ -237,6 +240,7 @@ impl Shard {
         let at = self.at(now);
         let mut claimer = self.claimer(take);
         let before = out.len();
+        self.settle_up();
         // A queue that has nothing for this claim keeps its place; one that has goes to the back.
         let mut place = 0;
         while place < self.turn.len() && out.len() - before < take.count as usize {
@@ -259,6 +263,7 @@ impl Shard {
                 place += 1;
             }
             self.after(at, ix, part);
+            self.settle_up();
         }
     }
 
@@ -343,6 +348,7 @@ impl Shard {
 
     /// A claim waits; one waiter may wait for several queues. Nothing of it is logged.
     pub fn park(&mut self, waiter: WaiterId, on: WaitFor<'_>, group: Option<&[u8]>) {
+        self.settle_up();
         self.waiters.park(waiter, on, group);
         let queues = match on {
             WaitFor::Queue(queue) => {
@@ -395,6 +401,7 @@ impl Shard {
     /// Fires what is due, about a thousand jobs at most, in one record; true when there is more.
     pub fn tick(&mut self, now: Now, log: &mut Vec<u8>) -> bool {
         let at = self.at(now);
+        self.settle_up();
         let Some((_, ix)) = self.deadlines.first().filter(|&((deadline, _), _)| deadline <= at.now) else {
             return false;
         };
@@ -411,11 +418,12 @@ impl Shard {
             self.notice(ix);
             self.after(at, ix, part);
         }
-        self.deadlines.first().is_some_and(|((deadline, _), _)| deadline <= at.now)
+        self.next_deadline().is_some_and(|deadline| deadline <= at.now)
     }
 
     /// When the next timer fires, in Unix milliseconds.
-    pub fn next_deadline(&self) -> Option<u64> {
+    pub fn next_deadline(&mut self) -> Option<u64> {
+        self.settle_up();
         self.deadlines.first().map(|((deadline, _), _)| deadline)
     }
 
@@ -423,6 +431,7 @@ impl Shard {
     /// taken apart. True when there is more.
     pub fn background(&mut self, now: Now, log: &mut Vec<u8>) -> bool {
         let at = self.at(now);
+        self.settle_up();
         if !self.doomed.is_empty() {
             self.free_doomed();
         } else if let Some(&ix) = self.stale.front() {
@@ -454,7 +463,8 @@ impl Shard {
     }
 
     /// Whether [`Shard::background`] has something to do.
-    pub fn has_background(&self) -> bool {
+    pub fn has_background(&mut self) -> bool {
+        self.settle_up();
         !self.doomed.is_empty() || !self.stale.is_empty()
     }
 

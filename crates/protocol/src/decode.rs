@@ -252,10 +252,15 @@ impl Decoder {
     /// Decodes arguments until the command is complete (true), the buffer ends or the command is too large.
     #[inline]
     fn arguments(&mut self, buf: &[u8]) -> Result<bool, FramingError> {
+        let mut announced = match self.phase {
+            Phase::Body(len) => Some(len),
+            _ => None,
+        };
+        self.phase = Phase::Header;
         while self.arguments_left > 0 {
-            let len = match self.phase {
-                Phase::Body(len) => len,
-                _ => {
+            let len = match announced.take() {
+                Some(len) => len,
+                None => {
                     let Some(len) = self.bulk_header(buf)? else { return Ok(false) };
                     self.args_bytes += len;
                     if len > self.payload_bytes_max
@@ -277,7 +282,6 @@ impl Decoder {
             // Like Redis: the line end after the bytes is stepped over, not looked at.
             self.at += len + 2;
             self.arguments_left -= 1;
-            self.phase = Phase::Header;
         }
         self.phase = Phase::Start;
         Ok(true)
