@@ -3,7 +3,8 @@
 //! The quiet queue's jobs come as an open loop, so that a stop counts for all that was due meanwhile. It is measured alone
 //! first and then beside each attack, on the same server, and what counts is the ratio of the two. On a machine of few cores
 //! attackers take time that they would not take from elsewhere; so they are few threads, which take only time that nobody
-//! else wants, and beside them stand the figures of as many such threads that do nothing to the server at all.
+//! else wants, the server and who measures it go before everybody else, and beside the attacks stand the figures of as many
+//! threads that do nothing to the server at all.
 
 mod attackers;
 
@@ -20,6 +21,7 @@ use crate::latency::Latencies;
 use crate::load::{Crew, Load, Shape};
 use crate::pace::{Arrivals, Pace};
 use crate::peer::Peer;
+use crate::precedence::Precedence;
 use crate::spare_time::take_only_spare_time;
 use crate::trial::{Choice, Column, Goal, Line, Setting, Trial};
 
@@ -45,6 +47,13 @@ const CLAIM_RATIO: &str = "claim-p99-over-alone";
 
 const fn goal(line: &'static str, column: &'static str) -> Goal {
     Goal { line, column, below: RATIO_MAX }
+}
+
+/// The p99 of pushes and claims without an attack, in microseconds.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Alone {
+    push: f64,
+    claim: f64,
 }
 
 /// Who can't be attacked, and why.
@@ -82,7 +91,9 @@ pub(crate) const ATTACK: Trial = Trial {
         "500 jobs a second of the quiet queue are due, as a Poisson process; a push is timed from when it was due, without the time for \
          which the generator itself was late, which stands in the last column; a claim from when the push was answered",
         "attackers take only time that nobody else wants (`SCHED_IDLE`), as they would be elsewhere; `busy` is a control: so many such \
-         threads that do nothing else",
+         threads that do nothing else; the server goes before them (`SCHED_RR`) and the generator before it (`SCHED_FIFO`), where \
+         that is allowed, as it is to root",
+        "the ratios are to the best of the lines without an attack, for a core that sleeps wakes more slowly than one that is busy",
         "an attack is left out where a server has no such command, or has no log to reclaim",
     ],
     check,
@@ -98,6 +109,7 @@ fn check(peer: &Peer) -> Result<()> {
 fn run(setting: &Setting<'_>, peer: &'static Peer) -> Result<Vec<Line>> {
     let process = peer.start_with(setting.programs, setting.base, setting.durability, SEGMENTS)?;
     let address = process.address();
+    let precedence = Precedence::take(process.id());
     let load = Load { prefix: "quiet".to_owned(), crew: Crew::Workers(QUIET_CONNECTIONS), ..Load::default() };
     let mut quiet = Contender::new(peer.name, peer, process, &load)?;
     quiet.measure(QUIET_SHAPE, WARM_UP)?;
@@ -105,19 +117,18 @@ fn run(setting: &Setting<'_>, peer: &'static Peer) -> Result<Vec<Line>> {
     let pace = Pace::Open { pushes_per_second: QUIET_JOBS_PER_SECOND, arrivals };
     let mut measure = || Ok(quiet.measure_at(QUIET_SHAPE, pace, setting.until)?.run.latencies);
 
+    let mut attackers = attackers(peer, address, setting.size)?;
     let alone = measure()?;
-    let mut lines = vec![line("alone".to_owned(), alone, alone, String::new())];
-    let mut busy = |threads: usize, lines: &mut Vec<Line>| -> Result<()> {
+    let mut controls = vec![("alone".to_owned(), alone)];
+    for threads in [1, attackers.len()].into_iter().take(attackers.len()) {
         let s = if threads == 1 { "" } else { "s" };
         let now = beside((0..threads).map(|_| spin as fn(&AtomicBool) -> Result<()>), &mut measure)?;
-        lines.push(line(format!("busy, {threads} thread{s}"), now, alone, String::new()));
-        Ok(())
-    };
-    let mut attackers = attackers(peer, address, setting.size)?;
-    busy(1, &mut lines)?;
-    if attackers.len() > 1 {
-        busy(attackers.len(), &mut lines)?;
+        controls.push((format!("busy, {threads} thread{s}"), now));
     }
+    let alone = best(controls.iter().map(|(_, latencies)| *latencies));
+    let mut note = without(precedence.as_ref().err());
+    let mut lines: Vec<Line> =
+        controls.into_iter().map(|(name, now)| line(name, now, alone, std::mem::take(&mut note))).collect();
     for at in 0..attackers.len() {
         let name = attackers[at].name().to_owned();
         lines.push(attack(name, &mut attackers[at..=at], alone, &mut measure)?);
@@ -130,11 +141,27 @@ fn run(setting: &Setting<'_>, peer: &'static Peer) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
+/// The lowest p99 of each kind among these. A core that sleeps takes longer to wake than one that spins, so being alone is
+/// not the best that can happen to a quiet queue, and would make an attack look better than it is.
+fn best(controls: impl Iterator<Item = Latencies>) -> Alone {
+    let worst = Alone { push: f64::INFINITY, claim: f64::INFINITY };
+    controls.fold(worst, |best, control| Alone {
+        push: best.push.min(control.unhindered.p99),
+        claim: best.claim.min(control.claim.p99),
+    })
+}
+
+/// What is to be said where the server and the generator have no precedence.
+fn without(refused: Option<&anyhow::Error>) -> String {
+    let Some(why) = refused else { return String::new() };
+    format!("neither server nor generator went before others ({why}), so their turns count as the server's")
+}
+
 /// Measures beside these attackers.
 fn attack(
     name: String,
     attackers: &mut [Box<dyn Attacker>],
-    alone: Latencies,
+    alone: Alone,
     measure: &mut dyn FnMut() -> Result<Latencies>,
 ) -> Result<Line> {
     for attacker in &mut *attackers {
@@ -192,16 +219,16 @@ fn spin(stop: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
-fn line(name: String, now: Latencies, alone: Latencies, note: String) -> Line {
+fn line(name: String, now: Latencies, alone: Alone, note: String) -> Line {
     let values = vec![
         now.unhindered.p50,
         now.unhindered.p99,
         now.unhindered.max,
-        now.unhindered.p99 / alone.unhindered.p99,
+        now.unhindered.p99 / alone.push,
         now.claim.p50,
         now.claim.p99,
         now.claim.max,
-        now.claim.p99 / alone.claim.p99,
+        now.claim.p99 / alone.claim,
         now.late.p99,
     ];
     Line { name, values, note }
@@ -218,9 +245,16 @@ mod tests {
         Latencies { unhindered: percentiles, claim: percentiles, ..Latencies::default() }
     }
 
+    const ALONE: Alone = Alone { push: 200.0, claim: 200.0 };
+
+    #[test]
+    fn what_is_alone_is_the_best_without_an_attack() {
+        assert_eq!(best([300.0, 200.0, 250.0].into_iter().map(latencies)), ALONE);
+    }
+
     #[test]
     fn a_line_has_a_figure_for_each_column_and_ratios_to_alone() {
-        let line = line("flood".to_owned(), latencies(600.0), latencies(200.0), String::new());
+        let line = line("flood".to_owned(), latencies(600.0), ALONE, String::new());
         assert_eq!(line.values.len(), ATTACK.columns.len());
         let value = |key: &str| {
             let at = ATTACK.columns.iter().position(|column| column.key == key).unwrap();
@@ -228,6 +262,12 @@ mod tests {
         };
         assert_eq!((value(PUSH_RATIO), value(CLAIM_RATIO)), (3.0, 3.0));
         assert_eq!((value("push-p50-us"), value("claim-max-us")), (300.0, 1_200.0));
+    }
+
+    #[test]
+    fn it_is_said_when_nobody_goes_first() {
+        assert_eq!(without(None), "");
+        assert!(without(Some(&anyhow!("you are not root"))).contains("(you are not root)"));
     }
 
     #[test]
@@ -240,8 +280,7 @@ mod tests {
 
     #[test]
     fn the_bar_is_below_three_times_alone() {
-        let rounds =
-            |p99| vec![vec![line(TOGETHER.to_owned(), latencies(p99), latencies(200.0), String::new())]];
+        let rounds = |p99| vec![vec![line(TOGETHER.to_owned(), latencies(p99), ALONE, String::new())]];
         let together = |p99| ATTACK.bars("attack", &rounds(p99)).pop().unwrap();
         assert!(together(599.0).met());
         assert!(!together(600.0).met());

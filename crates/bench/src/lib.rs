@@ -24,6 +24,7 @@ pub mod load;
 mod pace;
 pub mod peer;
 mod pipeline;
+mod precedence;
 pub mod process;
 pub mod resp;
 mod shift;

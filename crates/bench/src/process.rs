@@ -254,7 +254,12 @@ impl Process {
     /// What it takes.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        Usage::of(self.child.id())
+        Usage::of(self.id())
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends the server as an operator would and checks that it went well.
