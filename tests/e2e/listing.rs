@@ -1,6 +1,7 @@
 //! QLIST, QREADY and QSCAN: what there is, without blocking anybody.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use stanchion_tests::{Connection, Server, Value};
 
@@ -46,6 +47,141 @@ fn a_long_list_is_whole_and_keeps_its_place_among_replies() {
     }
     let replies = connection.call(&["EXEC"]);
     assert_eq!((names(&replies.array()[0]), replies.array()[1].text()), (expected, "PONG".to_owned()));
+}
+
+/// Says that it is over, also when a test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What all questions about all queues are asked of: so many queues that stay, each with a job whose claim a version acked,
+/// and another that is ready.
+fn many_queues(server: &Server, count: usize) -> HashSet<String> {
+    let mut connection = server.connect();
+    connection.call(&["QWORKER", "BEAT", "w", "VERSION", "1.0"]);
+    let names: HashSet<String> = (0..count).map(|queue| format!("stays-{queue}")).collect();
+    for queue in &names {
+        connection.call(&["QMPUSH", queue, "x", "NEXT", "y"]);
+        let job = connection.call(&["QCLAIM", queue, "WORKER", "w"]);
+        let receipt = job.array()[0].array()[1].text();
+        assert_eq!(connection.call(&["QACK", queue, &receipt]).integer(), 1);
+    }
+    names
+}
+
+#[test]
+fn what_stays_is_listed_once_while_others_come_and_go() {
+    const QUEUES: usize = 1_500;
+    let server = Server::start();
+    let stays = many_queues(&server, QUEUES);
+    let mut connection = server.connect();
+    let info = |info: &Value| -> u64 {
+        let text = info.text();
+        let ready = text.lines().find_map(|line| line.strip_prefix("jobs_ready:"));
+        ready.expect("a count").parse().expect("a number")
+    };
+    assert_eq!(info(&connection.call(&["INFO", "stanchion"])), QUEUES as u64);
+
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut other = server.connect();
+            for nth in 0.. {
+                let queue = format!("goes-{}", nth % 700);
+                other.call(&["QPUSH", &queue, "x"]);
+                other.call(&["DEL", &format!("goes-{}", (nth + 350) % 700)]);
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let _over = Over(&over);
+        for _ in 0..20 {
+            for words in [
+                &["KEYS", "*"][..],
+                &["QLIST"],
+                &["QWORKER", "VERSIONS"],
+                &["INFO", "stanchion"],
+                &["QWORKER", "LIST"],
+                &["ECHO", "done"],
+            ] {
+                connection.send(words).expect("it is sent");
+            }
+            let mut reply = || connection.receive().expect("a reply");
+            let check = |names: Vec<String>| {
+                let found: Vec<String> = names.into_iter().filter(|name| stays.contains(name)).collect();
+                assert_eq!(found.len(), QUEUES, "each once");
+                assert_eq!(found.into_iter().collect::<HashSet<_>>(), stays);
+            };
+            check(reply().array().iter().map(Value::text).collect());
+            for _ in 0..2 {
+                let lines = reply();
+                let queue = |line: &Value| line.field("queue").expect("a queue").text();
+                check(lines.array().iter().map(queue).collect());
+            }
+            assert!(info(&reply()) >= QUEUES as u64);
+            assert_eq!(reply().array()[0].field("name").expect("a name").text(), "w");
+            assert_eq!(reply().text(), "done");
+        }
+    });
+}
+
+#[test]
+fn in_a_transaction_all_queues_are_looked_at_in_one_piece() {
+    const QUEUES: usize = 600;
+    let server = Server::start();
+    many_queues(&server, QUEUES);
+    let mut connection = server.connect();
+    let questions = [&["KEYS", "*"][..], &["QWORKER", "VERSIONS"], &["QLIST"], &["INFO", "stanchion"]];
+    connection.call(&["MULTI"]);
+    for words in questions {
+        assert_eq!(connection.call(words).text(), "QUEUED");
+    }
+    let replies = connection.call(&["EXEC"]);
+    for list in &replies.array()[..3] {
+        assert_eq!(list.array().len(), QUEUES);
+    }
+    assert!(replies.array()[3].text().contains("jobs_ready:600\r\n"));
+}
+
+#[test]
+fn messages_come_between_replies_and_not_within_them() {
+    let server = Server::start();
+    many_queues(&server, 1_500);
+    let mut connection = server.connect();
+    connection.call(&["HELLO", "3"]);
+    connection.call(&["SUBSCRIBE", "news"]);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut other = server.connect();
+            while !over.load(Ordering::Relaxed) {
+                other.call(&["PUBLISH", "news", "x"]);
+            }
+        });
+        let _over = Over(&over);
+        for _ in 0..20 {
+            connection.send(&["QLIST"]).expect("it is sent");
+        }
+        let (mut lists, mut messages) = (0, 0);
+        while lists < 20 {
+            match connection.receive().expect("a reply or a message") {
+                Value::Push(message) => {
+                    assert_eq!(message[2].text(), "x");
+                    messages += 1;
+                }
+                list => {
+                    assert_eq!(list.array().len(), 1_500);
+                    lists += 1;
+                }
+            }
+        }
+        assert!(messages > 0, "the messages came while there was something else to write");
+    });
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Shard {
         through: JobId,
         log: &mut Vec<u8>,
     ) -> Step<u64> {
-        let most = limit.min(limits::SWEEP_JOBS_MAX as u64) as usize;
+        let most = limit.min(limits::STEP_JOBS_MAX as u64) as usize;
         let requeued = self.change(now, queue, log, |queue, at, part| {
             let wanted = |ix: &u32| {
                 queue.jobs[*ix].id <= through.0
@@ -102,7 +102,7 @@ impl Shard {
             let mut deleted = 0;
             let end = queue.jobs.slots();
             let stop = end.min(purge.next.saturating_add(limits::SCAN_SLOTS_MAX as u32));
-            while purge.next < stop && deleted < limits::SWEEP_JOBS_MAX as u64 {
+            while purge.next < stop && deleted < limits::STEP_JOBS_MAX as u64 {
                 let ix = purge.next;
                 purge.next += 1;
                 if queue.matches(ix, state, group) && queue.jobs[ix].id <= purge.through.0 {

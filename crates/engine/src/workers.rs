@@ -187,7 +187,7 @@ impl Shard {
         let at = self.at(now);
         let (mut released, mut looked) = (0, 0);
         while *cursor < self.queues.slots() {
-            let left = limits::SWEEP_JOBS_MAX - released;
+            let left = limits::STEP_JOBS_MAX - released;
             if left == 0 || looked == limits::WORKER_QUEUES_MAX {
                 return Step::More(released as u64);
             }

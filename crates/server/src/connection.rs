@@ -5,6 +5,7 @@
 //! only then does it read, so that a client that does not read its replies is not read from either.
 
 mod filling;
+mod line;
 mod share;
 
 use std::future::poll_fn;
@@ -22,7 +23,7 @@ use crate::commands::transaction::Queued;
 use crate::commands::{self, WaitOver, poll_pending};
 use crate::disconnect::Reason;
 use crate::lifecycle::Phase;
-use crate::limits::{OUTPUT_PAUSE_BYTES, READ_AHEAD_BYTES, READ_BYTES, READ_BYTES_MIN};
+use crate::limits::{OUTPUT_PAUSE_BYTES, READ_AHEAD_BYTES, READ_BYTES, READ_BYTES_MIN, SHARE_BYTES};
 use crate::mailbox::Closed;
 use crate::outbox::Outbox;
 use crate::payloads::ReadTogether;
@@ -56,6 +57,8 @@ pub(crate) struct Connection {
     /// Payloads that its replies wait for.
     filling: Filling,
     share: Share,
+    /// The last share was too small for all that may be written.
+    is_writing: bool,
 }
 
 /// What happened while a connection waited.
@@ -152,11 +155,17 @@ impl Connection {
             begun: None,
             filling: Filling::default(),
             share: Share::default(),
+            is_writing: false,
         }
     }
 
     async fn run(&mut self) -> io::Result<()> {
         loop {
+            // Before anything else: whoever has less to do has it done first.
+            if self.share.is_used_up() {
+                line::stand().await;
+                self.share.renew();
+            }
             let phase = self.server.lifecycle.phase();
             if phase == Phase::Hurrying {
                 return Ok(());
@@ -168,7 +177,7 @@ impl Connection {
             if self.session.access.is_stale(&self.server.acl) && self.refresh_access().is_err() {
                 return Ok(());
             }
-            let progress = self.turn(phase);
+            let progress = if self.is_writing { Progress::Full } else { self.turn(phase) };
             self.give_up_waiting(phase);
             self.read_payloads();
             if !self.take_mail() {
@@ -178,18 +187,23 @@ impl Connection {
                 after_those_ready().await;
             }
             let blocked = self.write()?;
-            if self.outbox.unsent_bytes() > self.server.clients.output_limits.replies_bytes_max() {
+            if !self.is_writing
+                && self.outbox.unsent_bytes() > self.server.clients.output_limits.replies_bytes_max()
+            {
                 self.tell(Reason::Output);
                 return Ok(());
             }
             if self.is_done(progress) {
                 return Ok(());
             }
-            if self.share.is_used_up() || progress == Progress::More {
-                tokio::task::yield_now().await;
+            if self.is_writing {
+                continue;
             }
             match progress {
-                Progress::More => continue,
+                Progress::More => {
+                    self.share.use_up();
+                    continue;
+                }
                 // What was held back by the replies can go on once they are written.
                 Progress::Full if !blocked && !self.outbox.is_held() => continue,
                 _ => {}
@@ -245,6 +259,9 @@ impl Connection {
         if self.input.is_empty() && self.session.pending.is_none() && !self.session.closing {
             return Progress::Idle;
         }
+        if self.session.is_amid_reply() && (phase == Phase::Failed || self.outbox.is_full()) {
+            return Progress::Full;
+        }
         self.session.run.begin(Stopwatch::now());
         self.outbox.prepare();
         let over = if phase >= Phase::Stopping { WaitOver::Yes } else { WaitOver::No };
@@ -266,9 +283,10 @@ impl Connection {
                 break;
             }
         }
+        let units = turn.units();
         drop(turn);
         let consumed = self.decoder.consume();
-        self.share.ran(self.session.run.calls());
+        self.share.ran(units);
         self.share.moved(consumed);
         if consumed > 0 {
             // Whatever is left began to arrive later.
@@ -313,6 +331,13 @@ impl Connection {
         if phase != Phase::Failed || self.session.closing {
             return;
         }
+        if self.session.is_amid_reply() {
+            // Whatever were written now would be taken for a part of it.
+            self.session.pending = None;
+            self.session.closing = true;
+            self.outbox.drop_waiting(self.server.tidings.durable.durable());
+            return;
+        }
         let waits = self.outbox.is_held() || self.session.pending.take().is_some();
         if waits {
             self.session.closing = true;
@@ -333,8 +358,8 @@ impl Connection {
             return true;
         }
         self.outbox.prepare();
-        let taken = match self.session.closing {
-            // After the last reply there is nothing more to say, but it can still be told to go at once.
+        let taken = match self.session.closing || self.session.is_amid_reply() {
+            // After the last reply, and within one, there is nothing more to say, but it can still be told to go at once.
             true => client.mailbox.check_open(),
             false => client.mailbox.deliver(&mut self.outbox, self.session.proto, OUTPUT_PAUSE_BYTES),
         };
@@ -350,21 +375,30 @@ impl Connection {
     /// Whether there is more for this client than went out at once, and room for it now.
     fn can_take_mail(&self) -> bool {
         !self.session.closing
+            && !self.session.is_amid_reply()
             && self.session.client.mailbox.is_signalled()
             && self.outbox.unsent_bytes() < OUTPUT_PAUSE_BYTES
     }
 
-    /// Writes what may go out; true when the socket takes no more.
+    /// Writes what may go out, up to a share of it; true when the socket takes no more.
     fn write(&mut self) -> io::Result<bool> {
         let durable = self.server.tidings.durable.durable();
+        let mut left = SHARE_BYTES;
+        self.is_writing = false;
         loop {
             let ready = self.outbox.ready(durable);
             if ready.is_empty() {
                 return Ok(false);
             }
-            match self.transport.try_write(ready) {
+            if left == 0 {
+                self.is_writing = true;
+                self.share.use_up();
+                return Ok(false);
+            }
+            match self.transport.try_write(&ready[..ready.len().min(left)]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
+                    left -= written;
                     self.outbox.wrote(written);
                     self.bytes.1 += written as u64;
                     self.share.moved(written);
@@ -435,6 +469,7 @@ impl Connection {
         buffers::give_back(&mut self.input);
         let missing = self.decoder.missing(self.input.len()).min(READ_AHEAD_BYTES);
         let (transport, input, filling) = (&mut self.transport, &mut self.input, &mut self.filling);
+        let share = &mut self.share;
         let socket = poll_fn(|cx| {
             if reads {
                 make_room(input, missing);
@@ -446,6 +481,7 @@ impl Connection {
             if blocked && transport.poll_writable(cx).is_ready() {
                 return Poll::Ready(Event::Writable);
             }
+            share.give_way();
             Poll::Pending
         });
         tokio::select! {

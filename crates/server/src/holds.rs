@@ -25,6 +25,8 @@ pub(crate) struct Holds<'a> {
     executing: bool,
     /// Since when the newest command waited for a lock, if it had to.
     waited: Option<Instant>,
+    /// Work that was counted, in commands and jobs.
+    units: u32,
 }
 
 /// The locks of a transaction.
@@ -40,7 +42,15 @@ struct Transaction<'a> {
 impl<'a> Holds<'a> {
     /// No lock yet.
     pub(crate) fn new(lane: &'a Lane) -> Holds<'a> {
-        Holds { lane, one: None, entered: Name::new(), transaction: None, executing: false, waited: None }
+        Holds {
+            lane,
+            one: None,
+            entered: Name::new(),
+            transaction: None,
+            executing: false,
+            waited: None,
+            units: 0,
+        }
     }
 
     /// The lane that the shards belong to.
@@ -130,12 +140,19 @@ impl<'a> Holds<'a> {
     /// Counts work, and hands the lock over when it was held for long enough.
     #[inline]
     pub(crate) fn worked(&mut self, units: u32, outbox: &mut Outbox) {
+        self.units += units;
         if let Some(hold) = &mut self.one
             && hold.worked(units)
         {
             let hold = self.one.take().expect("it is there");
             outbox.end_hold(hold.end_fairly());
         }
+    }
+
+    /// How much work was counted.
+    #[inline]
+    pub(crate) fn units(&self) -> u32 {
+        self.units
     }
 
     /// Gives the lock back, if one is held outside of a transaction.

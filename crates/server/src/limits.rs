@@ -87,13 +87,14 @@ pub const HOLD_TIME: Duration = Duration::from_millis(1);
 /// So many units of work (commands, and jobs that they name) are done before a hold looks at the clock.
 pub const HOLD_WORK: u32 = 128;
 
-/// So many commands are run before replies are written and others may have their turn.
-pub const TURN_COMMANDS: u32 = 128;
+/// So many commands are run, or so many jobs moved by them, before replies are written and others may have their turn.
+pub const TURN_UNITS: u32 = 128;
 
-/// When a connection has done as much as it takes to read and write so many bytes, other tasks of its thread run.
+/// When a connection has done as much as it takes to read and write so many bytes, other tasks of its thread run. Nor
+/// does it write more than that at once.
 pub const SHARE_BYTES: usize = 64 << 10;
 
-/// A command counts as so many bytes more; it takes about a microsecond.
+/// A command counts as so many bytes more, and so does each job of one with many; it takes about a microsecond.
 pub const SHARE_BYTES_A_COMMAND: usize = 256;
 
 /// After a turn of so much, counted like a share, replies leave in company: once the others that are ready had their
@@ -148,8 +149,11 @@ pub const REPLAY_CHUNKS_MAX: usize = 8;
 /// Bytes of a segment that one BACKUP READ gives.
 pub const BACKUP_READ_BYTES: usize = 1 << 20;
 
-/// Bytes of snapshots that one step of reclaiming writes, about 0.3 ms under a shard's lock.
-pub const RECLAIM_STEP_BYTES: usize = 128 << 10;
+/// Once reclaiming has staged so many bytes of snapshots, they are in the file before it stages more.
+pub const RECLAIM_STAGED_BYTES: u64 = 128 << 10;
+
+/// In so many steps they are staged, each about 0.1 ms under a shard's lock.
+pub const RECLAIM_STEPS: u64 = 4;
 
 /// Bytes of the log that are reserved for each job on a full disk: a claim and an ack.
 pub const RESERVE_JOB_BYTES: u64 = 96;
@@ -212,8 +216,11 @@ pub const QUEUE_PAYLOAD_SHARE: u64 = 16;
 /// While jobs come and go, the memory that they take is measured this often.
 pub const MEMORY_LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// How many jobs of QREQUEUE DEAD are looked at before the lock is handed over.
+/// Queues that a question about all of them looks at under one hold of a lock: about 0.1 ms.
 pub const LIST_STEP: usize = 256;
+
+/// Bytes of lines that are written at once of a reply with many; a line may go beyond that.
+pub const LIST_PAGE_BYTES: usize = 32 << 10;
 
 /// How long the process may live on after its log failed.
 pub const POISONED_LIFE: Duration = Duration::from_millis(500);
@@ -298,6 +305,7 @@ const _: () =
     assert!(OUTPUT_PAUSE_BYTES <= OUTPUT_BYTES_MAX_MIN, "a client is paused before it is disconnected");
 const _: () = assert!(GENPASS_BITS_MAX / 4 <= PASSWORD_BYTES_MAX, "a generated password can be used");
 const _: () = assert!(READ_BYTES <= READ_AHEAD_BYTES);
+const _: () = assert!(LIST_PAGE_BYTES <= SHARE_BYTES, "a page is written at once");
 const _: () = assert!(PAYLOAD_CHUNK_AHEAD_BYTES as u64 * 8 <= PAYLOAD_CACHE_BYTES_MAX, "several are cached");
 const _: () = assert!(QUEUE_PAYLOAD_BYTES <= MEMORY_BYTES_MIN / QUEUE_PAYLOAD_SHARE);
 const _: () = assert!(PAYLOAD_CHUNK_BYTES <= PAYLOAD_CHUNK_AHEAD_BYTES);

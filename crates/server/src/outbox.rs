@@ -11,7 +11,7 @@ use stanchion_storage::Lsn;
 
 use crate::hold::Wait;
 use crate::holes::Hole;
-use crate::limits::BUFFER_KEPT_BYTES;
+use crate::limits::{BUFFER_KEPT_BYTES, OUTPUT_PAUSE_BYTES};
 use crate::waiter::{Answer, Handed};
 use crate::{buffers, claims};
 
@@ -168,6 +168,12 @@ impl Outbox {
         self.buf.len() - self.written
     }
 
+    /// Whether so much is not written yet that no more should come.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.unsent_bytes() >= OUTPUT_PAUSE_BYTES
+    }
+
     /// How many barriers there are.
     #[inline]
     pub(crate) fn barriers(&self) -> usize {
@@ -230,7 +236,11 @@ impl Outbox {
             self.base = position;
             self.written = 0;
             self.buf.clear();
-        } else if self.written >= BUFFER_KEPT_BYTES && self.written >= self.buf.len() / 2 {
+        } else if self.written >= BUFFER_KEPT_BYTES
+            && self.written >= self.buf.len() / 2
+            && self.unsent_bytes() < OUTPUT_PAUSE_BYTES
+        {
+            // Not while there is more: then no commands are run, so the buffer does not grow, and moving it takes long.
             self.buf.drain(..self.written);
             self.base = position;
             self.written = 0;

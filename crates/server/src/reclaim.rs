@@ -2,7 +2,8 @@
 //!
 //! The oldest segment goes first, always, so that an ack can never disappear before the push that it cancels.
 //! What still lives in it is written again, in bounded steps under the shards' locks, and once that is synced the
-//! segment is freed. A step is in the file before the next one begins, so that a push waits for one of them at most.
+//! segment is freed. Some steps are in the file before the next ones begin, so that a push that waits for the disk waits
+//! for no more of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::claims;
 use crate::hold::Hold;
 use crate::holes::Hole;
 use crate::lane::Lane;
-use crate::limits::RECLAIM_STEP_BYTES;
+use crate::limits::{RECLAIM_STAGED_BYTES, RECLAIM_STEPS};
 use crate::pace::{Pace, Sizes};
 use crate::payloads::{self, Read};
 use crate::server::Server;
@@ -66,6 +67,8 @@ async fn many_appended(lane: &Lane) {
 pub(crate) struct Reclaiming {
     pace: Pace,
     step_bytes: usize,
+    /// So much may be staged that is not in the file.
+    staged_bytes_max: u64,
     /// What is being written again.
     pass: Option<Pass>,
 }
@@ -79,6 +82,8 @@ struct Pass {
     last: Lsn,
     /// How much was written.
     rewritten: u64,
+    /// How much of that was staged since it was waited for.
+    staged: u64,
     /// How much is freed for it.
     frees: u64,
     /// How large everything was when it began.
@@ -87,9 +92,15 @@ struct Pass {
 
 impl Reclaiming {
     pub(crate) fn new(lane: &Lane, segment_bytes: u64) -> Reclaiming {
-        // What a step wrote must not be too large for the rest of a small segment.
-        let step_bytes = RECLAIM_STEP_BYTES.min((segment_bytes / 8) as usize);
-        Reclaiming { pace: Pace::new(segment_bytes, sizes(lane).live), step_bytes, pass: None }
+        // It must not be too large for the rest of a small segment.
+        let staged_bytes_max = RECLAIM_STAGED_BYTES.min(segment_bytes / 8);
+        let step_bytes = (staged_bytes_max / RECLAIM_STEPS) as usize;
+        Reclaiming {
+            pace: Pace::new(segment_bytes, sizes(lane).live),
+            step_bytes,
+            staged_bytes_max,
+            pass: None,
+        }
     }
 
     /// Reclaims segments while there is enough garbage and the pace allows it.
@@ -122,7 +133,11 @@ impl Reclaiming {
                 _ = tokio::time::timeout(LOOK_AGAIN, lane.tidings.wrote.notified()).await;
             }
             if pass.shard < lane.shard_count() {
-                wait_written(lane, pass.last).await;
+                tokio::task::yield_now().await;
+                if pass.staged >= self.staged_bytes_max {
+                    pass.staged = 0;
+                    wait_written(lane, pass.last).await;
+                }
                 continue;
             }
             #[cfg(feature = "simulation")]
@@ -142,7 +157,7 @@ impl Pass {
     fn new(segment: Segment, sealed: &[Segment], began: Sizes) -> Pass {
         let freed = sealed.iter().take_while(|freed| freed.number <= segment.number);
         let frees = freed.map(|freed| freed.bytes).sum();
-        Pass { segment, shard: 0, last: 0, rewritten: 0, frees, began }
+        Pass { segment, shard: 0, last: 0, rewritten: 0, staged: 0, frees, began }
     }
 
     /// Writes some of what lives again; how many bytes of log.
@@ -156,6 +171,7 @@ impl Pass {
             self.shard += 1;
         }
         self.rewritten += rewritten;
+        self.staged += rewritten;
         rewritten
     }
 }
@@ -188,9 +204,8 @@ async fn read_payloads(lane: &Lane, index: usize, below: Lsn, bytes: usize) -> R
     payloads
 }
 
-/// Waits until a record is in the file, and lets others run.
+/// Waits until a record is in the file.
 async fn wait_written(lane: &Lane, lsn: Lsn) {
-    tokio::task::yield_now().await;
     while lane.log.written() < lsn && lane.log.poisoned().is_none() {
         lane.tidings.wrote.notified().await;
     }

@@ -143,6 +143,11 @@ impl Session {
         }
     }
 
+    /// Whether a part of a reply is written, so that nothing else may be before the rest.
+    pub(crate) fn is_amid_reply(&self) -> bool {
+        matches!(&self.pending, Some(Pending::Task(task)) if task.is_answering())
+    }
+
     /// Looks the user up again after users were changed; without its user, or with subscriptions that it may not have
     /// any more, a connection ends, as in Redis.
     #[cold]

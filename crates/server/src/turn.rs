@@ -11,7 +11,7 @@ use crate::disconnect::Reason;
 use crate::holds::Holds;
 use crate::lane::Lane;
 use crate::lifecycle::Phase;
-use crate::limits::{BARRIERS_MAX, OUTPUT_PAUSE_BYTES, TURN_COMMANDS};
+use crate::limits::{BARRIERS_MAX, OUTPUT_PAUSE_BYTES, TURN_UNITS};
 use crate::muted::Replies;
 use crate::outbox::Outbox;
 use crate::server::Server;
@@ -77,10 +77,10 @@ impl<'t, 'a> Turn<'t, 'a> {
             if self.session.client.mailbox.is_signalled() && !self.take_mail() {
                 return Progress::Closing;
             }
-            if self.outbox.unsent_bytes() >= OUTPUT_PAUSE_BYTES || self.outbox.barriers() >= BARRIERS_MAX {
+            if self.outbox.is_full() || self.outbox.barriers() >= BARRIERS_MAX {
                 return Progress::Full;
             }
-            if self.session.run.calls() >= TURN_COMMANDS {
+            if self.units() >= TURN_UNITS {
                 return Progress::More;
             }
             if self.holds.as_ref().is_some_and(|holds| !holds.lane().log.has_room()) && phase != Phase::Failed
@@ -115,6 +115,13 @@ impl<'t, 'a> Turn<'t, 'a> {
             // RESET takes it back.
             decoder.set_authenticated(self.session.access.is_authenticated());
         }
+    }
+
+    /// How much was done: commands, and jobs that they moved.
+    #[inline]
+    pub(crate) fn units(&self) -> u32 {
+        let jobs = self.holds.as_ref().map_or(0, Holds::units);
+        self.session.run.calls().max(jobs)
     }
 
     /// Writes what others have for this client; false when it has to go.

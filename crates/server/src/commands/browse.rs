@@ -6,107 +6,50 @@ use stanchion_engine::{QueueLine, ReadyLine};
 use stanchion_protocol::{CommandError, Proto, Reply, glob};
 
 use super::Done;
+use super::listing::Listing;
 use super::operate::paused_word;
-use super::steps::{LongTask, Work};
+use super::survey::{self, Question};
 use crate::acl::User;
 use crate::fields::Fields;
 use crate::hold::Hold;
 use crate::limits::LIST_STEP;
-use crate::session::Pending;
 use crate::turn::Turn;
 
 /// Bits of a cursor that count within a shard; those above name the shard.
 const CURSOR_SHARD_SHIFT: u32 = 48;
 
-/// A QLIST that is not finished: the lines so far.
-pub(super) struct ListTask {
+/// QLIST.
+struct Queues {
     pattern: Option<Box<[u8]>>,
     /// The user, if there are queues that it must not see.
     reader: Option<Arc<User>>,
-    /// Where to look next: the shard, and the engine's own cursor within it.
-    shard: usize,
-    cursor: u32,
-    lines: usize,
-    bytes: Vec<u8>,
+    lines: Listing,
 }
 
-/// QLIST: in steps, since the lines of ten thousand queues take milliseconds.
+/// QLIST.
 pub(super) fn list(turn: &mut Turn<'_, '_>, pattern: Option<&[u8]>) -> Done {
-    let mut task = ListTask {
-        pattern: pattern.map(Into::into),
-        reader: turn.session.access.limited_reader(),
-        shard: 0,
-        cursor: 0,
-        lines: 0,
-        bytes: Vec::new(),
-    };
-    while !task.step(turn) {
-        let (holds, session, _) = turn.parts();
-        // A transaction keeps its locks to its end, whatever it does.
-        if !holds.in_transaction() {
-            let task = LongTask::new(Work::List(task), session.run.take_newest());
-            session.pending = Some(Pending::Task(task));
-            break;
-        }
-    }
-    Ok(())
+    let reader = turn.session.access.limited_reader();
+    survey::ask(turn, Queues { pattern: pattern.map(Into::into), reader, lines: Listing::default() })
 }
 
-impl ListTask {
-    /// Looks at so many queues more; true when they were the last, and the reply is written.
-    pub(super) fn step(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let (holds, session, outbox) = turn.parts();
-        let ListTask { pattern, reader, lines, bytes, .. } = self;
-        let mut left = LIST_STEP;
-        while self.shard < holds.lane().shard_count() && left > 0 {
-            holds.enter_shard(self.shard, outbox);
-            outbox.wait(holds.hold().wait_any());
-            let count = left;
-            self.cursor = holds.hold().list(self.cursor, count, &mut |line| {
-                left -= 1;
-                let is_wanted = pattern.as_ref().is_none_or(|pattern| glob::matches(pattern, line.queue));
-                if is_wanted && reader.as_ref().is_none_or(|user| user.may_read(line.queue)) {
-                    *lines += 1;
-                    write_line(&line, session.proto, bytes);
-                }
-            });
-            self.shard += usize::from(self.cursor == 0);
-        }
-        let done = self.shard == holds.lane().shard_count();
-        if done {
-            let mut reply = outbox.reply(session.proto);
-            reply.array(*lines);
-            reply.raw(bytes);
-        }
-        holds.end(outbox);
-        done
-    }
-}
-
-/// Visits every queue, and hands each lock over every so many of them.
-pub(super) fn for_each_queue(turn: &mut Turn<'_, '_>, mut visit: impl FnMut(QueueLine<'_>)) {
-    for_each_step(turn, |hold, cursor| hold.list(cursor, LIST_STEP, &mut visit));
-}
-
-/// Looks at some queues from a cursor on, and then at the next ones, in every shard; each lock is handed over in between.
-pub(super) fn for_each_step(turn: &mut Turn<'_, '_>, mut look: impl FnMut(&mut Hold<'_>, u32) -> u32) {
-    let (holds, _, outbox) = turn.parts();
-    for shard in 0..holds.lane().shard_count() {
-        let mut cursor = 0;
-        loop {
-            holds.enter_shard(shard, outbox);
-            outbox.wait(holds.hold().wait_any());
-            cursor = look(holds.hold(), cursor);
-            if cursor == 0 {
-                break;
+impl Question for Queues {
+    fn look(&mut self, hold: &mut Hold<'_>, cursor: u32, proto: Proto) -> u32 {
+        let Queues { pattern, reader, lines } = self;
+        hold.list(cursor, LIST_STEP, &mut |line| {
+            let is_wanted = pattern.as_ref().is_none_or(|pattern| glob::matches(pattern, line.queue));
+            if is_wanted && reader.as_ref().is_none_or(|user| user.may_read(line.queue)) {
+                lines.add(proto, |reply| write_line(&line, reply));
             }
-            holds.worked(LIST_STEP as u32, outbox);
-        }
+        })
+    }
+
+    fn answer(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        self.lines.write(turn.outbox, turn.session.proto)
     }
 }
 
-fn write_line(line: &QueueLine<'_>, proto: Proto, out: &mut Vec<u8>) {
-    let mut fields = Fields::new(proto);
+fn write_line(line: &QueueLine<'_>, reply: &mut Reply<'_>) {
+    let mut fields = Fields::new(reply.proto());
     fields.text("queue", line.queue);
     fields.number("ready", line.counts.ready);
     fields.number("delayed", line.counts.delayed);
@@ -114,7 +57,7 @@ fn write_line(line: &QueueLine<'_>, proto: Proto, out: &mut Vec<u8>) {
     fields.number("dead", line.counts.dead);
     fields.maybe("oldest-ready-ms", line.oldest_ready_ms);
     fields.text("paused", paused_word(line.paused).as_bytes());
-    fields.write(&mut Reply::new(out, proto));
+    fields.write(reply);
 }
 
 /// QREADY.

@@ -3,10 +3,14 @@
 use stanchion_protocol::decode::string2ll;
 use stanchion_protocol::parse::{Options, cursor};
 use stanchion_protocol::table::Opt;
-use stanchion_protocol::{Args, CommandError, CommandSpec, Reply, glob, limits};
+use stanchion_protocol::{Args, CommandError, CommandSpec, Proto, glob, limits};
 
 use super::Done;
-use super::browse::{Cursor, for_each_queue};
+use super::browse::Cursor;
+use super::listing::Listing;
+use super::survey::{self, Question};
+use crate::hold::Hold;
+use crate::limits::LIST_STEP;
 use crate::turn::Turn;
 
 /// TYPE.
@@ -116,20 +120,30 @@ fn scan_error(args: Args<'_>) -> CommandError {
     CommandError::new("syntax error")
 }
 
-/// KEYS: all at once; SCAN does it in steps.
+/// KEYS.
+struct Names {
+    pattern: Box<[u8]>,
+    lines: Listing,
+}
+
+/// KEYS.
 pub(super) fn list(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
-    let (pattern, proto) = (args.at(1), turn.session.proto);
-    let (mut count, mut bytes) = (0, Vec::new());
-    for_each_queue(turn, |line| {
-        if glob::matches(pattern, line.queue) {
-            count += 1;
-            Reply::new(&mut bytes, proto).bulk(line.queue);
-        }
-    });
-    let mut reply = turn.reply();
-    reply.array(count);
-    reply.raw(&bytes);
-    Ok(())
+    survey::ask(turn, Names { pattern: args.at(1).into(), lines: Listing::default() })
+}
+
+impl Question for Names {
+    fn look(&mut self, hold: &mut Hold<'_>, cursor: u32, proto: Proto) -> u32 {
+        let Names { pattern, lines } = self;
+        hold.list(cursor, LIST_STEP, &mut |line| {
+            if glob::matches(pattern, line.queue) {
+                lines.add(proto, |reply| reply.bulk(line.queue));
+            }
+        })
+    }
+
+    fn answer(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        self.lines.write(turn.outbox, turn.session.proto)
+    }
 }
 
 /// RANDOMKEY: each queue is as likely as any other.

@@ -1,4 +1,5 @@
-//! QPURGE, QREQUEUE DEAD, QWORKER BYE, FLUSHALL and QLIST: work in bounded steps, with the lock given back between them.
+//! QPURGE, QREQUEUE DEAD, QWORKER BYE, FLUSHALL and questions about all queues: work in bounded steps, with the lock given
+//! back between them.
 
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use stanchion_protocol::command::State;
 use stanchion_protocol::id::JobId;
 
 use super::Done;
-use super::browse::ListTask;
 use super::flush::FlushTask;
+use super::survey::Survey;
 use super::worker::ByeTask;
 use crate::session::Pending;
 use crate::stats::Alone;
@@ -34,8 +35,8 @@ pub(super) enum Work {
     Bye(ByeTask),
     /// All queues are to go.
     Flush(FlushTask),
-    /// All queues are to be listed.
-    List(ListTask),
+    /// All queues are looked at.
+    Survey(Survey),
 }
 
 /// Work on one queue.
@@ -118,8 +119,13 @@ impl LongTask {
             Work::Queue(task) => task.step(turn),
             Work::Bye(task) => task.step(turn),
             Work::Flush(task) => task.step(turn),
-            Work::List(task) => task.step(turn),
+            Work::Survey(survey) => survey.step(turn),
         }
+    }
+
+    /// Whether a part of its reply is written, so that nothing else may be before the rest.
+    pub(crate) fn is_answering(&self) -> bool {
+        matches!(&self.work, Work::Survey(survey) if survey.is_answering())
     }
 }
 

@@ -1,6 +1,7 @@
 //! QWORKER: workers about themselves, and operators about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use stanchion_engine::{Step, VersionLine};
 use stanchion_protocol::command::WorkerCommand;
@@ -8,9 +9,12 @@ use stanchion_protocol::error::Quoted;
 use stanchion_protocol::{Args, CommandError, CommandSpec, Proto, Reply, glob, parse};
 
 use super::Done;
-use super::browse::for_each_step;
+use super::listing::Listing;
 use super::steps::{LongTask, Work};
+use super::survey::{self, Question};
+use crate::acl::User;
 use crate::fields::Fields;
+use crate::hold::Hold;
 use crate::limits::{LIST_STEP, WORKERS_MAX};
 use crate::session::Pending;
 use crate::turn::Turn;
@@ -100,27 +104,40 @@ impl ByeTask {
     }
 }
 
+/// QWORKER LIST.
+struct Crew {
+    workers: BTreeMap<Box<[u8]>, Worker>,
+    /// Jobs that each of them has.
+    hands: HashMap<Box<[u8]>, u64>,
+    lines: Listing,
+}
+
 fn list(turn: &mut Turn<'_, '_>) -> Done {
-    let proto = turn.session.proto;
     let workers = turn.server.workers.all();
-    let mut hands: BTreeMap<&[u8], u64> = BTreeMap::new();
-    for_each_step(turn, |hold, cursor| {
-        hold.engine().workers(cursor, LIST_STEP, &mut |name, jobs| {
-            if let Some((name, _)) = workers.get_key_value(name) {
-                *hands.entry(name).or_default() += jobs;
-            }
+    survey::ask(turn, Crew { workers, hands: HashMap::new(), lines: Listing::default() })
+}
+
+impl Question for Crew {
+    fn look(&mut self, hold: &mut Hold<'_>, cursor: u32, _: Proto) -> u32 {
+        let Crew { workers, hands, .. } = self;
+        hold.engine().workers(cursor, LIST_STEP, &mut |name, jobs| match hands.get_mut(name) {
+            Some(claimed) => *claimed += jobs,
+            None if workers.contains_key(name) => _ = hands.insert(name.into(), jobs),
+            None => {}
         })
-    });
-    let now_ms = turn.lane().clock.now_ms();
-    let mut bytes = Vec::new();
-    for (name, worker) in &workers {
-        let claimed = hands.get(&**name).copied().unwrap_or(0);
-        write_worker(name, worker, claimed, now_ms, &mut Reply::new(&mut bytes, proto));
     }
-    let mut reply = turn.reply();
-    reply.array(workers.len());
-    reply.raw(&bytes);
-    Ok(())
+
+    fn answer(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        let (proto, now_ms) = (turn.session.proto, turn.lane().clock.now_ms());
+        for _ in 0..LIST_STEP {
+            let Some((name, worker)) = self.workers.pop_first() else {
+                return self.lines.write(turn.outbox, proto);
+            };
+            let claimed = self.hands.get(&name).copied().unwrap_or(0);
+            self.lines.add(proto, |reply| write_worker(&name, &worker, claimed, now_ms, reply));
+        }
+        false
+    }
 }
 
 fn write_worker(name: &[u8], worker: &Worker, claimed: u64, now_ms: u64, reply: &mut Reply<'_>) {
@@ -139,31 +156,41 @@ fn write_worker(name: &[u8], worker: &Worker, claimed: u64, now_ms: u64, reply: 
     fields.write(reply);
 }
 
-fn versions(turn: &mut Turn<'_, '_>, pattern: Option<&[u8]>) -> Done {
-    let proto = turn.session.proto;
-    let reader = turn.session.access.limited_reader();
-    let (mut lines, mut bytes) = (0, Vec::new());
-    for_each_step(turn, |hold, cursor| {
-        hold.engine().versions(cursor, LIST_STEP, &mut |line| {
-            let is_wanted = pattern.is_none_or(|pattern| glob::matches(pattern, line.queue));
-            if is_wanted && reader.as_ref().is_none_or(|user| user.may_read(line.queue)) {
-                lines += 1;
-                write_version(&line, proto, &mut bytes);
-            }
-        })
-    });
-    let mut reply = turn.reply();
-    reply.array(lines);
-    reply.raw(&bytes);
-    Ok(())
+/// QWORKER VERSIONS.
+struct Versions {
+    pattern: Option<Box<[u8]>>,
+    /// The user, if there are queues that it must not see.
+    reader: Option<Arc<User>>,
+    lines: Listing,
 }
 
-fn write_version(line: &VersionLine<'_>, proto: Proto, out: &mut Vec<u8>) {
-    let mut fields = Fields::new(proto);
+fn versions(turn: &mut Turn<'_, '_>, pattern: Option<&[u8]>) -> Done {
+    let reader = turn.session.access.limited_reader();
+    survey::ask(turn, Versions { pattern: pattern.map(Into::into), reader, lines: Listing::default() })
+}
+
+impl Question for Versions {
+    fn look(&mut self, hold: &mut Hold<'_>, cursor: u32, proto: Proto) -> u32 {
+        let Versions { pattern, reader, lines } = self;
+        hold.engine().versions(cursor, LIST_STEP, &mut |line| {
+            let is_wanted = pattern.as_ref().is_none_or(|pattern| glob::matches(pattern, line.queue));
+            if is_wanted && reader.as_ref().is_none_or(|user| user.may_read(line.queue)) {
+                lines.add(proto, |reply| write_version(&line, reply));
+            }
+        })
+    }
+
+    fn answer(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        self.lines.write(turn.outbox, turn.session.proto)
+    }
+}
+
+fn write_version(line: &VersionLine<'_>, reply: &mut Reply<'_>) {
+    let mut fields = Fields::new(reply.proto());
     fields.text("queue", line.queue);
     fields.text("version", line.version);
     fields.number("acked", line.ended.acked);
     fields.number("nacked", line.ended.nacked);
     fields.number("lapsed", line.ended.lapsed);
-    fields.write(&mut Reply::new(out, proto));
+    fields.write(reply);
 }

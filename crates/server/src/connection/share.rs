@@ -26,9 +26,9 @@ impl Share {
         self.turn_bytes = 0;
     }
 
-    /// So many commands were run.
-    pub(super) fn ran(&mut self, commands: u32) {
-        self.moved(commands as usize * SHARE_BYTES_A_COMMAND);
+    /// So many commands were run, or so many jobs moved by them.
+    pub(super) fn ran(&mut self, units: u32) {
+        self.moved(units as usize * SHARE_BYTES_A_COMMAND);
     }
 
     /// So many bytes came in or went out.
@@ -42,12 +42,26 @@ impl Share {
         replies_bytes > 0 && self.turn_bytes + replies_bytes >= COMPANY_BYTES
     }
 
-    /// Whether it is the others' turn; if so, the next share begins.
-    pub(super) fn is_used_up(&mut self) -> bool {
-        let is_used_up = self.bytes >= SHARE_BYTES;
-        if is_used_up {
+    /// Nothing more is done before others had their turn.
+    pub(super) fn use_up(&mut self) {
+        self.bytes = SHARE_BYTES;
+    }
+
+    /// Whether it is the others' turn.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.bytes >= SHARE_BYTES
+    }
+
+    /// The connection has nothing to do, and others have their turn. What it did since it last had nothing to do is
+    /// forgotten if it was little; after more than a share it has to wait for the others first when it comes again.
+    pub(super) fn give_way(&mut self) {
+        if !self.is_used_up() {
             self.bytes = 0;
         }
-        is_used_up
+    }
+
+    /// The others had their turn.
+    pub(super) fn renew(&mut self) {
+        self.bytes = 0;
     }
 }

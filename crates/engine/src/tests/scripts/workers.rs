@@ -55,7 +55,7 @@ fn a_goodbye_gives_jobs_of_all_queues_back_and_uses_no_attempt() {
 #[test]
 fn a_goodbye_of_many_jobs_goes_in_steps() {
     let mut rig = Rig::new(START_MS, Default::default());
-    let jobs = limits::SWEEP_JOBS_MAX as u32 + 5;
+    let jobs = limits::STEP_JOBS_MAX as u32 + 5;
     for _ in 0..jobs {
         rig.push(b"q", b"", b"x");
     }
@@ -70,7 +70,7 @@ fn a_goodbye_of_many_jobs_goes_in_steps() {
     rig.hold(|shard, now, log| shard.claim(now, b"q", &take, log, &mut claimed));
     let mut cursor = 0;
     let mut step = || rig.hold(|shard, now, log| shard.release_worker(now, b"w", through, &mut cursor, log));
-    assert_eq!(step(), Step::More(limits::SWEEP_JOBS_MAX as u64));
+    assert_eq!(step(), Step::More(limits::STEP_JOBS_MAX as u64));
     assert_eq!(step(), Step::Done(5));
     let mut left = 0;
     rig.shard.workers(0, usize::MAX, &mut |_, jobs| left += jobs);

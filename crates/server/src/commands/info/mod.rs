@@ -7,16 +7,20 @@ mod memory;
 mod persistence;
 mod stats;
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use stanchion_protocol::Args;
+use stanchion_engine::Counts;
+use stanchion_protocol::{Args, Proto};
 use stanchion_storage::Durability;
 
-use super::browse::for_each_queue;
+use self::Write::{Alone, WithJobs};
+use super::survey::{self, Question};
 use super::{Done, upper};
 use crate::config::durability_text;
+use crate::hold::Hold;
 use crate::lane::LANE_NAME;
+use crate::limits::LIST_STEP;
 use crate::process;
 use crate::server::Server;
 use crate::turn::Turn;
@@ -30,7 +34,16 @@ pub(super) const REDIS_VERSION: &str = "7.2.4";
 struct Section {
     name: &'static str,
     shown: Shown,
-    write: fn(&mut Turn<'_, '_>, &mut String),
+    write: Write,
+}
+
+/// How a section is written.
+#[derive(Clone, Copy)]
+enum Write {
+    /// By itself.
+    Alone(fn(&mut Turn<'_, '_>, &mut String)),
+    /// With the jobs of all queues, unless the log is still recovered.
+    WithJobs(fn(&mut Turn<'_, '_>, Option<Counts>, &mut String)),
 }
 
 /// When a section is shown that is not asked for by its name.
@@ -46,48 +59,87 @@ enum Shown {
 
 /// The sections in the order in which they are shown.
 const SECTIONS: &[Section] = &[
-    Section { name: "Server", shown: Shown::Default, write: server },
-    Section { name: "Clients", shown: Shown::Default, write: clients },
-    Section { name: "Memory", shown: Shown::Default, write: memory::memory },
-    Section { name: "Persistence", shown: Shown::Default, write: persistence::persistence },
-    Section { name: "Stats", shown: Shown::Default, write: stats::stats },
-    Section { name: "Replication", shown: Shown::Default, write: replication },
-    Section { name: "CPU", shown: Shown::Default, write: cpu },
+    Section { name: "Server", shown: Shown::Default, write: Alone(server) },
+    Section { name: "Clients", shown: Shown::Default, write: Alone(clients) },
+    Section { name: "Memory", shown: Shown::Default, write: Alone(memory::memory) },
+    Section { name: "Persistence", shown: Shown::Default, write: Alone(persistence::persistence) },
+    Section { name: "Stats", shown: Shown::Default, write: Alone(stats::stats) },
+    Section { name: "Replication", shown: Shown::Default, write: Alone(replication) },
+    Section { name: "CPU", shown: Shown::Default, write: Alone(cpu) },
     // There are none, but clients look for the section.
-    Section { name: "Modules", shown: Shown::Everything, write: |_, _| {} },
-    Section { name: "Commandstats", shown: Shown::All, write: stats::command_stats },
-    Section { name: "Errorstats", shown: Shown::Default, write: stats::error_stats },
-    Section { name: "Latencystats", shown: Shown::All, write: stats::latency_stats },
-    Section { name: "Cluster", shown: Shown::Default, write: |_, out| line(out, "cluster_enabled", 0) },
-    Section { name: "Keyspace", shown: Shown::Default, write: keyspace },
-    Section { name: "Stanchion", shown: Shown::Default, write: stanchion },
+    Section { name: "Modules", shown: Shown::Everything, write: Alone(|_, _| {}) },
+    Section { name: "Commandstats", shown: Shown::All, write: Alone(stats::command_stats) },
+    Section { name: "Errorstats", shown: Shown::Default, write: Alone(stats::error_stats) },
+    Section { name: "Latencystats", shown: Shown::All, write: Alone(stats::latency_stats) },
+    Section {
+        name: "Cluster",
+        shown: Shown::Default,
+        write: Alone(|_, out| line(out, "cluster_enabled", 0)),
+    },
+    Section { name: "Keyspace", shown: Shown::Default, write: Alone(keyspace) },
+    Section { name: "Stanchion", shown: Shown::Default, write: WithJobs(stanchion) },
 ];
 
-/// INFO [section ...].
+/// INFO.
+struct Info {
+    sections: Vec<&'static Section>,
+    jobs: Counts,
+}
+
+/// INFO [section ...]: in steps, where the jobs of all queues are wanted.
 pub(super) fn info(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     let wanted: Vec<_> = args.skip(1).iter().map(upper).collect();
-    let mut text = String::new();
-    for section in SECTIONS {
-        let is_shown = |word: &str| match word {
+    let is_shown = |section: &&Section| {
+        let is_meant = |word: &str| match word {
             "EVERYTHING" => true,
             "ALL" => section.shown >= Shown::All,
             "DEFAULT" => section.shown == Shown::Default,
             word => section.name.eq_ignore_ascii_case(word),
         };
-        let shown = match wanted.as_slice() {
+        match wanted.as_slice() {
             [] => section.shown == Shown::Default,
-            words => words.iter().any(|word| is_shown(word)),
-        };
-        if shown {
-            if !text.is_empty() {
-                text.push_str("\r\n");
-            }
-            _ = write!(text, "# {}\r\n", section.name);
-            (section.write)(turn, &mut text);
+            words => words.iter().any(|word| is_meant(word)),
+        }
+    };
+    let sections: Vec<_> = SECTIONS.iter().filter(is_shown).collect();
+    let has_jobs = sections.iter().any(|section| matches!(section.write, WithJobs(_)));
+    if has_jobs && turn.holds.is_some() {
+        return survey::ask(turn, Info { sections, jobs: Counts::default() });
+    }
+    write(turn, &sections, None);
+    Ok(())
+}
+
+impl Question for Info {
+    fn look(&mut self, hold: &mut Hold<'_>, cursor: u32, _: Proto) -> u32 {
+        let jobs = &mut self.jobs;
+        hold.list(cursor, LIST_STEP, &mut |queue| {
+            jobs.ready += queue.counts.ready;
+            jobs.delayed += queue.counts.delayed;
+            jobs.claimed += queue.counts.claimed;
+            jobs.dead += queue.counts.dead;
+        })
+    }
+
+    fn answer(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        write(turn, &self.sections, Some(self.jobs));
+        true
+    }
+}
+
+fn write(turn: &mut Turn<'_, '_>, sections: &[&Section], jobs: Option<Counts>) {
+    let mut text = String::new();
+    for section in sections {
+        if !text.is_empty() {
+            text.push_str("\r\n");
+        }
+        _ = write!(text, "# {}\r\n", section.name);
+        match section.write {
+            Alone(write) => write(turn, &mut text),
+            WithJobs(write) => write(turn, jobs, &mut text),
         }
     }
     turn.reply().verbatim(text.as_bytes());
-    Ok(())
 }
 
 fn line(out: &mut String, name: &str, value: impl std::fmt::Display) {
@@ -162,7 +214,7 @@ fn keyspace(turn: &mut Turn<'_, '_>, out: &mut String) {
     }
 }
 
-fn stanchion(turn: &mut Turn<'_, '_>, out: &mut String) {
+fn stanchion(turn: &mut Turn<'_, '_>, jobs: Option<Counts>, out: &mut String) {
     let server: &Server = turn.server;
     line(out, "phase", format_args!("{:?}", server.lifecycle.phase()).to_string().to_lowercase());
     line(out, "lane", LANE_NAME);
@@ -175,21 +227,12 @@ fn stanchion(turn: &mut Turn<'_, '_>, out: &mut String) {
     line(out, "workers", workers);
     line(out, "workers_quiet_or_stopping", told);
     line(out, "workers_lost", server.workers.lost());
-    if turn.holds.is_none() {
-        return;
-    }
+    let Some(jobs) = jobs else { return };
     payloads(turn, out);
-    let mut sum = stanchion_engine::Counts::default();
-    for_each_queue(turn, |queue| {
-        sum.ready += queue.counts.ready;
-        sum.delayed += queue.counts.delayed;
-        sum.claimed += queue.counts.claimed;
-        sum.dead += queue.counts.dead;
-    });
-    line(out, "jobs_ready", sum.ready);
-    line(out, "jobs_delayed", sum.delayed);
-    line(out, "jobs_claimed", sum.claimed);
-    line(out, "jobs_dead", sum.dead);
+    line(out, "jobs_ready", jobs.ready);
+    line(out, "jobs_delayed", jobs.delayed);
+    line(out, "jobs_claimed", jobs.claimed);
+    line(out, "jobs_dead", jobs.dead);
 }
 
 /// Where the bytes of payloads are, and what those cost that are only in the log.
