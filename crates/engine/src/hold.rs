@@ -114,12 +114,6 @@ impl Queue {
         }
     }
 
-    /// Reads what the keys of these jobs need to be freed, all at once; see [`crate::index::Index::fetch`].
-    pub(crate) fn fetch_keys(&self, jobs: &[u32]) {
-        let keys = jobs.iter().filter_map(|&job| Some((self.jobs[job].group, self.key(job)?)));
-        self.keys.fetch(keys.map(|(group, key)| self.hash_bytes(group, key)));
-    }
-
     /// Whether a push with this key would be a duplicate.
     pub(crate) fn in_force(&self, holder: Holder, now: u64) -> bool {
         let Holding { owner, held, window_until, .. } = self.holding(holder);

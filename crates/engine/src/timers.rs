@@ -79,8 +79,17 @@ impl Queue {
 
     /// Drops superseded jobs in a row.
     pub(crate) fn drop_superseded(&mut self, at: At, part: &mut Part<'_>, run: &[u32]) {
-        self.fetch_keys(run);
+        self.fetch_places(run);
         run.iter().for_each(|&ix| self.decide_gone(at, part, ix, Gone::Superseded));
+    }
+
+    /// Reads where the tables of keys and ids have these jobs, all at once; see [`crate::index::Index::fetch`].
+    fn fetch_places(&self, run: &[u32]) {
+        let keys = run.iter().filter_map(|&ix| Some((self.jobs[ix].group, self.key(ix)?)));
+        let keys: Vec<u64> = keys.map(|(group, key)| self.hash_bytes(group, key)).collect();
+        self.keys.fetch(&keys);
+        let ids: Vec<u64> = run.iter().map(|&ix| self.hash_id(self.jobs[ix].id)).collect();
+        self.ids.fetch(&ids);
     }
 }
 
