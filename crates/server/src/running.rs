@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use stanchion_storage::OpenError;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -287,16 +288,16 @@ async fn live(
         server.clients.wake_all();
         return Err(error);
     }
-    start_tasks(&server, &mut tasks);
+    start_tasks(&server, &mut tasks, &threads.each().cloned().collect::<Vec<_>>());
     server.lifecycle.enter(Phase::Serving);
     for place in places {
         tracing::info!("listening on {place}");
     }
     server.lifecycle.reached(Phase::Stopping).await;
     let orderly = stop(&server, &mut all_gone).await;
-    drop(threads);
     // Nothing may be staged after the log is closed.
     tasks.shutdown().await;
+    drop(threads);
     if let Some(why) = server.lifecycle.failure() {
         return Err(ServerError::Failed(why));
     }
@@ -332,10 +333,12 @@ async fn recover(server: Arc<Server>, seed: [u8; 20]) -> Result<(), ServerError>
     opened.await.map_err(|panic| ServerError::Failed(format!("the recovery failed: {panic}")))?
 }
 
-/// Starts what runs besides the connections.
-pub(crate) fn start_tasks(server: &Arc<Server>, tasks: &mut JoinSet<()>) {
-    for index in 0..usize::from(server.config.shards) {
-        tasks.spawn(timers::run(Arc::clone(server), index));
+/// Starts what runs besides the connections. A shard's timers and its sweeps run on the connections' threads, between
+/// their turns: on a thread of its own a sweep would hold the shard's lock while the system lets others run, and a
+/// command would wait for them and not for one step only.
+pub(crate) fn start_tasks(server: &Arc<Server>, tasks: &mut JoinSet<()>, threads: &[Handle]) {
+    for (index, thread) in (0..usize::from(server.config.shards)).zip(threads.iter().cycle()) {
+        tasks.spawn_on(timers::run(Arc::clone(server), index), thread);
     }
     tasks.spawn(reclaim::run(Arc::clone(server)));
     tasks.spawn(checkpoint::run(Arc::clone(server)));

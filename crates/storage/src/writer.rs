@@ -151,7 +151,7 @@ impl Writer {
         if turn.batch.is_empty() {
             self.shared.take_staged(&mut turn.batch);
         } else {
-            self.free_segments(turn)?;
+            self.free_segment(turn)?;
         }
         self.write(turn, now)?;
         if self.sync_is_due(turn, now) {
@@ -161,7 +161,7 @@ impl Writer {
             // So that little is left for the end of the segment. It is too much for zeros ahead to be of use.
             self.sync(turn)?;
         }
-        self.free_segments(turn)?;
+        self.free_segment(turn)?;
         if !turn.batch.is_empty() {
             // The disk is full, and a spare file that is too small for what waits does not change that.
             self.publish_room(turn);
@@ -261,24 +261,24 @@ impl Writer {
         }
     }
 
-    fn free_segments(&mut self, turn: &mut Turn) -> Result<(), Poison> {
-        while let Some(request) = self.shared.take_free_request() {
-            while let Some(oldest) = self.shared.catalog.oldest_sealed()
-                && oldest.number <= request.through_segment
-            {
-                if self.shared.is_held_back() {
-                    self.shared.return_free_request(request);
-                    self.publish_bytes(turn);
-                    return Ok(());
-                }
-                let name = Name::Segment(oldest.number);
-                // Before its file changes, so that a reader who sees that knows why.
-                self.shared.catalog.forget_oldest();
-                self.pool.recycle(name).map_err(|error| self.poison("free", name, error))?;
-                turn.sealed_bytes -= oldest.bytes;
-                tracing::debug!(segment = oldest.number, bytes = oldest.bytes, "freed");
-            }
-            self.publish_bytes(turn);
+    /// Frees a segment if that is wished for. What is staged meanwhile is written before the next one is freed: a file
+    /// system may take tens of milliseconds for each.
+    fn free_segment(&mut self, turn: &mut Turn) -> Result<(), Poison> {
+        let Some(request) = self.shared.take_free_request() else { return Ok(()) };
+        let catalog = &self.shared.catalog;
+        let oldest = || catalog.oldest_sealed().filter(|oldest| oldest.number <= request.through_segment);
+        if let Some(oldest) = oldest() {
+            let name = Name::Segment(oldest.number);
+            // Before its file changes, so that a reader who sees that knows why.
+            catalog.forget_oldest();
+            self.pool.recycle(name).map_err(|error| self.poison("free", name, error))?;
+            turn.sealed_bytes -= oldest.bytes;
+            tracing::debug!(segment = oldest.number, bytes = oldest.bytes, "freed");
+        }
+        self.publish_bytes(turn);
+        if oldest().is_some() {
+            self.shared.return_free_request(request);
+        } else {
             self.shared.tell(LogEvent::Freed(request.through_segment));
         }
         Ok(())

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use stanchion_engine::LoggedPayload;
 use stanchion_storage::simulation::{Driver, Due, SimulatedDisk};
 use stanchion_storage::{Durability, Log, RecordView};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -169,7 +170,7 @@ impl SimulatedServer {
         lane.planted = planted;
         server.set_lane(lane);
         let mut tasks = JoinSet::new();
-        running::start_tasks(&server, &mut tasks);
+        running::start_tasks(&server, &mut tasks, &[Handle::current()]);
         server.lifecycle.enter(Phase::Serving);
         let (alive, all_gone) = mpsc::channel(1);
         let driver = driver.expect("an open log has turns to take");
