@@ -142,6 +142,8 @@ fn fill(connection: &mut Connection, queue: &str, shape: &Shape, jobs: usize) {
                 }
             }
         }
+        // Or a slow disk would let the log's buffers grow, which are no part of the jobs.
+        connection.call(&["WAITAOF", "1", "0", "0"]);
     }
 }
 
@@ -163,6 +165,7 @@ fn delete(connection: &mut Connection, queue: &str, every: usize, jobs: usize) {
     for ids in gone.chunks(BATCH) {
         let words: Vec<&str> = ["QDEL", queue].into_iter().chain(ids.iter().map(String::as_str)).collect();
         assert_eq!(connection.call(&words).integer(), ids.len() as i64);
+        connection.call(&["WAITAOF", "1", "0", "0"]);
     }
 }
 
