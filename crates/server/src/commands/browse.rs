@@ -1,15 +1,12 @@
 //! QLIST and QREADY: looks at all queues, shard by shard.
 
-use std::sync::Arc;
-
 use stanchion_engine::{QueueLine, ReadyLine};
-use stanchion_protocol::{CommandError, Proto, Reply, glob};
+use stanchion_protocol::{CommandError, Proto, Reply};
 
 use super::Done;
-use super::listing::Listing;
+use super::listing::{Listing, Wanted};
 use super::operate::paused_word;
 use super::survey::{self, Question};
-use crate::acl::User;
 use crate::fields::Fields;
 use crate::hold::Hold;
 use crate::limits::LIST_STEP;
@@ -20,24 +17,21 @@ const CURSOR_SHARD_SHIFT: u32 = 48;
 
 /// QLIST.
 struct Queues {
-    pattern: Option<Box<[u8]>>,
-    /// The user, if there are queues that it must not see.
-    reader: Option<Arc<User>>,
+    wanted: Wanted,
     lines: Listing,
 }
 
 /// QLIST.
 pub(super) fn list(turn: &mut Turn<'_, '_>, pattern: Option<&[u8]>) -> Done {
-    let reader = turn.session.access.limited_reader();
-    survey::ask(turn, Queues { pattern: pattern.map(Into::into), reader, lines: Listing::default() })
+    let wanted = Wanted::new(turn.session, pattern);
+    survey::ask(turn, Queues { wanted, lines: Listing::default() })
 }
 
 impl Question for Queues {
     fn look(&mut self, hold: &mut Hold<'_>, cursor: u32, proto: Proto) -> u32 {
-        let Queues { pattern, reader, lines } = self;
+        let Queues { wanted, lines } = self;
         hold.list(cursor, LIST_STEP, &mut |line| {
-            let is_wanted = pattern.as_ref().is_none_or(|pattern| glob::matches(pattern, line.queue));
-            if is_wanted && reader.as_ref().is_none_or(|user| user.may_read(line.queue)) {
+            if wanted.has(line.queue) {
                 lines.add(proto, |reply| write_line(&line, reply));
             }
         })

@@ -5,11 +5,34 @@
 //! each of that takes longer than a step should.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use stanchion_protocol::{Proto, Reply};
+use stanchion_protocol::{Proto, Reply, glob};
 
+use crate::acl::User;
 use crate::limits::LIST_PAGE_BYTES;
 use crate::outbox::Outbox;
+use crate::session::Session;
+
+/// Whose lines somebody wants, and may read.
+pub(super) struct Wanted {
+    pattern: Option<Box<[u8]>>,
+    /// The user, if there are queues that it must not see.
+    reader: Option<Arc<User>>,
+}
+
+impl Wanted {
+    /// Queues of this pattern, as far as the connection may read them.
+    pub(super) fn new(session: &Session, pattern: Option<&[u8]>) -> Wanted {
+        Wanted { pattern: pattern.map(Into::into), reader: session.access.limited_reader() }
+    }
+
+    /// Whether a queue is one of them.
+    pub(super) fn has(&self, queue: &[u8]) -> bool {
+        self.pattern.as_ref().is_none_or(|pattern| glob::matches(pattern, queue))
+            && self.reader.as_ref().is_none_or(|user| user.may_read(queue))
+    }
+}
 
 /// The lines of a reply.
 #[derive(Default)]

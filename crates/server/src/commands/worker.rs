@@ -1,18 +1,16 @@
 //! QWORKER: workers about themselves, and operators about them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use stanchion_engine::{Step, VersionLine};
 use stanchion_protocol::command::WorkerCommand;
 use stanchion_protocol::error::Quoted;
-use stanchion_protocol::{Args, CommandError, CommandSpec, Proto, Reply, glob, parse};
+use stanchion_protocol::{Args, CommandError, CommandSpec, Proto, Reply, parse};
 
 use super::Done;
-use super::listing::Listing;
+use super::listing::{Listing, Wanted};
 use super::steps::{LongTask, Work};
 use super::survey::{self, Question};
-use crate::acl::User;
 use crate::fields::Fields;
 use crate::hold::Hold;
 use crate::limits::{LIST_STEP, WORKERS_MAX};
@@ -158,23 +156,20 @@ fn write_worker(name: &[u8], worker: &Worker, claimed: u64, now_ms: u64, reply: 
 
 /// QWORKER VERSIONS.
 struct Versions {
-    pattern: Option<Box<[u8]>>,
-    /// The user, if there are queues that it must not see.
-    reader: Option<Arc<User>>,
+    wanted: Wanted,
     lines: Listing,
 }
 
 fn versions(turn: &mut Turn<'_, '_>, pattern: Option<&[u8]>) -> Done {
-    let reader = turn.session.access.limited_reader();
-    survey::ask(turn, Versions { pattern: pattern.map(Into::into), reader, lines: Listing::default() })
+    let wanted = Wanted::new(turn.session, pattern);
+    survey::ask(turn, Versions { wanted, lines: Listing::default() })
 }
 
 impl Question for Versions {
     fn look(&mut self, hold: &mut Hold<'_>, cursor: u32, proto: Proto) -> u32 {
-        let Versions { pattern, reader, lines } = self;
+        let Versions { wanted, lines } = self;
         hold.engine().versions(cursor, LIST_STEP, &mut |line| {
-            let is_wanted = pattern.as_ref().is_none_or(|pattern| glob::matches(pattern, line.queue));
-            if is_wanted && reader.as_ref().is_none_or(|user| user.may_read(line.queue)) {
+            if wanted.has(line.queue) {
                 lines.add(proto, |reply| write_version(&line, reply));
             }
         })
