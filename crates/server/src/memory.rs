@@ -220,6 +220,7 @@ pub(crate) async fn run(server: Arc<Server>) {
         let begun = Instant::now();
         let next_lsn = lane.log.next_lsn();
         look(lane).await;
+        let took = begun.elapsed();
         if next_lsn == seen {
             lane.memory.asleep.store(true, Relaxed);
             // After it says so, because what was staged before did not wake it.
@@ -229,7 +230,7 @@ pub(crate) async fn run(server: Arc<Server>) {
             lane.memory.asleep.store(false, Relaxed);
         }
         seen = next_lsn;
-        tokio::time::sleep(MEMORY_LOOK_EVERY.max(begun.elapsed() * MEASURING_SHARE)).await;
+        tokio::time::sleep(MEMORY_LOOK_EVERY.max(took * MEASURING_SHARE)).await;
     }
 }
 
