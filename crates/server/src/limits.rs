@@ -88,7 +88,7 @@ pub const HOLD_TIME: Duration = Duration::from_millis(1);
 pub const HOLD_WORK: u32 = 128;
 
 /// So many commands are run, or so many jobs moved by them, before replies are written and others may have their turn.
-pub const TURN_UNITS: u32 = 128;
+pub const TURN_UNITS: u32 = 64;
 
 /// When a connection has done as much as it takes to read and write so many bytes, other tasks of its thread run. Nor
 /// does it write more than that at once.
