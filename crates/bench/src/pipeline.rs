@@ -8,8 +8,9 @@ use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 
-/// A read takes this much.
-const READ_BYTES: usize = 256 * 1024;
+/// One system call moves so much at most. A kernel that does not preempt lets it finish before anybody else runs on its
+/// core: it must not hold up those who measure the server.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// One pipeline at a time.
 pub(crate) struct Pipeline {
@@ -30,7 +31,7 @@ impl Pipeline {
         let stream = TcpStream::connect(address).with_context(|| format!("no connection to {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Ok(Pipeline { stream, out: Vec::new(), input: vec![0; READ_BYTES], filled: 0 })
+        Ok(Pipeline { stream, out: Vec::new(), input: vec![0; PIECE_BYTES], filled: 0 })
     }
 
     /// Sends what is in `out` and hears so many answers to it. `hear` is told which one is next, gets what was received,
@@ -51,7 +52,9 @@ impl Pipeline {
             retry_on_intr(|| poll(&mut polled, None))?;
             let ready = polled[0].revents();
             if ready.contains(PollFlags::OUT) {
-                sent += may_block(self.stream.write(&self.out[sent..]))?.unwrap_or(0);
+                let piece = &self.out[sent..];
+                let piece = &piece[..piece.len().min(PIECE_BYTES)];
+                sent += may_block(self.stream.write(piece))?.unwrap_or(0);
             }
             // Also when it is closed or broken: reading tells which.
             if !(ready - PollFlags::OUT).is_empty() {
@@ -72,7 +75,10 @@ impl Pipeline {
         if self.filled == self.input.len() {
             self.input.resize(2 * self.filled, 0);
         }
-        let Some(length) = may_block(self.stream.read(&mut self.input[self.filled..]))? else { return Ok(0) };
+        let room = (self.filled + PIECE_BYTES).min(self.input.len());
+        let Some(length) = may_block(self.stream.read(&mut self.input[self.filled..room]))? else {
+            return Ok(0);
+        };
         ensure!(length > 0, "the server closed a connection");
         self.filled += length;
         let (mut read, mut heard) = (0, 0);
