@@ -1,6 +1,8 @@
 //! MEMORY and OBJECT: what queues take, and how they are kept.
 
-use stanchion_tests::{Server, Value};
+use std::time::{Duration, Instant};
+
+use stanchion_tests::{Options, Server, Value, anonymous_bytes};
 
 #[test]
 fn a_queue_takes_memory_for_its_jobs() {
@@ -71,4 +73,29 @@ fn queues_are_objects() {
         > OBJECT BOGUS q => -ERR unknown subcommand*
         "#,
     );
+}
+
+/// What was freed goes back a second later, or two.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+#[test]
+fn freed_memory_goes_back_while_nobody_asks_for_anything() {
+    const JOBS: usize = 100;
+    let server = Options::new().arguments(&["--durability", "never"]).start();
+    let mut connection = server.connect();
+    let payload = "x".repeat(1 << 20);
+    // The second time the server has been idle before.
+    for round in 1..=2 {
+        for _ in 0..JOBS {
+            connection.call(&["QPUSH", "q", &payload]);
+        }
+        let filled = anonymous_bytes(server.id());
+        assert!(filled > JOBS << 20, "{filled} bytes for {JOBS} jobs");
+        assert_eq!(connection.call(&["QPURGE", "q"]).integer(), JOBS as i64);
+        let deadline = Instant::now() + PATIENCE;
+        while anonymous_bytes(server.id()) > filled / 2 {
+            assert!(Instant::now() < deadline, "round {round}: {filled} bytes were taken, and still are");
+            std::thread::yield_now();
+        }
+    }
 }

@@ -7,6 +7,7 @@
 
 mod acl;
 mod admission;
+mod allocator;
 mod attention;
 mod bound;
 mod buffers;

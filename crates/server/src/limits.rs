@@ -216,6 +216,15 @@ pub const QUEUE_PAYLOAD_SHARE: u64 = 16;
 /// While jobs come and go, the memory that they take is measured this often.
 pub const MEMORY_LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// After payloads of so many bytes were freed, the memory goes back to the system: that takes one or two milliseconds.
+pub const GIVE_BACK_BYTES: u64 = 16 << 20;
+
+/// For so long the allocator is asked to: it keeps what was freed for a second.
+pub const GIVE_BACK_FOR: Duration = Duration::from_millis(1_500);
+
+/// So often, for a thread that needs memory might come first. Each time takes a quarter of a millisecond of CPU.
+pub const GIVE_BACK_EVERY: Duration = Duration::from_millis(10);
+
 /// Queues that a question about all of them looks at under one hold of a lock: about 0.1 ms.
 pub const LIST_STEP: usize = 256;
 

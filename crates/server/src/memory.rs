@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use crate::hold::Hold;
 use crate::lane::Lane;
 use crate::limits::{
-    MEMORY_LOOK_EVERY, PAYLOAD_CACHE_BYTES_MAX, PAYLOAD_CACHE_SHARE, QUEUE_PAYLOAD_BYTES, QUEUE_PAYLOAD_SHARE,
+    GIVE_BACK_BYTES, MEMORY_LOOK_EVERY, PAYLOAD_CACHE_BYTES_MAX, PAYLOAD_CACHE_SHARE, QUEUE_PAYLOAD_BYTES,
+    QUEUE_PAYLOAD_SHARE,
 };
 use crate::server::Server;
 use crate::walk;
@@ -47,6 +48,10 @@ pub(crate) struct Memory {
     /// Nobody measures, since nothing has changed.
     asleep: AtomicBool,
     wake: Notify,
+    /// The most that payloads took since much of it was freed.
+    peak: AtomicU64,
+    /// Much was freed.
+    freed: Notify,
 }
 
 /// What queues take, as measured.
@@ -84,6 +89,8 @@ impl Memory {
             spilling: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
             wake: Notify::new(),
+            peak: AtomicU64::new(0),
+            freed: Notify::new(),
         }
     }
 
@@ -117,7 +124,15 @@ impl Memory {
     #[inline]
     pub(crate) fn changed(&self, before: u64, after: u64) {
         if before != after {
-            self.payloads.fetch_add(after.wrapping_sub(before), Relaxed);
+            let more = after.wrapping_sub(before);
+            let level = self.payloads.fetch_add(more, Relaxed).wrapping_add(more);
+            let peak = self.peak.load(Relaxed);
+            if level > peak {
+                self.peak.store(level, Relaxed);
+            } else if peak - level >= GIVE_BACK_BYTES {
+                self.peak.store(level, Relaxed);
+                self.give_back();
+            }
         }
     }
 
@@ -127,6 +142,17 @@ impl Memory {
         if self.asleep.load(Relaxed) && self.asleep.swap(false, Relaxed) {
             self.wake.notify_one();
         }
+    }
+
+    /// What was freed is to be given back to the system.
+    #[cold]
+    pub(crate) fn give_back(&self) {
+        self.freed.notify_one();
+    }
+
+    /// Waits until something is to be given back; for one task only.
+    pub(crate) async fn freed(&self) {
+        self.freed.notified().await;
     }
 
     /// Whether jobs alone take more than `maxmemory`, so that no more may come.
@@ -277,6 +303,9 @@ async fn measure(lane: &Lane) -> Measured {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use super::*;
 
     fn plan(taken: u64, vacant: u64, was_full: bool) -> Plan {
@@ -330,5 +359,25 @@ mod tests {
         assert_eq!(memory.surplus(), 1_001);
         memory.changed(2_001, 0);
         assert_eq!(memory.room(0).bytes_max, 1_000);
+    }
+
+    #[test]
+    fn once_much_less_is_there_than_was_it_goes_back() {
+        let memory = Memory::new(0);
+        let has_freed = || pin!(memory.freed()).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        memory.changed(0, 3 * GIVE_BACK_BYTES);
+        memory.changed(GIVE_BACK_BYTES, 1);
+        assert!(!has_freed());
+        memory.changed(1, 0);
+        assert!(has_freed());
+        assert!(!has_freed(), "it was told");
+        // What comes and goes is used again.
+        for _ in 0..10 {
+            memory.changed(0, GIVE_BACK_BYTES - 1);
+            memory.changed(GIVE_BACK_BYTES - 1, 0);
+        }
+        assert!(!has_freed());
+        memory.changed(1, 0);
+        assert!(has_freed());
     }
 }

@@ -23,7 +23,8 @@ use crate::threads::Threads;
 use crate::tls::{Tls, TlsError};
 use crate::transport::Security;
 use crate::{
-    Config, admission, checkpoint, descriptors, memory, process, reclaim, recovery, timers, workers,
+    Config, admission, allocator, checkpoint, descriptors, memory, process, reclaim, recovery, timers,
+    workers,
 };
 
 /// Why a server could not start, or had to end.
@@ -289,6 +290,7 @@ async fn live(
         return Err(error);
     }
     start_tasks(&server, &mut tasks, &threads.each().cloned().collect::<Vec<_>>());
+    tasks.spawn(allocator::run(Arc::clone(&server)));
     server.lifecycle.enter(Phase::Serving);
     for place in places {
         tracing::info!("listening on {place}");

@@ -251,7 +251,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
                 id: CommandId::MemoryPurge,
                 name: "purge",
                 arity: 2,
-                summary: "Asks the allocator to give free memory back",
+                summary: "Has free memory given back to the system within two seconds, as it is anyway once much is free",
                 reply: "OK",
                 ..MEMORY
             },
