@@ -52,8 +52,7 @@ impl Pipeline {
             retry_on_intr(|| poll(&mut polled, None))?;
             let ready = polled[0].revents();
             if ready.contains(PollFlags::OUT) {
-                let piece = &self.out[sent..];
-                let piece = &piece[..piece.len().min(PIECE_BYTES)];
+                let piece = &self.out[sent..self.out.len().min(sent + PIECE_BYTES)];
                 sent += may_block(self.stream.write(piece))?.unwrap_or(0);
             }
             // Also when it is closed or broken: reading tells which.
@@ -75,8 +74,8 @@ impl Pipeline {
         if self.filled == self.input.len() {
             self.input.resize(2 * self.filled, 0);
         }
-        let room = (self.filled + PIECE_BYTES).min(self.input.len());
-        let Some(length) = may_block(self.stream.read(&mut self.input[self.filled..room]))? else {
+        let room = self.filled..self.input.len().min(self.filled + PIECE_BYTES);
+        let Some(length) = may_block(self.stream.read(&mut self.input[room]))? else {
             return Ok(0);
         };
         ensure!(length > 0, "the server closed a connection");
