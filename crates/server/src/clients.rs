@@ -78,9 +78,9 @@ pub(crate) struct Names {
     /// CLIENT SETNAME.
     pub(crate) name: String,
     /// CLIENT SETINFO LIB-NAME.
-    pub(crate) library: String,
+    pub(crate) lib_name: String,
     /// CLIENT SETINFO LIB-VER.
-    pub(crate) version: String,
+    pub(crate) lib_version: String,
     /// As whom it speaks.
     pub(crate) user: Option<Arc<User>>,
 }
@@ -329,8 +329,8 @@ impl Client {
             self.input_bytes.load(Ordering::Relaxed),
             self.output_bytes.load(Ordering::Relaxed),
             String::from_utf8_lossy(names.user.as_ref().map_or(DEFAULT, |user| user.name())),
-            names.library,
-            names.version,
+            names.lib_name,
+            names.lib_version,
         )
     }
 }

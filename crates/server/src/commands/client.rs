@@ -67,8 +67,8 @@ pub(super) fn set_info(turn: &mut Turn<'_, '_>, args: Args<'_>) -> Done {
     })?;
     let mut names = turn.session.client.names.lock();
     match attribute.as_str() {
-        "LIB-NAME" => names.library = value,
-        "LIB-VER" => names.version = value,
+        "LIB-NAME" => names.lib_name = value,
+        "LIB-VER" => names.lib_version = value,
         _ => {
             return Err(CommandError::new(format!(
                 "Unrecognized option '{}'",
