@@ -16,6 +16,14 @@ impl Shard {
         At { base: self.base, now: self.last_now, spill_above: self.spill_above() }
     }
 
+    /// Where a command's events about a queue go: behind those of the command before, if they were about the same queue.
+    pub(crate) fn part<'l>(&self, at: At, ix: u32, log: &'l mut Vec<u8>) -> Part<'l> {
+        match &self.last_part {
+            Some(last) if last.queue == ix && last.now == at.now => Part::resume(last, log),
+            _ => Part::new(log, at.now),
+        }
+    }
+
     pub(crate) fn find(&self, queue: &[u8]) -> Option<u32> {
         let is_it = |ix| self.queues.get(ix).is_some_and(|found| *found.name == *queue);
         let ix = Some(self.found.get())
@@ -54,6 +62,8 @@ impl Shard {
         self.settle_up();
         self.changes += 1;
         self.newest_deletion = self.changes;
+        // Another queue may get one of these slots.
+        self.last_part = None;
         let (mut attention, mut turn, mut stale) = (false, false, false);
         for &ix in gone {
             self.unbook_footprint(ix);
@@ -85,7 +95,7 @@ impl Shard {
     /// After a command: the books follow what changed.
     pub(crate) fn after(&mut self, at: At, ix: u32, part: Part<'_>) {
         if !part.is_empty() {
-            drop(part);
+            self.last_part = part.end(ix);
             self.changed(at, ix);
             self.notice(ix);
         }

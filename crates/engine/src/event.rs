@@ -193,17 +193,42 @@ pub(crate) enum Event<'a> {
 pub(crate) struct Part<'l> {
     log: &'l mut Vec<u8>,
     now: u64,
-    /// Where the length stands and the events begin, once there is one.
+    /// Where the events begin, behind their length, once there is one.
     opened: Option<usize>,
+    /// How long the record was before.
+    before: usize,
+}
+
+/// A part at the end of a record: for as long as that ends with it, more of its queue and instant can follow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastPart {
+    pub(crate) queue: u32,
+    pub(crate) now: u64,
+    opened: usize,
+    end: usize,
 }
 
 impl<'l> Part<'l> {
     pub(crate) fn new(log: &'l mut Vec<u8>, now: u64) -> Part<'l> {
-        Part { log, now, opened: None }
+        let before = log.len();
+        Part { log, now, opened: None, before }
     }
 
+    /// Goes on with a part of the same queue and instant, unless something else follows it.
+    pub(crate) fn resume(last: &LastPart, log: &'l mut Vec<u8>) -> Part<'l> {
+        let before = log.len();
+        Part { log, now: last.now, opened: (before == last.end).then_some(last.opened), before }
+    }
+
+    /// Whether no event was added.
     pub(crate) fn is_empty(&self) -> bool {
-        self.opened.is_none()
+        self.log.len() == self.before
+    }
+
+    /// Ends it, which is of this queue; `None` if it has no event.
+    pub(crate) fn end(self, queue: u32) -> Option<LastPart> {
+        let (now, end) = (self.now, self.log.len());
+        self.opened.map(|opened| LastPart { queue, now, opened, end })
     }
 
     /// Bytes of the record so far.
@@ -227,7 +252,7 @@ impl<'l> Part<'l> {
 
 impl Drop for Part<'_> {
     fn drop(&mut self) {
-        if let Some(start) = self.opened {
+        if let Some(start) = self.opened.filter(|_| !self.is_empty()) {
             let length = u32::try_from(self.log.len() - start).expect("a record is far below 4 GiB");
             self.log[start - 4..start].copy_from_slice(&length.to_le_bytes());
         }

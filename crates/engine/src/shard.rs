@@ -11,7 +11,7 @@ use stanchion_protocol::command::{Nack, NewJob, RootTag, Take};
 use stanchion_protocol::id::{COUNTER_BITS, JobId, Receipt};
 
 use crate::consumers::Claimer;
-use crate::event::{Event, Part};
+use crate::event::{Event, LastPart, Part};
 use crate::footprint::Footprint;
 use crate::heap::Heap;
 use crate::index::Index;
@@ -76,6 +76,8 @@ pub struct Shard {
     pub(crate) unsettled: u32,
     /// A lower bound of the lsn of this hold's records.
     pub(crate) base: Lsn,
+    /// The part that was written last in this hold.
+    pub(crate) last_part: Option<LastPart>,
     /// Ids issued in this run.
     issued: u64,
     pub(crate) last_now: u64,
@@ -123,6 +125,7 @@ impl Shard {
             found: Cell::new(NONE),
             unsettled: NONE,
             base: 0,
+            last_part: None,
             issued: 0,
             last_now: 0,
             last_id: 0,
@@ -148,9 +151,11 @@ impl Shard {
         self.begin_run();
     }
 
-    /// Starts a hold of the shard: `base` is a lower bound of the lsn of every record of this hold.
+    /// Starts a hold of the shard: `base` is a lower bound of the lsn of every record of this hold. The `log` of its
+    /// commands may be the same record, for as long as nobody else takes anything out of it.
     pub fn begin(&mut self, base: Lsn) {
         self.base = self.base.max(base);
+        self.last_part = None;
     }
 
     // --- producers
@@ -180,7 +185,7 @@ impl Shard {
             }
         };
         let ids = Ids { boot: self.boot, index: self.index, count: self.count };
-        let mut part = Part::new(log, at.now);
+        let mut part = self.part(at, ix, log);
         for job in jobs {
             let issued = &mut self.issued;
             let next_id = || {
@@ -204,7 +209,7 @@ impl Shard {
     ) -> bool {
         let at = self.at(now);
         let ix = self.find_or_make(queue, at.now);
-        let mut part = Part::new(log, at.now);
+        let mut part = self.part(at, ix, log);
         let newest = self.queues[ix].decide_root(at, &mut part, group, &root);
         self.after(at, ix, part);
         newest
@@ -217,7 +222,7 @@ impl Shard {
         let at = self.at(now);
         let Some(ix) = self.find(queue) else { return };
         let mut claimer = self.claimer(take);
-        let mut part = Part::new(log, at.now);
+        let mut part = self.part(at, ix, log);
         self.fire(at, ix, &mut part);
         let before = out.len();
         while out.len() - before < take.count as usize {
@@ -250,7 +255,7 @@ impl Shard {
                 place += 1;
                 continue;
             }
-            let mut part = Part::new(log, at.now);
+            let mut part = self.part(at, ix, log);
             self.fire(at, ix, &mut part);
             let job = self.queues[ix].decide_claim(at, &mut part, &mut claimer);
             if let Some(job) = job {
@@ -276,7 +281,7 @@ impl Shard {
     pub fn nack(&mut self, now: Now, nack: &Nack<'_>, log: &mut Vec<u8>) -> Nacked {
         let at = self.at(now);
         let Some(ix) = self.find(nack.queue) else { return Nacked::Stale };
-        let mut part = Part::new(log, at.now);
+        let mut part = self.part(at, ix, log);
         let nacked = self.queues[ix].decide_nack(now, at, &mut part, nack);
         self.after(at, ix, part);
         nacked
@@ -325,7 +330,7 @@ impl Shard {
     ) -> u64 {
         let at = self.at(now);
         let Some(ix) = self.find(queue) else { return 0 };
-        let mut part = Part::new(log, at.now);
+        let mut part = self.part(at, ix, log);
         let queue = &mut self.queues[ix];
         let done = receipts.iter().filter(|&&receipt| decide(queue, at, &mut part, receipt)).count();
         self.after(at, ix, part);

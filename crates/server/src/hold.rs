@@ -119,7 +119,8 @@ impl<'a> Hold<'a> {
         &self.state.as_ref().expect("a hold has its lock until it ends").engine
     }
 
-    /// Runs one command, whose events become one record; [`Hold::serve`] then serves the claims that it unblocks.
+    /// Runs one command, whose events are in one record, which small ones share; [`Hold::serve`] then serves the claims that
+    /// it unblocks.
     #[inline]
     pub(crate) fn record<R>(&mut self, run: impl FnOnce(&mut Shard, Now, &mut Vec<u8>) -> R) -> R {
         self.record_claims(|engine, now, log, _| run(engine, now, log))
@@ -134,9 +135,9 @@ impl<'a> Hold<'a> {
         let (index, now) = (self.index, self.now());
         let state = self.state();
         state.claimed.clear();
-        let log = state.records.begin(index as u16, EVENTS);
+        let log = state.records.resume(index as u16, EVENTS);
         let result = run(&mut state.engine, now, log, &mut state.claimed);
-        state.records.end();
+        state.records.pause();
         result
     }
 
@@ -340,6 +341,7 @@ impl<'a> Hold<'a> {
     pub(crate) fn unlock(mut self, handover: Handover) -> Ended<'a> {
         let mut state = self.state.take().expect("a hold ends once");
         let lane = self.lane;
+        state.records.finish();
         let bytes = state.records.len_bytes() as u64;
         let last = if state.records.is_empty() {
             lane.log.next_lsn() - 1

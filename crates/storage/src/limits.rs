@@ -12,6 +12,10 @@ pub const RECORD_BODY_BYTES_MAX: usize = 36 * 1024 * 1024;
 /// The largest record, with its header.
 pub const RECORD_BYTES_MAX: usize = RECORD_HEADER_BYTES + RECORD_BODY_BYTES_MAX;
 
+/// Small changes in a row share a record until it is so long: what a disk loses when it loses something is a page, and
+/// a longer record would lose more with it.
+pub const RECORD_SHARED_BYTES: usize = 4096;
+
 /// The size of a segment unless the configuration says otherwise: twice the largest record, so that at most
 /// half of a segment is left unused at its end, and a little for the headers.
 pub const SEGMENT_BYTES_DEFAULT: u64 = 72 * 1024 * 1024 + 4096;

@@ -3,7 +3,7 @@
 //! A shard encodes its events straight into this buffer, behind a header whose lsn and CRC are still blank.
 //! So staging is one copy, however many records there are, and no record is encoded twice.
 
-use crate::limits::RECORD_BODY_BYTES_MAX;
+use crate::limits::{RECORD_BODY_BYTES_MAX, RECORD_SHARED_BYTES};
 use crate::record::{Header, RECORD_HEADER_BYTES, RecordKind};
 
 /// A reusable buffer of framed records.
@@ -30,6 +30,29 @@ impl Records {
         self.open = Some(self.bytes.len());
         self.bytes.extend_from_slice(&Header::unnumbered(shard, kind).to_bytes());
         &mut self.bytes
+    }
+
+    /// Goes on with the record that was begun, if there is one, or begins one: small changes in a row share a record. What
+    /// is in the buffer already must stay.
+    pub fn resume(&mut self, shard: u16, kind: RecordKind) -> &mut Vec<u8> {
+        if self.open.is_none() {
+            self.begin(shard, kind);
+        }
+        &mut self.bytes
+    }
+
+    /// A change is whole: the record that was begun ends here if it is long enough.
+    pub fn pause(&mut self) {
+        if self.open.is_some_and(|start| self.bytes.len() - start >= RECORD_SHARED_BYTES) {
+            self.end();
+        }
+    }
+
+    /// Ends the record that was begun, if there is one.
+    pub fn finish(&mut self) {
+        if self.open.is_some() {
+            self.end();
+        }
     }
 
     /// The buffer to append to the body of the record that was begun.

@@ -37,6 +37,7 @@ impl Checkpoints {
 impl Rig {
     /// One step of a checkpoint, of which one is begun if none is under way; whether there is more.
     pub(crate) fn checkpoint_a_little(&mut self, bytes: usize) -> bool {
+        self.end_hold();
         let from = self.any_lsn_of_now();
         let begin = || (Checkpoint::begin(from), Saved { from, through: from, frames: Vec::new() });
         let (mut checkpoint, mut saved) = self.checkpoints.under_way.take().unwrap_or_else(begin);

@@ -283,6 +283,7 @@ impl Run {
             waiters: 0,
         };
         run.pair.rig.dumps_wanted = true;
+        run.pair.rig.pipelined = true;
         let pairs: Vec<(&[u8], &[u8])> =
             vec![(b"dead-max", b"2"), (b"dead-retention", b"2h"), (b"notify", b"on")];
         run.command(&QueueCommand::ConfigSet { queue: QUEUES[0], pairs })?;

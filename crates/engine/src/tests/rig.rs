@@ -77,6 +77,10 @@ pub(crate) struct Rig {
     next_lsn: Lsn,
     /// The base of the newest hold.
     newest_base: Lsn,
+    /// When that was, while more commands may run in it.
+    held_at: Option<u64>,
+    /// Whether now and then they do.
+    pub(crate) pipelined: bool,
     entropy: u64,
     /// Records below this one are being reclaimed.
     reclaiming: Option<Lsn>,
@@ -104,6 +108,8 @@ impl Rig {
             records: VecDeque::new(),
             next_lsn: 1,
             newest_base: 0,
+            held_at: None,
+            pipelined: false,
             entropy: 0x9e37_79b9_7f4a_7c15,
             reclaiming: None,
             checkpoints: Checkpoints::default(),
@@ -117,23 +123,27 @@ impl Rig {
         rig
     }
 
-    /// One hold of the shard with at most one record.
+    /// One hold of the shard with at most one record, or, where commands are pipelined, now and then the same again.
     pub(crate) fn hold<T>(&mut self, work: impl FnOnce(&mut Shard, Now, &mut Vec<u8>) -> T) -> T {
         // xorshift: any bits do.
         self.entropy ^= self.entropy << 13;
         self.entropy ^= self.entropy >> 7;
         self.entropy ^= self.entropy << 17;
         let now = Now { ms: self.now, entropy: self.entropy };
-        let mut log = Vec::new();
         let watched = self.dumps_wanted.then(|| Watched::new(&self.shard, &|payload| self.read(payload)));
-        self.shard.begin(self.next_lsn);
-        self.newest_base = self.next_lsn;
+        let mut log = self.go_on().unwrap_or_else(|| {
+            self.shard.begin(self.next_lsn);
+            self.newest_base = self.next_lsn;
+            // Other shards of the lane may stage something while this hold lasts.
+            self.next_lsn += (self.entropy >> 40) % 3;
+            Vec::new()
+        });
+        let before = log.len();
         let answer = work(&mut self.shard, now, &mut log);
         self.hear();
-        let is_recorded = !log.is_empty();
-        if is_recorded {
-            // Other shards of the lane may have staged something since this hold began.
-            self.next_lsn += (self.entropy >> 40) % 3;
+        let is_recorded = log.len() > before;
+        self.held_at = (!log.is_empty()).then_some(self.now);
+        if !log.is_empty() {
             self.append(log);
         }
         if let Some(watched) = watched {
@@ -141,6 +151,20 @@ impl Rig {
             watched.compare(&self.shard, &now, is_recorded);
         }
         answer
+    }
+
+    /// The record of the newest hold, if that goes on.
+    fn go_on(&mut self) -> Option<Vec<u8>> {
+        let goes_on = self.pipelined && self.held_at == Some(self.now) && self.entropy >> 45 & 1 == 1;
+        let (lsn, body) = self.records.pop_back_if(|_| goes_on)?;
+        self.dumps.remove(&lsn);
+        self.next_lsn = lsn;
+        Some(body)
+    }
+
+    /// What is done next is done in a hold of its own.
+    pub(super) fn end_hold(&mut self) {
+        self.held_at = None;
     }
 
     /// Takes the notes, as a server does at the end of a hold.
@@ -302,6 +326,7 @@ impl Rig {
 
     /// One step of reclaiming all records but the `newest` ones; whether there is more. Then they are gone.
     pub(crate) fn reclaim_a_little(&mut self, bytes: usize, newest: u64) -> bool {
+        self.end_hold();
         let below = *self.reclaiming.get_or_insert(self.next_lsn.saturating_sub(newest));
         let read = self.read_for_reclaiming(below, bytes);
         match self.hold(|shard, now, log| shard.reclaim(now, below, bytes, &read, log)) {
@@ -361,6 +386,7 @@ impl Rig {
 
     /// Gives up the memory of payloads; whether there is more to look at.
     pub(crate) fn spill(&mut self, bytes: u64) -> bool {
+        self.end_hold();
         matches!(self.hold(|shard, _, _| shard.spill(bytes)), Step::More(_))
     }
 
@@ -385,6 +411,7 @@ impl Rig {
         self.shard = self.merged().unwrap_or_else(|| self.replayed(self.records.len()));
         self.checkpoints.interrupt();
         self.boot += 1;
+        self.end_hold();
         self.now = (self.now + down_ms).max(self.shard.last_now());
         self.reclaiming = None;
         self.announce_boot();
@@ -516,6 +543,11 @@ pub(crate) fn plain() -> NewJob<'static> {
         ttl_ms: None,
         attempts_max: None,
     }
+}
+
+/// A shard without queues, in its first boot.
+pub(crate) fn shard() -> Shard {
+    empty_shard(1, &SettingsPatch::default())
 }
 
 fn empty_shard(boot: u32, file: &SettingsPatch) -> Shard {

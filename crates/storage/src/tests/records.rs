@@ -2,8 +2,8 @@
 
 use super::harness::KIND;
 use crate::Records;
-use crate::limits::RECORD_BODY_BYTES_MAX;
-use crate::record;
+use crate::limits::{RECORD_BODY_BYTES_MAX, RECORD_SHARED_BYTES};
+use crate::record::{self, RECORD_HEADER_BYTES};
 use crate::segment::seed;
 
 #[test]
@@ -25,6 +25,30 @@ fn an_empty_record_leaves_nothing() {
     records.clear();
     assert!(records.is_empty());
     assert_eq!(records.len_bytes(), 0);
+}
+
+#[test]
+fn small_changes_share_a_record_until_it_is_a_page_long() {
+    let mut records = Records::new();
+    for _ in 0..3 {
+        records.resume(1, KIND).extend_from_slice(&[7; 100]);
+        records.pause();
+    }
+    records.resume(1, KIND);
+    records.pause();
+    assert!(records.is_empty(), "it has not ended");
+    records.resume(1, KIND).extend_from_slice(&[7; RECORD_SHARED_BYTES]);
+    records.pause();
+    assert_eq!(records.count(), 1);
+    assert_eq!(records.len_bytes(), RECORD_HEADER_BYTES + 300 + RECORD_SHARED_BYTES);
+
+    records.resume(1, KIND).push(1);
+    records.finish();
+    records.finish();
+    assert_eq!(records.count(), 2);
+    records.resume(1, KIND);
+    records.finish();
+    assert_eq!(records.count(), 2, "a record without a body is none");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod operators;
 mod payloads;
 mod place;
 mod pushes;
+mod records;
 mod restarts;
 mod roots;
 mod settings;
