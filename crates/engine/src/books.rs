@@ -28,9 +28,9 @@ impl Shard {
         let is_it = |ix| self.queues.get(ix).is_some_and(|found| *found.name == *queue);
         let ix = Some(self.found.get())
             .filter(|&ix| is_it(ix))
-            .or_else(|| self.names.find(self.hasher.hash_one(queue), is_it))?;
-        self.found.set(ix);
-        Some(ix)
+            .or_else(|| self.names.find(self.hasher.hash_one(queue), is_it));
+        self.found.set(ix.unwrap_or(NONE));
+        ix
     }
 
     pub(crate) fn find_or_make(&mut self, queue: &[u8], now: u64) -> u32 {
@@ -48,6 +48,7 @@ impl Shard {
         let ix = self.queues.insert(self.base, queue);
         let (queues, hasher) = (&self.queues, &self.hasher);
         self.names.insert(hash, ix, |ix| hasher.hash_one(&*queues[ix].name));
+        self.found.set(ix);
         ix
     }
 

@@ -223,9 +223,24 @@ impl Shard {
     /// The queue's durability; `Lane` unless it or the file sets one. Of a queue that is not there it is the file's:
     /// a crash that brings a deleted queue back would make a lie of what was said about it.
     pub fn durability(&self, queue: &[u8]) -> Durability {
-        if let Some(ix) = self.find(queue) {
-            return self.queues[ix].settings.durability;
+        self.find(queue);
+        self.durability_of_found(queue)
+    }
+
+    /// The same of the queue that the last command was about, which is found already.
+    #[inline]
+    pub fn durability_of_found(&self, queue: &[u8]) -> Durability {
+        match self.queues.get(self.found.get()) {
+            Some(found) => {
+                debug_assert_eq!(*found.name, *queue, "the last command was about another queue");
+                found.settings.durability
+            }
+            None => self.durability_of_missing(queue),
         }
+    }
+
+    #[cold]
+    fn durability_of_missing(&self, queue: &[u8]) -> Durability {
         let file = (self.file)(queue);
         match file.get("durability") {
             Some(_) => Settings::resolve(&SettingsPatch::default(), &file).durability,
@@ -243,7 +258,7 @@ impl Shard {
     ) -> u64 {
         let at = self.at(now);
         let Some(ix) = self.find(queue) else { return 0 };
-        let mut part = Part::new(log, at.now);
+        let mut part = self.part(at, ix, log);
         let count = change(&mut self.queues[ix], at, &mut part);
         self.after(at, ix, part);
         count
@@ -259,7 +274,7 @@ impl Shard {
     ) {
         let at = self.at(now);
         let ix = self.find_or_make(queue, at.now);
-        let mut part = Part::new(log, at.now);
+        let mut part = self.part(at, ix, log);
         change(&mut self.queues[ix], at, &mut part);
         self.after(at, ix, part);
     }

@@ -1,7 +1,7 @@
 //! Jobs that are handed out: how they are written, and how they are given back.
 
 use smallvec::SmallVec;
-use stanchion_engine::{Claimed, JobRef, JobView, LoggedPayload, Payload, Shard};
+use stanchion_engine::{Claimed, HandedOut, JobRef, JobView, LoggedPayload, Payload, Shard};
 use stanchion_protocol::Reply;
 use stanchion_protocol::command::{Receipts, Which};
 
@@ -10,30 +10,32 @@ use crate::holes::{Hole, write_payload};
 use crate::lane::Lane;
 use crate::waiter::Handed;
 
-/// Writes the jobs of a claim as an array.
-pub(crate) fn write_array(
+/// Writes the jobs of a claim, and tells what was handed out.
+pub(crate) fn write_jobs(
     engine: &Shard,
     claimed: &Claimed,
     meta: bool,
     reply: &mut Reply<'_>,
     holes: &mut Vec<Hole>,
+    mut tell: impl FnMut(&HandedOut<'_>),
 ) {
-    reply.array(claimed.len());
     for job in claimed.jobs() {
-        write_job(engine, *job, meta, reply, holes);
+        let handed = engine.handed_out(*job);
+        write_job(engine, *job, &handed, meta, reply, holes);
+        tell(&handed);
     }
 }
 
 /// Writes one claimed job.
 #[inline]
-pub(crate) fn write_job(
+fn write_job(
     engine: &Shard,
     job: JobRef,
+    handed: &HandedOut<'_>,
     meta: bool,
     reply: &mut Reply<'_>,
     holes: &mut Vec<Hole>,
 ) {
-    let handed = engine.handed_out(job);
     if let (Payload::Here(payload), false) = (handed.payload, meta) {
         return reply.claimed_job(handed.queue, handed.receipt, payload, handed.attempt);
     }
@@ -83,11 +85,6 @@ fn write_meta(job: &JobView<'_>, reply: &mut Reply<'_>) {
         reply.bulk(b"last-error");
         reply.bulk(error);
     }
-}
-
-/// Notes the jobs of a claim.
-pub(crate) fn handed(engine: &Shard, claimed: &Claimed, jobs: &mut Vec<Handed>) {
-    jobs.extend(claimed.jobs().iter().map(|job| Handed::of(&engine.handed_out(*job))));
 }
 
 /// Gives jobs back that could not be delivered; no attempt is used.

@@ -196,7 +196,18 @@ impl<'a> Hold<'a> {
     /// What a reply about this queue waits for: everything staged, or nothing.
     #[inline]
     pub(crate) fn wait(&mut self, queue: &[u8]) -> Wait {
-        match self.engine().durability(queue) {
+        self.wait_as(self.engine().durability(queue))
+    }
+
+    /// The same after a command about this queue.
+    #[inline]
+    pub(crate) fn wait_after(&mut self, queue: &[u8]) -> Wait {
+        self.wait_as(self.engine().durability_of_found(queue))
+    }
+
+    #[inline]
+    fn wait_as(&mut self, durability: QueueDurability) -> Wait {
+        match durability {
             QueueDurability::Lane => match self.lane.durability {
                 Durability::Always => Wait::Staged,
                 Durability::Never | Durability::Interval(_) => Wait::No,
@@ -266,13 +277,10 @@ impl<'a> Hold<'a> {
         Wait::Staged
     }
 
-    /// What the reply of the last claim from this queue waits for: the pushes that it hands out.
-    pub(crate) fn wait_claimed(&mut self, queue: &[u8], newest_base: Lsn) -> Wait {
-        if self.wait(queue) == Wait::No {
-            return Wait::No;
-        }
-        if newest_base >= self.base {
-            return Wait::Staged;
+    /// What the reply of the last claim waits for, where one of its queue waits for this: the pushes that it hands out.
+    pub(crate) fn wait_pushed(&mut self, wait: Wait, newest_base: Lsn) -> Wait {
+        if wait == Wait::No || newest_base >= self.base {
+            return wait;
         }
         self.state().holds.last_of(newest_base).map_or(Wait::No, Wait::Lsn)
     }

@@ -109,10 +109,9 @@ impl Outbox {
         let first = self.handed.len();
         let mut reply = Reply::new(&mut self.buf, proto);
         reply.array(claimed.len());
-        for job in claimed.jobs() {
-            claims::write_job(engine, *job, meta, &mut reply, &mut self.fresh_holes);
-            self.handed.push_back((0, Handed::of(&engine.handed_out(*job))));
-        }
+        claims::write_jobs(engine, claimed, meta, &mut reply, &mut self.fresh_holes, |job| {
+            self.handed.push_back((0, Handed::of(job)));
+        });
         self.keep_holes();
         self.handed_until_here(first);
     }

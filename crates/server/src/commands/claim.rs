@@ -18,7 +18,7 @@ use crate::lane::Lane;
 use crate::outbox::Outbox;
 use crate::session::{Blocked, Pending, Session};
 use crate::turn::Turn;
-use crate::waiter::{Answer, Ask, Waiter};
+use crate::waiter::{Answer, Ask, Handed, Waiter};
 
 /// QCLAIM.
 pub(super) fn claim(turn: &mut Turn<'_, '_>, claim: &Claim<'_>) -> Done {
@@ -36,11 +36,8 @@ pub(super) fn claim(turn: &mut Turn<'_, '_>, claim: &Claim<'_>) -> Done {
     let in_transaction = holds.in_transaction();
     let hold = holds.hold();
     let newest_base = hold.claimed().1.newest_base;
-    let mut wait = hold.wait_claimed(queue, newest_base);
-    if !claim.acks.is_empty() {
-        wait = hold.wait(queue);
-    }
-    outbox.wait(wait);
+    let wait = hold.wait_after(queue);
+    outbox.wait(if claim.acks.is_empty() { hold.wait_pushed(wait, newest_base) } else { wait });
     let jobs = hold.claimed().1.len();
     if jobs == 0 && take.block_ms.is_some() && !in_transaction {
         let waiter = new_waiter(server.next_waiter(), take, session);
@@ -182,7 +179,7 @@ fn visits<'c>(turn: &mut Turn<'_, '_>, from: &'c Sources<'c>) -> Vec<Visit<'c>> 
 struct Gathered {
     jobs: u32,
     bytes: Vec<u8>,
-    handed: Vec<crate::waiter::Handed>,
+    handed: Vec<Handed>,
     holes: Vec<Hole>,
     /// The reply waits for all that is staged when the last hold ends.
     staged: bool,
@@ -198,13 +195,13 @@ impl Gathered {
         self.jobs += jobs;
         let newest_base = claimed.newest_base;
         let mut reply = Reply::new(&mut self.bytes, proto);
-        for job in claimed.jobs() {
-            claims::write_job(engine, *job, meta, &mut reply, &mut self.holes);
-        }
         let first = self.handed.len();
-        claims::handed(engine, claimed, &mut self.handed);
+        claims::write_jobs(engine, claimed, meta, &mut reply, &mut self.holes, |job| {
+            self.handed.push(Handed::of(job));
+        });
         for same in self.handed[first..].chunk_by(|one, other| one.queue == other.queue) {
-            match hold.wait_claimed(&same[0].queue, newest_base) {
+            let wait = hold.wait(&same[0].queue);
+            match hold.wait_pushed(wait, newest_base) {
                 Wait::No => {}
                 Wait::Staged => self.staged = true,
                 Wait::Lsn(lsn) => self.lsn = self.lsn.max(lsn),

@@ -17,7 +17,7 @@ pub(super) fn push(turn: &mut Turn<'_, '_>, push: &Push<'_>) -> Done {
     pushed.clear();
     let result = holds.record(|engine, now, log| engine.push(now, push.queue, &push.jobs, log, pushed));
     let wait = match push.sync {
-        SyncWish::Policy => holds.hold().wait(push.queue),
+        SyncWish::Policy => holds.hold().wait_after(push.queue),
         SyncWish::Sync => holds.hold().wait_synced(),
         SyncWish::NoSync => Wait::No,
     };
@@ -67,7 +67,7 @@ pub(super) fn root(turn: &mut Turn<'_, '_>, queue: &[u8], root: &RootTag<'_>, gr
     let (holds, session, outbox) = turn.parts();
     holds.enter(queue, outbox);
     let newest = holds.record(|engine, now, log| engine.root(now, queue, group, *root, log));
-    outbox.wait(holds.hold().wait(queue));
+    outbox.wait(holds.hold().wait_after(queue));
     outbox.reply(session.proto).integer(u8::from(newest));
     holds.serve();
     holds.worked(1, outbox);

@@ -12,7 +12,7 @@ pub(super) fn ack(turn: &mut Turn<'_, '_>, queue: &[u8], receipts: &[Receipt]) -
     let (holds, session, outbox) = turn.parts();
     holds.enter(queue, outbox);
     let acked = holds.record(|engine, now, log| engine.ack(now, queue, receipts, log));
-    outbox.wait(holds.hold().wait(queue));
+    outbox.wait(holds.hold().wait_after(queue));
     outbox.reply(session.proto).integer(acked);
     session.bound.forget(receipts);
     holds.serve();
@@ -26,7 +26,7 @@ pub(super) fn nack(turn: &mut Turn<'_, '_>, nack: &Nack<'_>) -> Done {
     let (holds, session, outbox) = turn.parts();
     holds.enter(nack.queue, outbox);
     let nacked = holds.record(|engine, now, log| engine.nack(now, nack, log));
-    outbox.wait(holds.hold().wait(nack.queue));
+    outbox.wait(holds.hold().wait_after(nack.queue));
     outbox.reply(session.proto).bulk(match nacked {
         Nacked::Retry => b"retry",
         Nacked::Dead => b"dead",
@@ -49,7 +49,7 @@ pub(super) fn release(
     let (holds, session, outbox) = turn.parts();
     holds.enter(queue, outbox);
     let released = holds.record(|engine, now, log| engine.release(now, queue, delay_ms, receipts, log));
-    outbox.wait(holds.hold().wait(queue));
+    outbox.wait(holds.hold().wait_after(queue));
     outbox.reply(session.proto).integer(released);
     session.bound.forget(receipts);
     holds.serve();

@@ -47,13 +47,16 @@ impl Hold<'_> {
                 return;
             }
             let newest_base = self.claimed().1.newest_base;
-            let wait = self.wait_claimed(&grant.queue, newest_base);
+            let wait = self.wait_after(&grant.queue);
+            let wait = self.wait_pushed(wait, newest_base);
             let mut bytes = Vec::new();
             let (mut jobs, mut holes) = (Vec::new(), Vec::new());
             let (engine, claimed) = self.claimed();
             let mut reply = Reply::new(&mut bytes, waiter.proto);
-            claims::write_array(engine, claimed, take.meta, &mut reply, &mut holes);
-            claims::handed(engine, claimed, &mut jobs);
+            reply.array(claimed.len());
+            claims::write_jobs(engine, claimed, take.meta, &mut reply, &mut holes, |job| {
+                jobs.push(Handed::of(job));
+            });
             self.unpark(&waiter);
             self.granted.push(Granted { waiter, bytes, jobs, holes, wait });
         }
