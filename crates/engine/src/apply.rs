@@ -84,7 +84,7 @@ impl Queue {
     }
 
     fn replay_on(&mut self, at: At, ix: u32, event: &Event<'_>) {
-        let claimed = self.jobs[ix].stand == Stand::Claimed;
+        let claimed = self.jobs[ix].is_claimed();
         match *event {
             Event::Replace { ref terms, .. } => self.replace(at, ix, terms),
             Event::Reroot { timestamp, .. } => self.reroot(ix, timestamp),
@@ -194,10 +194,11 @@ impl Queue {
         let extras = self.extras_mut(ix);
         extras.attempts = extras.attempts.saturating_add(1);
         (extras.epoch, extras.claimed_at) = (claiming.epoch, at.now.into());
+        extras.lease_until = claiming.lease_until.into();
         if self.jobs[ix].until == Until::Claim {
             self.end_hold(ix, at.now);
         }
-        self.enter_claimed(ix, claiming.lease_until);
+        self.enter_claimed(ix);
         if !claiming.worker.is_empty() {
             self.give_to_worker(ix, claiming.worker, claiming.version);
         }
@@ -246,9 +247,9 @@ impl Queue {
     }
 
     pub(crate) fn extend(&mut self, ix: u32, lease_until: u64) {
-        let jobs = &mut self.jobs;
-        let (place, moment) = (jobs[ix].link_a, (lease_until, jobs[ix].id));
-        self.leases.reschedule(place, moment, |ix, place| jobs[ix].link_a = place);
+        self.leases.remove(&mut self.jobs, ix);
+        self.extras_mut(ix).lease_until = lease_until.into();
+        self.leases.insert(&mut self.jobs, &self.extras, ix);
     }
 
     /// A lease ended by itself.
@@ -307,7 +308,7 @@ impl Queue {
         self.change_extras(ix, |extras| extras.last_error = Some(reason.into()));
         match stand {
             Stand::Dead => return,
-            Stand::Claimed => self.end_run(at, ix),
+            Stand::LeaseList | Stand::LeaseHeap => self.end_run(at, ix),
             _ => self.leave(ix),
         }
         self.dead(at, ix);
@@ -366,7 +367,7 @@ impl Queue {
     }
 
     pub(crate) fn lapses(&mut self, at: At, through: Moment, attempts_max: u32) {
-        while let Some((_, ix)) = self.leases.first().filter(|&(moment, _)| moment <= through) {
+        while let Some((_, ix)) = self.first_lease().filter(|&(moment, _)| moment <= through) {
             self.lapse(at, ix, attempts_max);
         }
     }
@@ -465,7 +466,9 @@ impl Queue {
 
     /// After a restart: a lease ends no sooner than this.
     pub(crate) fn grant_grace(&mut self, until: u64) {
-        while let Some((_, ix)) = self.leases.first().filter(|&((at, _), _)| at < until) {
+        // As a lease keeps it: one that can't be as late would be the first for ever.
+        let until = Packed48::from(until).get();
+        while let Some((_, ix)) = self.first_lease().filter(|&((at, _), _)| at < until) {
             self.extend(ix, until);
         }
     }
@@ -510,8 +513,9 @@ impl Queue {
             Spot::Ready => self.reenter_ready(ix),
             Spot::Delayed => self.enter_delayed(ix),
             Spot::Claimed { lease_until, claimed_at } => {
-                self.extras_mut(ix).claimed_at = claimed_at.into();
-                self.enter_claimed(ix, lease_until);
+                let extras = self.extras_mut(ix);
+                (extras.claimed_at, extras.lease_until) = (claimed_at.into(), lease_until.into());
+                self.enter_claimed(ix);
                 if let Some(worker) = snapshot.worker {
                     self.give_to_worker(ix, worker, None);
                 }

@@ -84,7 +84,7 @@ impl Queue {
         ensure((bytes, bytes_dead) == (self.bytes, self.bytes_dead), || "bytes are wrong".into())?;
         ensure(bytes_here == self.bytes_here, || format!("{bytes_here} bytes are here"))?;
         ensure(self.delayed.len() as u64 == counts[1], || "the delayed heap has other jobs".into())?;
-        ensure(self.leases.len() as u64 == counts[2], || "the lease heap has other jobs".into())?;
+        ensure(self.leases.len() as u64 == counts[2], || "the leases are those of other jobs".into())?;
         ensure(self.dead.len() as u64 == counts[3], || "the heap of the dead has other jobs".into())?;
         let snapshot_bytes = self.measure_snapshot();
         ensure(self.snapshot_bytes == snapshot_bytes, || {
@@ -95,6 +95,7 @@ impl Queue {
         self.signatures.check(|ix| self.hash_bytes(self.roots[ix].group, &self.roots[ix].signature))?;
         self.keys.check(|entry| self.hash_of_key(entry))?;
         self.store.check(|owner| self.jobs.get(owner).map(|job| job.place))?;
+        self.leases.check(&self.jobs, &self.extras)?;
         self.check_extras()?;
         self.check_workers()?;
         self.check_groups(&by_group, &superseded)?;
@@ -110,7 +111,6 @@ impl Queue {
         };
         let placed = match job.stand {
             Stand::Delayed => self.delayed.at(job.link_a) == (job.ready_at.get(), job.id),
-            Stand::Claimed => heap(&self.leases, job.link_a),
             Stand::Dead => heap(&self.dead, job.link_a),
             _ => true,
         };
@@ -219,9 +219,7 @@ impl Queue {
                 let jobs: Vec<u32> = self.jobs_of(worker).collect();
                 let fault = |fault: &str| format!("worker '{}': {fault}", worker.name.escape_ascii());
                 ensure(jobs.len() == worker.jobs as usize && !jobs.is_empty(), || fault("miscounted"))?;
-                let its = |&job: &u32| {
-                    self.extras(job).in_worker.worker == ix && self.jobs[job].stand == Stand::Claimed
-                };
+                let its = |&job: &u32| self.extras(job).in_worker.worker == ix && self.jobs[job].is_claimed();
                 ensure(jobs.iter().all(its), || fault("it has a job that is not its"))?;
                 listed += jobs.len();
             }
@@ -305,7 +303,7 @@ impl Queue {
             payload = read(logged);
             view.payload = Payload::Here(&payload);
         }
-        let claimed_at = if job.stand == Stand::Claimed { self.extras(ix).claimed_at.get() } else { 0 };
+        let claimed_at = if job.is_claimed() { self.extras(ix).claimed_at.get() } else { 0 };
         let died_at = if job.stand == Stand::Dead { self.dead.at(job.link_a).0 } else { 0 };
         let until = view.dedupe.map(|_| job.until);
         format!("  job {view:?} claimed {claimed_at} died {died_at} {until:?}\n")

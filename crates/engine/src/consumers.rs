@@ -7,7 +7,6 @@ use stanchion_protocol::id::Receipt;
 
 use crate::apply::Claiming;
 use crate::event::{Event, Gone, Part};
-use crate::job::Stand;
 use crate::notes::JobEvent;
 use crate::queue::{At, Queue, rate_us};
 use crate::slab::NONE;
@@ -128,7 +127,7 @@ impl Queue {
     /// The job of a live claim.
     fn live(&self, receipt: Receipt) -> Option<u32> {
         let ix = self.find(receipt.id.0)?;
-        let is_live = self.jobs[ix].stand == Stand::Claimed && self.extras(ix).epoch == receipt.epoch.0;
+        let is_live = self.jobs[ix].is_claimed() && self.extras(ix).epoch == receipt.epoch.0;
         is_live.then_some(ix)
     }
 

@@ -13,6 +13,8 @@ pub(crate) struct Extras {
     pub(crate) epoch: u64,
     /// When it was claimed last.
     pub(crate) claimed_at: Packed48,
+    /// When its lease ends, while it is claimed.
+    pub(crate) lease_until: Packed48,
     /// 0: never.
     pub(crate) expires_at: Packed48,
     /// Place in the heap of expiries.
@@ -26,9 +28,10 @@ pub(crate) struct Extras {
 }
 
 /// Those of a job that has none.
-static PLAIN: Extras = Extras {
+pub(crate) static PLAIN: Extras = Extras {
     epoch: 0,
     claimed_at: Packed48::ZERO,
+    lease_until: Packed48::ZERO,
     expires_at: Packed48::ZERO,
     expiry: NONE,
     attempts: 0,

@@ -19,8 +19,10 @@ pub(crate) enum Stand {
     Tree,
     /// In the heap of delayed jobs, at place `link_a`.
     Delayed,
-    /// In the heap of leases, at place `link_a`.
-    Claimed,
+    /// Claimed: in the list of leases, between `link_a` and `link_b`.
+    LeaseList,
+    /// Claimed: in the heap of leases that are out of order, at place `link_a`.
+    LeaseHeap,
     /// In the heap of dead jobs, at place `link_a`.
     Dead,
 }
@@ -111,9 +113,13 @@ impl Job {
         match self.stand {
             Stand::List | Stand::Tree => State::Ready,
             Stand::Delayed => State::Delayed,
-            Stand::Claimed => State::Claimed,
+            Stand::LeaseList | Stand::LeaseHeap => State::Claimed,
             Stand::Dead => State::Dead,
             Stand::Nowhere => unreachable!("a job stands nowhere only within a step"),
         }
+    }
+
+    pub(crate) fn is_claimed(&self) -> bool {
+        matches!(self.stand, Stand::LeaseList | Stand::LeaseHeap)
     }
 }

@@ -28,6 +28,7 @@ mod histogram;
 mod hold;
 mod index;
 mod job;
+mod leases;
 pub mod limits;
 mod memory;
 mod notes;

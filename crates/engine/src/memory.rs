@@ -68,9 +68,9 @@ impl Queue {
             + self.roots.allocation_bytes();
         let tables = [&self.ids, &self.group_names, &self.keys, &self.signatures];
         let tables: usize = tables.iter().map(|table| table.allocation_bytes()).sum();
-        let heaps =
-            [&self.delayed, &self.leases, &self.dead, &self.expiries, &self.windows, &self.idle_roots];
+        let heaps = [&self.delayed, &self.dead, &self.expiries, &self.windows, &self.idle_roots];
         let heaps: usize = heaps.iter().map(|heap| heap.allocation_bytes()).sum();
+        let heaps = heaps + self.leases.allocation_bytes();
         let latencies = self.latencies.as_ref().map_or(0, |_| allocated(size_of::<Latencies>()));
         let workers = self.workers.as_ref().map_or(0, |workers| workers.allocation_bytes());
         let stale_roots = self.stale_roots.capacity() * size_of::<u32>();

@@ -1,5 +1,7 @@
 //! Numbers that are kept in six bytes: instants and log positions of every job.
 
+use stanchion_protocol::limits::{DURATION_MS_MAX, INSTANT_MS_MAX};
+
 /// A number below 2^48: an instant in Unix milliseconds (to the year 10889), or an lsn (a thousand records a
 /// millisecond for nine years). A greater one is kept as the greatest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -23,7 +25,10 @@ impl From<u64> for Packed48 {
     }
 }
 
-const _: () = assert!(stanchion_protocol::limits::INSTANT_MS_MAX < Packed48::MAX, "every instant fits");
+const _: () = assert!(
+    INSTANT_MS_MAX + DURATION_MS_MAX < Packed48::MAX,
+    "every instant fits, and so does the end of what begins then"
+);
 
 #[cfg(test)]
 mod tests {

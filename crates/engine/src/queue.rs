@@ -5,7 +5,7 @@
 //! does; the `decide` modules say which events a command leads to.
 //!
 //! INVARIANT Q-1: every job stands in exactly one of: a ready list or tree of its group, the delayed heap,
-//! the lease heap, the heap of the dead.
+//! the list or heap of leases, the heap of the dead.
 //! INVARIANT Q-2: a group is in the ring (or among those set aside) exactly while it has ready jobs.
 //! INVARIANT Q-3: the table of keys names each job that holds its key, or the hold whose owner it is.
 //! INVARIANT Q-4: a root's fresh list holds its delayed and ready jobs with the newest timestamp, its stale
@@ -26,6 +26,7 @@ use crate::histogram::Histogram;
 use crate::hold::Hold;
 use crate::index::{Index, hash_in_row};
 use crate::job::{Job, KeyState, Stand};
+use crate::leases::Leases;
 use crate::notes::Notes;
 use crate::payload::Keep;
 use crate::pool::Pool;
@@ -75,7 +76,7 @@ pub(crate) struct Queue {
     pub(crate) aside: Ring,
 
     pub(crate) delayed: Heap,
-    pub(crate) leases: Heap,
+    pub(crate) leases: Leases,
     pub(crate) dead: Heap,
     pub(crate) expiries: Heap,
     pub(crate) windows: Heap,
@@ -165,7 +166,7 @@ impl Queue {
             ring: Ring::default(),
             aside: Ring::default(),
             delayed: Heap::default(),
-            leases: Heap::default(),
+            leases: Leases::default(),
             dead: Heap::default(),
             expiries: Heap::default(),
             windows: Heap::default(),
@@ -328,11 +329,9 @@ impl Queue {
         self.count(self.jobs[ix].group, State::Delayed, 1);
     }
 
-    pub(crate) fn enter_claimed(&mut self, ix: u32, lease_until: u64) {
-        let jobs = &mut self.jobs;
-        jobs[ix].stand = Stand::Claimed;
-        let moment = (lease_until, jobs[ix].id);
-        self.leases.insert(moment, ix, |ix, place| jobs[ix].link_a = place);
+    /// Until the end of the lease that its extras have.
+    pub(crate) fn enter_claimed(&mut self, ix: u32) {
+        self.leases.insert(&mut self.jobs, &self.extras, ix);
         self.count(self.jobs[ix].group, State::Claimed, 1);
     }
 
@@ -365,8 +364,8 @@ impl Queue {
                 self.delayed.remove(place, |ix, place| jobs[ix].link_a = place);
                 State::Delayed
             }
-            Stand::Claimed => {
-                self.leases.remove(place, |ix, place| jobs[ix].link_a = place);
+            Stand::LeaseList | Stand::LeaseHeap => {
+                self.leases.remove(jobs, ix);
                 self.take_from_worker(ix);
                 self.bring_back(group);
                 State::Claimed
@@ -486,12 +485,13 @@ impl Queue {
         let settings = &self.settings;
         let at =
             |heap: &Heap, after: u64| heap.first().map_or(NEVER, |((at, _), _)| at.saturating_add(after));
+        let lease = self.first_lease().map_or(NEVER, |((at, _), _)| at);
         let pause = |until: u64| if until == 0 { NEVER } else { until };
         // A token that is there needs no timer; nobody but a waiter asks for the next one.
         let awaited = awaited && self.counts[column(State::Ready)] > 0;
         let token = self.token_at().filter(|&token| awaited && token > now);
         let first = at(&self.delayed, 0)
-            .min(at(&self.leases, 0))
+            .min(lease)
             .min(at(&self.expiries, 0))
             .min(at(&self.dead, settings.dead_retention_ms))
             .min(at(&self.windows, 0))

@@ -161,7 +161,6 @@ impl Queue {
     pub(crate) fn snapshot<'a>(&'a self, ix: u32, payload: &'a [u8]) -> JobSnapshot<'a> {
         let (job, extras) = (&self.jobs[ix], self.extras(ix));
         let hold = self.hold_of(ix).map(|hold| &self.holds[hold]);
-        let moment = |heap: &crate::heap::Heap| heap.at(job.link_a).0;
         JobSnapshot {
             id: job.id,
             terms: Terms {
@@ -182,10 +181,11 @@ impl Queue {
             spot: match job.stand {
                 Stand::List | Stand::Tree => Spot::Ready,
                 Stand::Delayed => Spot::Delayed,
-                Stand::Claimed => {
-                    Spot::Claimed { lease_until: moment(&self.leases), claimed_at: extras.claimed_at.get() }
-                }
-                Stand::Dead => Spot::Dead { died_at: moment(&self.dead) },
+                Stand::LeaseList | Stand::LeaseHeap => Spot::Claimed {
+                    lease_until: extras.lease_until.get(),
+                    claimed_at: extras.claimed_at.get(),
+                },
+                Stand::Dead => Spot::Dead { died_at: self.dead.at(job.link_a).0 },
                 Stand::Nowhere => unreachable!("a job stands nowhere only within a step"),
             },
             held: job.key == KeyState::Held || hold.is_some_and(|hold| hold.held),

@@ -15,7 +15,7 @@ impl Queue {
             part.add(&self.name, &Event::Due { through });
             self.due(through);
         }
-        if let Some(through) = last_due(&self.leases, at.now) {
+        if let Some(through) = self.last_due_lease(at.now) {
             let attempts_max = self.settings.attempts;
             part.add(&self.name, &Event::Lapses { through, attempts_max });
             self.lapses(at, through, attempts_max);
@@ -35,6 +35,10 @@ impl Queue {
             self.windows_over(through);
         }
         self.forget_roots(at.now, part);
+    }
+
+    fn last_due_lease(&self, now: u64) -> Option<Moment> {
+        last_of(now, self.first_lease(), self.leases.len(), || self.leases_in_order())
     }
 
     fn end_pauses(&mut self, now: u64, part: &mut Part<'_>) {
@@ -94,18 +98,21 @@ impl Queue {
 }
 
 /// The moment through which to fire, so that about a thousand go at once.
-fn last_due(heap: &Heap, now: u64) -> Option<Moment> {
-    let ((first, _), _) = heap.first()?;
-    if first > now {
-        return None;
-    }
+fn last_of<Timers: Iterator<Item = (Moment, u32)>>(
+    now: u64,
+    first: Option<(Moment, u32)>,
+    len: usize,
+    in_order: impl FnOnce() -> Timers,
+) -> Option<Moment> {
+    first.filter(|&((at, _), _)| at <= now)?;
     // Fewer entries than may be fired: no need to look for the last one.
-    if heap.len() <= limits::TIMER_JOBS_MAX {
+    if len <= limits::TIMER_JOBS_MAX {
         return Some((now, u64::MAX));
     }
-    heap.in_order()
-        .map(|(moment, _)| moment)
-        .take(limits::TIMER_JOBS_MAX)
-        .take_while(|&(at, _)| at <= now)
-        .last()
+    in_order().map(|(moment, _)| moment).take(limits::TIMER_JOBS_MAX).take_while(|&(at, _)| at <= now).last()
+}
+
+/// The same of one heap.
+fn last_due(heap: &Heap, now: u64) -> Option<Moment> {
+    last_of(now, heap.first(), heap.len(), || heap.in_order())
 }

@@ -5,7 +5,7 @@ use stanchion_protocol::glob;
 use stanchion_protocol::id::{Epoch, JobId, Receipt};
 
 use crate::Now;
-use crate::job::Stand;
+use crate::heap::Moment;
 use crate::queue::Queue;
 use crate::{HandedOut, JobRef, JobView, Paused, QueueLine, ReadyLine, Shard, Stats, limits};
 
@@ -144,9 +144,9 @@ impl Shard {
         let queue = &self.queues[queue_ix];
         let found = match state {
             State::Ready => queue.peek_ready(count, group),
-            State::Delayed => queue.peek_heap(&queue.delayed, count, group),
-            State::Claimed => queue.peek_heap(&queue.leases, count, group),
-            State::Dead => queue.peek_heap(&queue.dead, count, group),
+            State::Delayed => queue.peek_timers(queue.delayed.in_order(), count, group),
+            State::Claimed => queue.peek_timers(queue.leases_in_order(), count, group),
+            State::Dead => queue.peek_timers(queue.dead.in_order(), count, group),
         };
         out.extend(found.into_iter().map(|job| JobRef { queue: queue_ix, job }));
     }
@@ -194,7 +194,6 @@ impl Queue {
     pub(crate) fn view(&self, ix: u32) -> JobView<'_> {
         let job = &self.jobs[ix];
         let extras = self.extras(ix);
-        let claimed = job.stand == Stand::Claimed;
         JobView {
             queue: &self.name,
             id: JobId(job.id),
@@ -209,7 +208,7 @@ impl Queue {
             pushed_at: job.pushed_at.get(),
             ready_at: job.ready_at.get(),
             expires_at: self.expires_at(ix),
-            lease_until: claimed.then(|| self.leases.at(job.link_a).0),
+            lease_until: job.is_claimed().then(|| extras.lease_until.get()),
             worker: self.worker(ix).map(|worker| &*worker.name),
             dedupe: self.key(ix),
             root: self.tag_of(ix).map(|tag| (&*self.roots[tag.root].signature, tag.timestamp)),
@@ -273,9 +272,14 @@ impl Queue {
         found
     }
 
-    fn peek_heap(&self, heap: &crate::heap::Heap, count: usize, group: Option<&[u8]>) -> Vec<u32> {
+    fn peek_timers(
+        &self,
+        in_order: impl Iterator<Item = (Moment, u32)>,
+        count: usize,
+        group: Option<&[u8]>,
+    ) -> Vec<u32> {
         let looked = if group.is_some() { limits::PEEK_JOBS_MAX } else { count };
-        let jobs = heap.in_order().map(|(_, ix)| ix).take(looked);
+        let jobs = in_order.map(|(_, ix)| ix).take(looked);
         jobs.filter(|&ix| self.matches(ix, None, group)).take(count).collect()
     }
 }

@@ -43,6 +43,16 @@ fn leases_end_a_minute_after_the_start_at_least() {
 }
 
 #[test]
+fn a_grace_beyond_all_instants_ends() {
+    let mut rig = Rig::new(START_MS, SettingsPatch::default());
+    rig.push(b"q", b"", b"a");
+    rig.claim(b"q", 1);
+    let queue = &mut rig.shard.queues[0];
+    queue.grant_grace(u64::MAX);
+    assert_eq!(queue.first_lease().map(|((at, _), _)| at), Some((1 << 48) - 1));
+}
+
+#[test]
 fn what_fell_due_while_the_server_was_down_fires_at_its_start() {
     check(&[
         "0 QPUSH q a DELAY 100",
