@@ -49,6 +49,7 @@ impl Shard {
         let (queues, hasher) = (&self.queues, &self.hasher);
         self.names.insert(hash, ix, |ix| hasher.hash_one(&*queues[ix].name));
         self.found.set(ix);
+        self.book_footprint(ix);
         ix
     }
 
@@ -109,6 +110,7 @@ impl Shard {
         let queue = &mut self.queues[ix];
         queue.version = self.changes;
         queue.touch(at);
+        self.live.follow(queue);
         if queue.notes.is_some() {
             self.collect_notes(ix);
         }
@@ -134,7 +136,6 @@ impl Shard {
     /// A queue's books are to follow. Commands of a pipeline mostly go to the same queue, and what they do to its turn and
     /// its deadline is booked once: when another queue's turn comes to be booked, or somebody is about to read.
     pub(crate) fn settle(&mut self, ix: u32) {
-        self.book_footprint(ix);
         if self.unsettled != ix {
             self.settle_up();
             self.unsettled = ix;

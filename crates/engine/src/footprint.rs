@@ -58,6 +58,14 @@ impl Footprint {
         self.payloads.here -= other.payloads.here;
         self.payloads.logged -= other.payloads.logged;
     }
+
+    /// A sum follows what became of a queue in it.
+    pub(crate) fn follow(&mut self, queue: &mut Queue) {
+        let payloads = PayloadBytes { here: queue.bytes_here, logged: queue.bytes - queue.bytes_here };
+        let now = Footprint { bytes: queue.snapshot_bytes, jobs: queue.jobs.len() as u64, payloads };
+        self.take_away(std::mem::replace(&mut queue.booked, now));
+        self.add(now);
+    }
 }
 
 impl Shard {
@@ -78,12 +86,7 @@ impl Shard {
 
     /// The sums follow what became of a queue.
     pub(crate) fn book_footprint(&mut self, ix: u32) {
-        let queue = &mut self.queues[ix];
-        let payloads = PayloadBytes { here: queue.bytes_here, logged: queue.bytes - queue.bytes_here };
-        let now = Footprint { bytes: queue.snapshot_bytes, jobs: queue.jobs.len() as u64, payloads };
-        let before = std::mem::replace(&mut queue.booked, now);
-        self.live.take_away(before);
-        self.live.add(now);
+        self.live.follow(&mut self.queues[ix]);
     }
 
     /// A queue is gone.

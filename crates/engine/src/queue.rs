@@ -407,7 +407,8 @@ impl Queue {
 
     /// The group's turn is over; the next one is at the back.
     pub(crate) fn end_turn(&mut self, group: u32) {
-        if self.groups[group].turn == Turn::Waiting && self.ring.front == group {
+        let Group { turn, after, .. } = self.groups[group];
+        if turn == Turn::Waiting && self.ring.front == group && after != NONE {
             self.ring.remove(&mut self.groups, group);
             self.ring.push_back(&mut self.groups, group);
         }

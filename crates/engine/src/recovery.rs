@@ -128,6 +128,7 @@ impl Shard {
             if let Some(notes) = &mut self.queues[ix].notes {
                 notes.clear();
             }
+            self.book_footprint(ix);
             self.settle(ix);
         }
         Ok(())
