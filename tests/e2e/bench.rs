@@ -125,7 +125,8 @@ fn compare_writes_a_report_of_all_peers() {
     let directory = TempDir::with_prefix("stanchion-e2e-").expect("a temporary directory");
     let (out, dir) = (directory.path().join("report"), directory.path().to_str().expect("a path in UTF-8"));
     let bullmq = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/bench/bullmq");
-    let peers = ["stanchion", "lua", "lists", "streams", "beanstalkd", "jetstream", "floor", "bullmq"];
+    let peers =
+        ["stanchion", "lua", "lists", "streams", "beanstalkd", "jetstream", "floor", "floor-kept", "bullmq"];
     let workloads = "depth-1,dedupe-batch-16,apart,durable-always";
     let out_name = out.to_str().expect("a path in UTF-8");
     let arguments =
@@ -143,8 +144,12 @@ fn compare_writes_a_report_of_all_peers() {
         measured.map(|server| server["peer"].as_str().expect("a name").to_owned()).collect()
     };
     assert_eq!(measured(0), peers);
-    assert_eq!(measured(1), ["stanchion", "lua", "jetstream", "bullmq"], "the others have no dedupe keys");
-    assert_eq!(measured(2), peers[..7], "BullMQ's client pushes and works side by side");
+    assert_eq!(
+        measured(1),
+        ["stanchion", "lua", "jetstream", "floor-kept", "bullmq"],
+        "the others have no dedupe keys"
+    );
+    assert_eq!(measured(2), peers[..8], "BullMQ's client pushes and works side by side");
     let always = ["stanchion", "lua", "lists", "streams", "beanstalkd", "bullmq"];
     assert_eq!(measured(3), always, "JetStream can't sync each write");
     let report = read("report.md");

@@ -60,6 +60,7 @@ struct Alone {
 const LEFT_OUT: &[(&str, &str)] = &[
     ("jetstream", "it asks back in the middle of a pipeline, which the flood does not answer"),
     ("floor", "it has commands to push, claim and ack, and no others"),
+    ("floor-kept", "it has commands to push, claim and ack, and no others"),
 ];
 
 /// The trial.

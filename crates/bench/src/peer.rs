@@ -64,6 +64,7 @@ enum Kind {
     JetStream,
     Bullmq,
     Floor,
+    FloorKept,
 }
 
 /// What a load may ask for: the feature, the option, and how it is called.
@@ -135,6 +136,13 @@ pub const PEERS: &[Peer] = &[
         port: 7379,
         knows: &[],
         kind: Kind::Floor,
+    },
+    Peer {
+        name: "floor-kept",
+        what: "the floor, and what no queue can do without: it keeps jobs until their acks, holds dedupe keys and writes a log",
+        port: 7379,
+        knows: &[Feature::Dedupe],
+        kind: Kind::FloorKept,
     },
 ];
 
@@ -212,7 +220,8 @@ impl Peer {
     /// Whether the server can be started with this durability.
     #[must_use]
     pub fn keeps(&self, durability: Durability) -> bool {
-        !matches!(self.kind, Kind::JetStream | Kind::Floor) || durability == Durability::Never
+        !matches!(self.kind, Kind::JetStream | Kind::Floor | Kind::FloorKept)
+            || durability == Durability::Never
     }
 
     /// Starts the server on a free port and a fresh directory in `base`.
@@ -256,7 +265,8 @@ impl Peer {
                 Process::beanstalkd(base, sync)
             }
             Kind::JetStream => Process::nats(base),
-            Kind::Floor => Process::floor(&programs.stanchion, base),
+            Kind::Floor => Process::floor(&programs.stanchion, base, None),
+            Kind::FloorKept => Process::floor(&programs.stanchion, base, Some("kept")),
         }
     }
 
@@ -275,7 +285,9 @@ impl Peer {
         command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let installed = command.status().is_ok_and(|status| status.success());
         (!installed).then(|| match self.kind {
-            Kind::Stanchion | Kind::Floor => format!("{} does not run; build it", program.display()),
+            Kind::Stanchion | Kind::Floor | Kind::FloorKept => {
+                format!("{} does not run; build it", program.display())
+            }
             _ => format!("install it with: apt install {}", program.display()),
         })
     }
@@ -288,7 +300,7 @@ impl Peer {
     /// What asks the server's program for its version.
     pub(crate) fn version_command(&self, programs: &Programs) -> (PathBuf, &'static str) {
         match self.kind {
-            Kind::Stanchion | Kind::Floor => (programs.stanchion.clone(), "--version"),
+            Kind::Stanchion | Kind::Floor | Kind::FloorKept => (programs.stanchion.clone(), "--version"),
             Kind::Lua | Kind::Lists | Kind::Streams | Kind::Bullmq => ("redis-server".into(), "--version"),
             Kind::Beanstalkd => ("beanstalkd".into(), "-v"),
             Kind::JetStream => ("nats-server".into(), "--version"),
@@ -301,7 +313,7 @@ impl Peer {
     /// The server refuses.
     pub fn dialect(&self, client: &mut Client, load: &Load) -> Result<Box<dyn Dialect>> {
         Ok(match self.kind {
-            Kind::Stanchion | Kind::Floor => Box::new(Native::dialect(load)),
+            Kind::Stanchion | Kind::Floor | Kind::FloorKept => Box::new(Native::dialect(load)),
             Kind::Lua => Box::new(Lua::dialect(client, load)?),
             Kind::Lists => Box::new(Lists::dialect(load)),
             Kind::Streams => Box::new(Streams::dialect(client, load)?),

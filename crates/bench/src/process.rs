@@ -155,15 +155,18 @@ impl Process {
             .with_context(|| format!("{} does not start", binary.display()))
     }
 
-    /// Stanchion's program as a server that has nothing but lists.
+    /// Stanchion's program as a server that has nothing but lists, or that keeps its jobs, too, in a file of this name.
     ///
     /// # Errors
     /// It does not start.
-    pub fn floor(binary: &Path, base: &Path) -> Result<Process> {
+    pub fn floor(binary: &Path, base: &Path, keep: Option<&'static str>) -> Result<Process> {
         let program = binary.to_owned();
-        let command = move |port: u16, _: &Path| {
+        let command = move |port: u16, data: &Path| {
             let mut command = Command::new(&program);
             command.args(["bench", "floor", "--port", &port.to_string()]);
+            if let Some(file) = keep {
+                command.arg("--keep").arg(data.join(file));
+            }
             command
         };
         let farewell = Farewell::Signal;

@@ -42,6 +42,9 @@ enum BenchCommand {
         /// The port, of this machine only
         #[arg(long, value_name = "PORT")]
         port: u16,
+        /// Keep each job until its ack, hold its dedupe key until its claim, and write all of it to this file
+        #[arg(long, value_name = "FILE")]
+        keep: Option<PathBuf>,
     },
 }
 
@@ -209,7 +212,7 @@ pub fn main(args: BenchArgs) -> ExitCode {
     match args.command {
         BenchCommand::Run(args) => run(&args),
         BenchCommand::Compare(args) => compare(&args),
-        BenchCommand::Floor { port } => match floor::serve(port) {
+        BenchCommand::Floor { port, keep } => match floor::serve(port, keep.as_deref()) {
             Ok(never) => match never {},
             Err(error) => exit::with_message(exit::FAILURE, format_args!("stanchion bench: {error:#}")),
         },
