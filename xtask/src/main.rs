@@ -11,6 +11,7 @@ mod instructions;
 mod license;
 mod metadata;
 mod process;
+mod release;
 mod tidy;
 mod tools;
 
@@ -21,7 +22,7 @@ use anyhow::{Result, bail};
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  test                       the gate: everything below and all tests
+  test                       the gate: everything below but `release`, and all tests
   tools                      installs what the tests need and misses
   docs                       writes the generated documents anew
   tidy                       checks what no compiler checks: head comments, leftovers, file lengths
@@ -29,6 +30,7 @@ cargo xtask COMMAND
   dependencies               checks licences, bans, sources and duplicate versions against deny.toml
   instructions [accept]      counts a job's instructions, and compares them with the accepted counts or accepts them
   fuzz [TARGET] [SECONDS]    feeds mutated input to one parser or to all
+  release [TARGET]           builds the binaries of a release, guided by a profile of them at work; 10 minutes
 ";
 
 fn main() -> ExitCode {
@@ -56,6 +58,8 @@ fn run() -> Result<()> {
         ["instructions", "accept"] => instructions::accept(),
         ["fuzz"] => fuzz::run(None, fuzz::SECONDS_DEFAULT),
         ["fuzz", target] => fuzz::run(Some(target), fuzz::SECONDS_DEFAULT),
+        ["release"] => release::build(None),
+        ["release", target] => release::build(Some(target)),
         ["fuzz", target, seconds] => fuzz::run(Some(target), seconds.parse()?),
         [] | ["help" | "--help" | "-h"] => {
             process::say(HELP);
