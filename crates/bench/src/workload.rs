@@ -200,7 +200,11 @@ pub const WORKLOADS: &[Workload] = &[
     cycle("connections-64", "64 connections at depth 1", CYCLE.workers(64)),
     cycle("connections-512", "512 connections at depth 1", CYCLE.workers(512)),
     cycle("connections-2000", "2,000 connections at depth 1", CYCLE.workers(2_000)),
-    cycle("groups-1", "one group, at depth 32", CYCLE.depth(32).groups(1)),
+    cycle(
+        "groups-1",
+        "one group, a backlog of 100,000 jobs, at depth 32",
+        CYCLE.depth(32).groups(1).backlog(100_000),
+    ),
     cycle(
         "groups-100000",
         "100,000 groups take turns, a backlog of 100,000 jobs, at depth 32",
