@@ -81,7 +81,9 @@ impl Oracle {
             self.effects.promise(push);
         }
         self.check_leases(serial, epoch, sent.at, now).map_err(tell)?;
-        self.check_time(serial, sent.at, now).map_err(tell)?;
+        // Its reply was long under way: it lapsed, and another was handed out and heard of meanwhile.
+        let is_outrun = self.jobs[serial].claims.iter().any(|&other| self.claims[other].epoch > epoch);
+        self.check_time(serial, is_outrun, sent.at, now).map_err(tell)?;
         self.check_root(serial, claim, sent.at, meta).map_err(tell)?;
         self.check_pause(claim.queue, sent.at, now).map_err(tell)?;
         if is_first && self.was_always_ready(serial) {
@@ -100,8 +102,7 @@ impl Oracle {
         // Something may end it that was asked for before its reply came.
         let may_have_ended = !self.jobs[serial].ends.is_empty()
             || bound.is_some_and(|client| self.stops || self.killed.contains(&client))
-            // A reply that was long under way may be of a claim that has lapsed.
-            || self.jobs[serial].claims.iter().any(|&other| self.claims[other].epoch > epoch);
+            || is_outrun;
         self.claims.push(ClaimRecord {
             queue: claim.queue,
             group: self.jobs[serial].terms.group,
@@ -115,7 +116,9 @@ impl Oracle {
         });
         let job = &mut self.jobs[serial];
         job.claims.push(number);
-        job.not_before = None;
+        if !is_outrun {
+            job.not_before = None;
+        }
         self.check_caps(claim.queue, number, now)?;
         Ok(Held { queue: claim.queue, serial, receipt, claim: number })
     }
@@ -189,14 +192,16 @@ impl Oracle {
         Ok(())
     }
 
-    fn check_time(&self, serial: Serial, sent: Moment, now: Moment) -> Result<(), String> {
+    fn check_time(&self, serial: Serial, is_outrun: bool, sent: Moment, now: Moment) -> Result<(), String> {
         let Job { terms, push, not_before, claims, .. } = &self.jobs[serial];
         let pushed = self.effects.get(*push);
         let due_is_known = !self.plan.clock_steps || self.push_life_is_now(serial);
         if due_is_known && now.ms < pushed.sent.ms + terms.delay_ms {
             return Err(format!("it is not due before {}", pushed.sent.ms + terms.delay_ms));
         }
-        if let Some((life, ms)) = not_before
+        // What a later claim asked for does not bind an earlier one.
+        if !is_outrun
+            && let Some((life, ms)) = not_before
             && *life == self.effects.life()
             && now.ms < *ms
         {
