@@ -58,9 +58,9 @@ fn run() -> Result<()> {
         ["instructions", "accept"] => instructions::accept(),
         ["fuzz"] => fuzz::run(None, fuzz::SECONDS_DEFAULT),
         ["fuzz", target] => fuzz::run(Some(target), fuzz::SECONDS_DEFAULT),
+        ["fuzz", target, seconds] => fuzz::run(Some(target), seconds.parse()?),
         ["release"] => release::build(None),
         ["release", target] => release::build(Some(target)),
-        ["fuzz", target, seconds] => fuzz::run(Some(target), seconds.parse()?),
         [] | ["help" | "--help" | "-h"] => {
             process::say(HELP);
             Ok(())

@@ -37,7 +37,8 @@ const WORK: [&[&str]; 3] = [
 
 /// Builds both binaries for this machine, or for another target that runs on it.
 pub(crate) fn build(target: Option<&str>) -> Result<()> {
-    let target = target.map_or_else(host, |target| Ok(target.to_owned()))?;
+    let host = output("rustc", &["--print", "host-tuple"])?;
+    let target = target.unwrap_or(host.trim());
     let profdata = profdata()?;
     let directory = Metadata::load()?.target.join("guided");
     let (counts, profile) = (directory.join("counts"), directory.join("merged.profdata"));
@@ -46,16 +47,18 @@ pub(crate) fn build(target: Option<&str>) -> Result<()> {
         fs::remove_dir_all(&counts)?;
     }
     say("1 of 3: building with counters");
-    let built = compile(&target, &directory, &format!("-Cprofile-generate={}", counts.display()))?;
+    let built = compile(target, &directory, &format!("-Cprofile-generate={}", counts.display()))?;
     say("2 of 3: the benchmarks' workloads and the demo");
     for words in WORK {
-        work(&built[0], words, &directory)?;
+        work(&built.join("stanchion"), words, &directory)?;
     }
-    run(text(&profdata)?, &["merge", "--output", text(&profile)?, text(&counts)?])?;
+    run_with(Command::new(profdata).args(["merge", "--output"]).args([&profile, &counts]))?;
     say("3 of 3: building with the profile");
-    for built in compile(&target, &directory, &format!("-Cprofile-use={}", profile.display()))? {
-        let released = directory.join(built.file_name().context("a binary has a name")?);
-        fs::copy(&built, &released).with_context(|| format!("cannot write {}", released.display()))?;
+    let built = compile(target, &directory, &format!("-Cprofile-use={}", profile.display()))?;
+    for name in BINARIES {
+        let released = directory.join(name);
+        fs::copy(built.join(name), &released)
+            .with_context(|| format!("cannot write {}", released.display()))?;
         say(&format!("built {}", released.display()));
     }
     Ok(())
@@ -63,7 +66,7 @@ pub(crate) fn build(target: Option<&str>) -> Result<()> {
 
 /// Builds with one more flag, and says where the binaries are. With a target, flags do not apply to what runs while
 /// others are built.
-fn compile(target: &str, directory: &Path, flag: &str) -> Result<[PathBuf; 2]> {
+fn compile(target: &str, directory: &Path, flag: &str) -> Result<PathBuf> {
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--release", "--locked", "--package", "stanchion-cli", "--bins"]);
     command.args(["--target", target, "--target-dir"]).arg(directory);
@@ -72,7 +75,7 @@ fn compile(target: &str, directory: &Path, flag: &str) -> Result<[PathBuf; 2]> {
     let flags: Vec<&str> = given.split_whitespace().chain([flag]).collect();
     command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     run_with(&mut command)?;
-    Ok(BINARIES.map(|name| directory.join(target).join("release").join(name)))
+    Ok(directory.join(target).join("release"))
 }
 
 fn work(binary: &Path, words: &[&str], directory: &Path) -> Result<()> {
@@ -94,14 +97,4 @@ fn profdata() -> Result<PathBuf> {
     }
     ensure!(tool.exists(), "there is no {} after `rustup component add llvm-tools`", tool.display());
     Ok(tool)
-}
-
-fn host() -> Result<String> {
-    let version = output("rustc", &["--version", "--verbose"])?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("rustc does not say what it runs on")?.to_owned())
-}
-
-fn text(path: &Path) -> Result<&str> {
-    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }
