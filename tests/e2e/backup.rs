@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use stanchion_tests::{Connection, Options, Server, binary};
+use stanchion_tests::{Connection, Options, Secured, Server, binary};
 
 /// Segments so small that a few thousand jobs fill several.
 const SEGMENT: &str = "segment-bytes = 1048576\n";
@@ -173,8 +173,44 @@ fn a_backup_that_fails_says_why_and_leaves_nothing() {
     let parent = tempfile::tempdir().expect("a directory");
     let nobody = backup(&url(address), &parent.path().join("backup"));
     assert_eq!(nobody.status.code(), Some(1));
-    assert!(said(&nobody).contains("cannot connect"), "{}", said(&nobody));
+    assert!(said(&nobody).contains("no connection to the server"), "{}", said(&nobody));
     assert_eq!(std::fs::read_dir(parent.path()).expect("it is there").count(), 0);
+}
+
+#[test]
+fn a_backup_goes_over_tls_too() {
+    let secured = Secured::start("yes");
+    secured.server().check("> QPUSH q x");
+    let (url, own) = (format!("rediss://{}", secured.address()), secured.authority().sign("keeper"));
+    let ca = secured.authority().certificate();
+    let backup = |url: &str, files: &[(&str, &Path)], name: &str| {
+        let mut command = Command::new(binary("stanchion"));
+        command.args(["backup", "--url", url]).arg(secured.server().directory().join(name));
+        for (option, file) in files {
+            command.arg(option).arg(file);
+        }
+        command.output().expect("the program starts")
+    };
+    let files = [("--ca-file", ca), ("--cert-file", &own.cert), ("--key-file", &own.key)];
+    let output = backup(&url, &files, "backup");
+    assert!(output.status.success(), "{}", said(&output));
+
+    let plain = format!("redis://{}", secured.address());
+    let missing: [(&str, &Path); 1] = [("--ca-file", Path::new("/no/ca.crt"))];
+    let cases = [
+        (&*url, &files[..0], 1, "name the authority's certificate as ca-file"),
+        (&url, &files[..1], 1, "CertificateRequired"),
+        (&url, &files[..2], 2, "--key-file"),
+        (&url, &missing, 2, "/no/ca.crt"),
+        (&plain, &files, 2, "rediss://"),
+        ("http://localhost", &[], 2, "redis://[USER:PASSWORD@]HOST:PORT"),
+    ];
+    for (url, files, code, words) in cases {
+        let output = backup(url, files, "refused");
+        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+        assert!(said(&output).contains(words), "no {words} in {}", said(&output));
+    }
+    assert!(!secured.server().directory().join("refused").exists());
 }
 
 #[test]

@@ -13,10 +13,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use stanchion_client::Client;
 use stanchion_storage::{CopyVerifier, Segment, closing_segment};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit;
+use crate::tls_args::TlsArgs;
 use directory::Directory;
 use source::Source;
 use tar::Tar;
@@ -27,10 +29,12 @@ const URL_DEFAULT: &str = "redis://127.0.0.1:7379";
 /// What to copy, and where to.
 #[derive(Debug, Parser)]
 pub struct BackupArgs {
-    /// The server: `redis://[user:password@]host:port` or `unix:///path`; without this, what STANCHION_URL says,
-    /// which nobody else sees, or port 7379 of this machine
+    /// The server: `redis://[user:password@]host:port`, `rediss://` likewise, or `unix:///path`; without this, what
+    /// STANCHION_URL says, which nobody else sees, or port 7379 of this machine
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// A directory that is empty or does not exist yet; or `-` for a tar archive on standard output
     #[arg(value_name = "DIRECTORY|-")]
     destination: PathBuf,
@@ -58,19 +62,26 @@ struct Copied {
 /// Does what the arguments say.
 pub fn main(args: &BackupArgs) -> ExitCode {
     let url = args.url.clone().or_else(|| std::env::var("STANCHION_URL").ok());
-    let url = url.as_deref().unwrap_or(URL_DEFAULT);
+    let client = match args.tls.client(url.as_deref().unwrap_or(URL_DEFAULT)) {
+        Ok(client) => client,
+        Err(error) => return usage(&error.into()),
+    };
     if args.destination == Path::new("-") {
-        return report(run(url, &mut Tar::new(io::stdout().lock())), "standard output");
+        return report(run(&client, &mut Tar::new(io::stdout().lock())), "standard output");
     }
     let mut directory = match Directory::create(&args.destination) {
         Ok(directory) => directory,
-        Err(error) => return exit::with_message(exit::USAGE, format_args!("stanchion backup: {error:#}")),
+        Err(error) => return usage(&error),
     };
-    let copied = run(url, &mut directory);
+    let copied = run(&client, &mut directory);
     if copied.is_err() {
         directory.remove();
     }
     report(copied, &args.destination.display().to_string())
+}
+
+fn usage(error: &anyhow::Error) -> ExitCode {
+    exit::with_message(exit::USAGE, format_args!("stanchion backup: {error:#}"))
 }
 
 /// Says how it went, on standard error: standard output may be the backup.
@@ -88,14 +99,14 @@ fn report(copied: Result<(Copied, Instant)>, place: &str) -> ExitCode {
     }
 }
 
-fn run(url: &str, destination: &mut dyn Destination) -> Result<(Copied, Instant)> {
+fn run(client: &Client, destination: &mut dyn Destination) -> Result<(Copied, Instant)> {
     let begun = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let copied = runtime.block_on(async {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         tokio::select! {
-            copied = copy(url, destination) => copied,
+            copied = copy(client, destination) => copied,
             _ = interrupt.recv() => anyhow::bail!("interrupted; what was copied so far is of no use"),
             _ = terminate.recv() => anyhow::bail!("told to stop; what was copied so far is of no use"),
         }
@@ -103,8 +114,8 @@ fn run(url: &str, destination: &mut dyn Destination) -> Result<(Copied, Instant)
     Ok((copied, begun))
 }
 
-async fn copy(url: &str, destination: &mut dyn Destination) -> Result<Copied> {
-    let mut source = Source::open(url).await?;
+async fn copy(client: &Client, destination: &mut dyn Destination) -> Result<Copied> {
+    let mut source = Source::open(client).await?;
     let segments = source.begin().await?;
     let Some(newest) = segments.last() else { anyhow::bail!("the server's log has no segments") };
     let (lsn, bytes) = (newest.last_lsn, segments.iter().map(|segment| segment.bytes).sum());

@@ -12,6 +12,7 @@ use stanchion_runner::config::{Server, duration};
 use tokio::time::Instant;
 
 use crate::exit;
+use crate::tls_args::TlsArgs;
 
 /// How often the server is asked for its figures.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -26,6 +27,8 @@ pub struct CanaryArgs {
     /// The server itself, instead of a file
     #[arg(long)]
     url: Option<String>,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// The version that is tried
     #[arg(long)]
     version: String,
@@ -82,7 +85,7 @@ pub fn main(args: &CanaryArgs, runtime: &tokio::runtime::Runtime) -> ExitCode {
 
 fn client(args: &CanaryArgs) -> Result<Client, ExitCode> {
     match (&args.url, &args.file) {
-        (Some(url), _) => Client::new(url),
+        (Some(url), _) => args.tls.client(url),
         (None, Some(file)) => read(file)?.client(),
         (None, None) => return Err(usage("name a configuration file, or a server with --url")),
     }

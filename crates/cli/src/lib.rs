@@ -18,3 +18,4 @@ pub mod logging;
 pub mod repair_command;
 pub mod runner_command;
 pub mod server_command;
+mod tls_args;

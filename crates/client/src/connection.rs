@@ -59,7 +59,9 @@ impl Client {
     /// socket is opened by the first command. With `rediss://` a server is trusted whose certificate one of the
     /// system's authorities has signed.
     pub fn new(url: &str) -> Result<Client> {
-        let redis = redis::Client::open(url).map_err(|error| Error::Url(error.to_string()))?;
+        let redis = redis::Client::open(url).map_err(|error| {
+            Error::Url(format!("{error}; it is one like redis://[USER:PASSWORD@]HOST:PORT or unix:///PATH"))
+        })?;
         if let ConnectionAddr::TcpTls { insecure, .. } = redis.get_connection_info().addr() {
             if *insecure {
                 let why =
@@ -194,8 +196,8 @@ impl Client {
         Ok(link)
     }
 
-    /// What opens sockets, with the files as they are now.
-    fn redis(&self) -> Result<redis::Client> {
+    /// What opens sockets, with the files of TLS as they are now: for commands and settings that this client has not.
+    pub fn redis(&self) -> Result<redis::Client> {
         let Some(tls) = &self.tls else { return Ok(self.redis.clone()) };
         Ok(redis::Client::build_with_tls(self.redis.get_connection_info().clone(), tls.read()?)?)
     }

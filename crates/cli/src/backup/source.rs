@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
+use stanchion_client::{Client, Error};
 use stanchion_storage::Segment;
 use tokio::task::JoinHandle;
 
@@ -21,16 +22,12 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) async fn open(url: &str) -> Result<Source> {
-        let client = redis::Client::open(url)
-            .context("the URL of the server should be redis://[user:password@]host:port or unix:///path")?;
+    pub(super) async fn open(client: &Client) -> Result<Source> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_MAX))
             .set_response_timeout(Some(REPLY_MAX));
-        let socket = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|error| anyhow!("cannot connect to {}: {error}", client.get_connection_info().addr()))?;
+        let socket = client.redis()?.get_multiplexed_async_connection_with_config(&config).await;
+        let socket = socket.map_err(|error| anyhow!("{}: {}", client.address(), Error::from(error)))?;
         Ok(Source { socket })
     }
 
