@@ -135,3 +135,32 @@ fn roots_survive_a_crash() {
         "#,
     );
 }
+
+#[test]
+fn a_claim_finds_what_is_behind_any_number_of_superseded_jobs() {
+    let server = Server::start();
+    let mut connection = server.connect();
+    let claims: [&[&str]; 3] =
+        [&["QCLAIM", "q"], &["QMCLAIM", "QUEUES", "2", "none", "q"], &["QMCLAIM", "MATCH", "1", "*"]];
+    for (newest, claim) in (1..).zip(claims) {
+        let (old, new) = (newest.to_string(), (newest + 1).to_string());
+        let mut stale = vec!["QMPUSH", "q", "old", "ROOT", "s", &old];
+        for _ in 1..1_000 {
+            stale.extend(["NEXT", "old", "ROOT", "s", &old]);
+        }
+        for _ in 0..10 {
+            assert_eq!(connection.call(&stale).array().len(), 1_000);
+        }
+        // In one go, so that the sweep has no time to drop them before.
+        connection.send(&["QROOT", "q", "s", &new]).expect("sent");
+        connection.send(&["QPUSH", "q", "new", "ROOT", "s", &new]).expect("sent");
+        connection.send(claim).expect("sent");
+        connection.send(&["QCLAIM", "q"]).expect("sent");
+        let replies: Vec<_> = (0..4).map(|_| connection.receive().expect("a reply")).collect();
+        let jobs = replies[2].array();
+        assert_eq!(jobs.len(), 1, "{claim:?}: {replies:?}");
+        assert_eq!(jobs[0].array()[2].text(), "new");
+        assert!(replies[3].array().is_empty(), "{replies:?}");
+    }
+    server.check("> QSTATS q => {superseded: 30000, claimed: 3, ready: 0, ...}");
+}

@@ -21,8 +21,20 @@ pub(crate) struct Claimer<'a> {
     pub(crate) epoch_floor: u64,
     /// Superseded and expired jobs that it may still step over.
     pub(crate) drops_left: usize,
+    /// They were not enough.
+    pub(crate) cut_short: bool,
     /// Payload that still fits the reply; `None` before the first job, which always does.
     pub(crate) bytes_left: Option<u64>,
+}
+
+impl Claimer<'_> {
+    /// Counts superseded or expired jobs; `None` when they are too many.
+    fn step_over(&mut self, jobs: usize) -> Option<()> {
+        let left = self.drops_left.checked_sub(jobs);
+        self.cut_short = left.is_none();
+        self.drops_left = left?;
+        Some(())
+    }
 }
 
 impl Queue {
@@ -79,10 +91,10 @@ impl Queue {
             let expires_at = self.expires_at(ix);
             if self.superseded(ix) {
                 let run = self.first_superseded(group, limits::DROP_RUN_JOBS.min(claimer.drops_left));
-                claimer.drops_left = claimer.drops_left.checked_sub(run.len().max(1))?;
+                claimer.step_over(run.len().max(1))?;
                 self.drop_superseded(at, part, &run);
             } else if expires_at.is_some_and(|expires_at| expires_at <= at.now) {
-                claimer.drops_left = claimer.drops_left.checked_sub(1)?;
+                claimer.step_over(1)?;
                 self.decide_gone(at, part, ix, Gone::Expired);
             } else {
                 let bytes = self.payload_bytes(ix);

@@ -3,8 +3,8 @@
 /// Most jobs that one timer event moves, so that a hold stays short: about 1 µs each.
 pub const TIMER_JOBS_MAX: usize = 1_000;
 
-/// Most superseded or expired jobs that one claim steps over before it answers that there is none; the sweep
-/// goes on behind it. About 0.3 µs each, so half a millisecond.
+/// Most superseded or expired jobs that one claim steps over in a hold: about 0.3 µs each, so half a millisecond. Then it
+/// goes on after others had their turn; in a transaction, which holds its locks throughout, it finds none.
 pub const CLAIM_DROPS_MAX: usize = 2_000;
 
 /// Superseded jobs that are dropped in a row once what their keys need was fetched from memory: as many as stay in the

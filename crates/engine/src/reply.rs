@@ -80,6 +80,8 @@ pub struct Claimed {
     /// The reply waits for this hold's records: the newest base among the jobs handed out. See
     /// [`Shard::begin`](crate::Shard::begin).
     pub newest_base: Lsn,
+    /// It stepped over as many superseded and expired jobs as one claim may, so there may be a job behind them.
+    pub cut_short: bool,
 }
 
 impl Claimed {
@@ -102,6 +104,7 @@ impl Claimed {
     pub fn clear(&mut self) {
         self.jobs.clear();
         self.newest_base = 0;
+        self.cut_short = false;
     }
 }
 

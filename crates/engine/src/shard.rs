@@ -229,6 +229,7 @@ impl Shard {
             let Some(job) = self.queues[ix].decide_claim(at, &mut part, &mut claimer) else { break };
             self.hand_out(ix, job, out);
         }
+        out.cut_short = claimer.cut_short;
         self.after(at, ix, part);
     }
 
@@ -270,6 +271,7 @@ impl Shard {
             self.after(at, ix, part);
             self.settle_up();
         }
+        out.cut_short = claimer.cut_short;
     }
 
     /// QACK: how many were acked now.
@@ -340,7 +342,8 @@ impl Shard {
     fn claimer<'a>(&self, take: &'a Take<'a>) -> Claimer<'a> {
         let epoch_floor = u64::from(self.boot) << 32;
         let version = take.worker.and_then(|worker| self.worker_versions.get(worker).cloned());
-        Claimer { take, version, epoch_floor, drops_left: limits::CLAIM_DROPS_MAX, bytes_left: None }
+        let drops_left = limits::CLAIM_DROPS_MAX;
+        Claimer { take, version, epoch_floor, drops_left, cut_short: false, bytes_left: None }
     }
 
     fn hand_out(&self, queue: u32, job: u32, out: &mut Claimed) {

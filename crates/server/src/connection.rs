@@ -28,7 +28,7 @@ use crate::mailbox::Closed;
 use crate::outbox::Outbox;
 use crate::payloads::ReadTogether;
 use crate::server::Server;
-use crate::session::{Pending, Session};
+use crate::session::{Blocked, Pending, Session};
 use crate::transport::{Security, Transport};
 use crate::turn::{Progress, Turn};
 use crate::{buffers, claims};
@@ -270,7 +270,7 @@ impl Connection {
         let mut progress = Progress::Pending;
         loop {
             if turn.session.pending.is_some() && phase != Phase::Failed && !poll_pending(&mut turn, over) {
-                if matches!(turn.session.pending, Some(Pending::Task(_))) {
+                if turn.session.pending.as_ref().is_some_and(Pending::is_at_work) {
                     progress = Progress::More;
                 }
                 break;
@@ -423,7 +423,7 @@ impl Connection {
             && matches!(
                 self.session.pending,
                 Some(
-                    Pending::Claim(_)
+                    Pending::Claim(Blocked { blocks: true, .. })
                         | Pending::Replicas { .. }
                         | Pending::Postponed { .. }
                         | Pending::Piece(_)

@@ -301,12 +301,10 @@ impl<'a> Hold<'a> {
     }
 
     /// Serves the blocked claims that can be served now, first come, first served. To be called after each change;
-    /// costs nothing while nobody waits.
+    /// costs nothing while nobody waits. True when there may be a job for one of them behind superseded ones.
     #[inline]
-    pub(crate) fn serve(&mut self) {
-        if !self.state().waiters.is_empty() {
-            self.serve_waiters();
-        }
+    pub(crate) fn serve(&mut self) -> bool {
+        !self.state().waiters.is_empty() && self.serve_waiters()
     }
 
     /// Fires the timers that are due; true when there is more to do after others were let at the lock.

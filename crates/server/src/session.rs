@@ -96,6 +96,15 @@ pub(crate) enum Pending {
 }
 
 impl Pending {
+    /// Whether it has to be looked at again as soon as others had their turn.
+    pub(crate) fn is_at_work(&self) -> bool {
+        match self {
+            Pending::Task(_) => true,
+            Pending::Claim(blocked) => !blocked.blocks,
+            _ => false,
+        }
+    }
+
     /// When it has to be looked at even if nothing happens.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self {
@@ -117,6 +126,8 @@ pub(crate) struct Blocked {
     pub(crate) shards: Vec<usize>,
     /// Until then.
     pub(crate) deadline: Option<Instant>,
+    /// It waits for a job to come; otherwise it is only not known yet whether there is one.
+    pub(crate) blocks: bool,
     /// The leases end with the connection.
     pub(crate) bound: bool,
 }

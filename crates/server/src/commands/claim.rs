@@ -35,11 +35,11 @@ pub(super) fn claim(turn: &mut Turn<'_, '_>, claim: &Claim<'_>) -> Done {
     session.bound.forget(&claim.acks);
     let in_transaction = holds.in_transaction();
     let hold = holds.hold();
-    let newest_base = hold.claimed().1.newest_base;
+    let (newest_base, cut_short) = (hold.claimed().1.newest_base, hold.claimed().1.cut_short);
     let wait = hold.wait_after(queue);
     outbox.wait(if claim.acks.is_empty() { hold.wait_pushed(wait, newest_base) } else { wait });
     let jobs = hold.claimed().1.len();
-    if jobs == 0 && take.block_ms.is_some() && !in_transaction {
+    if jobs == 0 && (take.block_ms.is_some() || cut_short) && !in_transaction {
         let waiter = new_waiter(server.next_waiter(), take, session);
         hold.park(&waiter, |engine| engine.park(waiter.id, WaitFor::Queue(queue), take.group));
         session.pending = Some(Pending::Claim(blocked(waiter, vec![hold.index()], take)));
@@ -71,7 +71,8 @@ fn sweep_bound(session: &mut Session, holds: &mut crate::holds::Holds<'_>, outbo
 pub(super) fn claim_many(turn: &mut Turn<'_, '_>, claim: &ClaimMany<'_>) -> Done {
     let visits = visits(turn, &claim.from);
     let answer = gather(turn, claim, &visits);
-    if answer.jobs == 0 && claim.take.block_ms.is_some() && !turn.parts().0.in_transaction() {
+    let waits = claim.take.block_ms.is_some() || answer.cut_short;
+    if answer.jobs == 0 && waits && !turn.parts().0.in_transaction() {
         block(turn, claim, &visits);
         return Ok(());
     }
@@ -114,7 +115,7 @@ fn gather(turn: &mut Turn<'_, '_>, claim: &ClaimMany<'_>, visits: &[Visit<'_>]) 
     answer
 }
 
-/// Parks a claim that found nothing wherever it looks.
+/// Parks a claim that found nothing wherever it looks. One that does not block waits until that is known.
 fn block(turn: &mut Turn<'_, '_>, claim: &ClaimMany<'_>, visits: &[Visit<'_>]) {
     let id = turn.server.next_waiter();
     let (holds, session, outbox) = turn.parts();
@@ -181,6 +182,8 @@ struct Gathered {
     bytes: Vec<u8>,
     handed: Vec<Handed>,
     holes: Vec<Hole>,
+    /// There may be more jobs behind superseded ones.
+    cut_short: bool,
     /// The reply waits for all that is staged when the last hold ends.
     staged: bool,
     /// It waits for this record.
@@ -193,6 +196,7 @@ impl Gathered {
         let (engine, claimed) = hold.claimed();
         let jobs = claimed.len() as u32;
         self.jobs += jobs;
+        self.cut_short |= claimed.cut_short;
         let newest_base = claimed.newest_base;
         let mut reply = Reply::new(&mut self.bytes, proto);
         let first = self.handed.len();
@@ -234,7 +238,7 @@ fn new_waiter(id: WaiterId, take: &Take<'_>, session: &Session) -> Arc<Waiter> {
 fn blocked(waiter: Arc<Waiter>, shards: Vec<usize>, take: &Take<'_>) -> Blocked {
     let block_ms = take.block_ms.filter(|ms| *ms > 0);
     let deadline = block_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
-    Blocked { waiter, shards, deadline, bound: take.bound }
+    Blocked { waiter, shards, deadline, blocks: take.block_ms.is_some(), bound: take.bound }
 }
 
 /// Takes a claim that is no longer blocked out of the shards where it is parked.

@@ -202,14 +202,28 @@ enum Polled {
     Over,
 }
 
+/// Serves a claim that does not block, if there is a job for it behind superseded ones; true when that is not known yet.
+fn look_further(turn: &mut Turn<'_, '_>, blocked: &Blocked) -> bool {
+    let (holds, _, outbox) = turn.parts();
+    let mut more = false;
+    for &shard in blocked.shards.iter().take_while(|_| !blocked.waiter.is_taken()) {
+        holds.enter_shard(shard, outbox);
+        more |= holds.hold().serve();
+        // Who is served gets the answer now.
+        holds.end(outbox);
+    }
+    more
+}
+
 fn poll_claim(turn: &mut Turn<'_, '_>, blocked: &Blocked, over: WaitOver) -> Polled {
+    let is_seen = !blocked.blocks && !look_further(turn, blocked);
     let unblock = turn.session.client.unblock.lock().take();
     if let Some(answer) = blocked.waiter.answer() {
         finish_claim(turn.session, turn.outbox, blocked.bound, answer);
         return Polled::Over;
     }
     let late = blocked.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-    if unblock.is_none() && !late && over == WaitOver::No {
+    if unblock.is_none() && !late && !is_seen && over == WaitOver::No {
         turn.server.clients.set_blocked(&turn.session.client, true);
         return Polled::Waits;
     }

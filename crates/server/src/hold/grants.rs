@@ -22,12 +22,12 @@ pub(super) struct Granted {
 }
 
 impl Hold<'_> {
-    /// Grants until nobody can be served.
-    pub(super) fn serve_waiters(&mut self) {
+    /// Grants until nobody can be served; true when that is not known yet.
+    pub(super) fn serve_waiters(&mut self) -> bool {
         loop {
             let now = self.now();
             let state = self.state();
-            let Some(grant) = state.engine.next_grant(now) else { return };
+            let Some(grant) = state.engine.next_grant(now) else { return false };
             let Some(waiter) = state.waiters.get(&grant.waiter).map(Arc::clone) else {
                 state.engine.unpark(grant.waiter);
                 continue;
@@ -44,7 +44,7 @@ impl Hold<'_> {
                 // The claim stepped over as many superseded jobs as one may. The sweep goes on with them, and each
                 // of its steps comes back here; going on at once would hold the lock for as long as it takes.
                 waiter.untake();
-                return;
+                return true;
             }
             let newest_base = self.claimed().1.newest_base;
             let wait = self.wait_after(&grant.queue);
