@@ -358,13 +358,17 @@ impl Shard {
     pub fn park(&mut self, waiter: WaiterId, on: WaitFor<'_>, group: Option<&[u8]>) {
         self.settle_up();
         self.waiters.park(waiter, on, group);
-        let queues = match on {
+        let queues: Vec<u32> = match on {
             WaitFor::Queue(queue) => {
                 let ix = self.find(queue);
                 ix.iter().for_each(|&ix| self.queues[ix].waiters += 1);
                 ix.into_iter().collect()
             }
-            WaitFor::Match { .. } => Vec::from(self.turn.clone()),
+            WaitFor::Match { globs, except } => {
+                let is_wanted =
+                    |ix: &u32| wanted(&self.queues[*ix].name, globs.iter().copied(), except.iter().copied());
+                self.turn.iter().copied().filter(is_wanted).collect()
+            }
         };
         for ix in queues {
             // A token that nobody waited for until now has no timer yet.
@@ -392,16 +396,11 @@ impl Shard {
             if let Some(waiter) = self.waiters.first(&name, |group| queue.claimable(now.ms, group)) {
                 return Some(Grant { waiter, queue: name });
             }
-            self.neglect(ix);
+            // Nobody can be served from it until it changes again.
+            queue.attention = false;
+            self.attention.pop_front();
         }
         None
-    }
-
-    /// Nobody can be served from this queue until it changes again.
-    pub(crate) fn neglect(&mut self, ix: u32) {
-        if std::mem::take(&mut self.queues[ix].attention) {
-            self.attention.retain(|&other| other != ix);
-        }
     }
 
     // --- time
@@ -456,7 +455,7 @@ impl Shard {
     }
 
     /// Frees a large deleted queue in part, or several small ones.
-    fn free_doomed(&mut self) {
+    pub(crate) fn free_doomed(&mut self) {
         let mut left = limits::SWEEP_JOBS_MAX;
         while left > 0
             && let Some(queue) = self.doomed.last_mut()

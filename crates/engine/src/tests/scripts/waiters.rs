@@ -184,3 +184,16 @@ fn a_job_behind_more_superseded_ones_than_a_claim_steps_over_is_still_granted() 
     assert_eq!(claims, 2, "the first claim drops as many as it may, the second serves");
     assert_eq!(rig.shard.stats(now, b"q").unwrap().counts.claimed, 1);
 }
+
+#[test]
+fn a_waiter_looks_only_at_the_queues_that_it_waits_for() {
+    let mut rig = Rig::new(START_MS, Default::default());
+    for queue in [b"a1", b"a2", b"b1"] {
+        rig.push(queue, b"", b"x");
+    }
+    let globs: &[&[u8]] = &[b"b*"];
+    rig.shard.park(WaiterId(1), WaitFor::Match { globs, except: &[] }, None);
+    assert_eq!(rig.shard.attention.len(), 1);
+    rig.shard.park(WaiterId(2), WaitFor::Match { globs: &[b"c*"], except: &[] }, None);
+    assert_eq!(rig.shard.attention.len(), 1);
+}
