@@ -101,7 +101,10 @@ impl Slew {
     /// The time at monotonic time `elapsed`, which never goes back; asks `wall` for the wall clock now and then.
     fn read(&mut self, elapsed: Duration, wall: impl FnOnce() -> u64) -> u64 {
         let since = elapsed.saturating_sub(self.anchor);
-        let shown_us = self.shown_us + since.as_micros() as u64 * self.pace_per_mille / 1_000;
+        // The pace is right until the comparison is due. An idle server makes it later, and runs in real time until then.
+        let bent = since.min(CLOCK_COMPARE);
+        let bent_us = bent.as_micros() as u64 * self.pace_per_mille / 1_000;
+        let shown_us = self.shown_us + bent_us + (since - bent).as_micros() as u64;
         if since >= CLOCK_COMPARE {
             *self = Slew { anchor: elapsed, shown_us, pace_per_mille: pace(shown_us, wall()) };
         }
@@ -149,6 +152,20 @@ mod tests {
             }
             let last = *shown.last().unwrap() as i64;
             assert!((last - 60_000_000 - offset_us).abs() < 1_000, "{last} after a jump of {offset_us}");
+        }
+    }
+
+    #[test]
+    fn an_idle_time_after_a_jump_is_as_long_as_it_is() {
+        let hour = Duration::from_secs(3_600);
+        for offset_us in [5_000, -5_000] {
+            let wall_us =
+                |elapsed: Duration| (elapsed.as_micros() as u64 + 1_000_000).saturating_add_signed(offset_us);
+            let mut slew = Slew::new(1_000_000);
+            let before = slew.read(CLOCK_COMPARE, || wall_us(CLOCK_COMPARE));
+            let after = slew.read(CLOCK_COMPARE + hour, || wall_us(CLOCK_COMPARE + hour));
+            let off = (after - before) as i64 - hour.as_micros() as i64;
+            assert_eq!(off, offset_us, "what the wall clock was off is made up for, and no more");
         }
     }
 
