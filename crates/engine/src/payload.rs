@@ -177,11 +177,12 @@ impl Shard {
         for ix in self.reclaim_at..self.queues.slots() {
             let Some(queue) = self.queues.get(ix) else { continue };
             for job in queue.to_reclaim(below) {
+                if left == 0 {
+                    return;
+                }
+                // Those whose payload is in memory are written, too: without them this would look at all jobs each time.
+                left = left.saturating_sub(queue.job_footprint(job, queue.payload_bytes(job)));
                 if let Payload::Logged(payload) = queue.payload(job) {
-                    if left == 0 {
-                        return;
-                    }
-                    left = left.saturating_sub(u64::from(payload.bytes));
                     read(&queue.name, payload);
                 }
             }

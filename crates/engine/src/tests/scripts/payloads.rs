@@ -1,6 +1,7 @@
 //! Payloads that are only in the log: nobody sees a difference, until one can't be read.
 
-use crate::tests::script::check;
+use crate::Lsn;
+use crate::tests::script::{Script, check};
 
 /// Payloads of 33 bytes, the shortest that need not stay in memory.
 const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -172,4 +173,28 @@ fn a_dead_one_that_cannot_be_read_stays_dead_since_it_died() {
 #[test]
 fn one_that_is_not_lost_is_left_alone() {
     check_long(&["0 keep 33", "0 QPUSH q A", "0 lose q #1 gone", "0 QJOB q #1 -> state=ready payload=A"]);
+}
+
+#[test]
+fn no_more_is_read_for_a_step_of_reclaiming_than_it_writes() {
+    let mut script = Script::new();
+    let large = "x".repeat(5_000);
+    let mut run = |line: &str| script.line(line).unwrap();
+    run("0 keep 0");
+    for _ in 0..100 {
+        run("0 QPUSH q short");
+    }
+    for _ in 0..10 {
+        run(&format!("0 QPUSH q {large}"));
+    }
+    run("0 payloads -> here=500 logged=50000");
+    let shard = &script.pair.rig.shard;
+    let reads = |bytes| {
+        let mut count = 0;
+        shard.reclaim_reads(Lsn::MAX, bytes, &mut |_, _| count += 1);
+        count
+    };
+    assert_eq!(reads(100), 0, "a step so short does not come to the large ones");
+    assert_eq!(reads(20_000), 3);
+    assert_eq!(reads(1_000_000), 10);
 }
