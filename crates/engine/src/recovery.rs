@@ -102,6 +102,10 @@ impl Shard {
             if event == Event::QueueGone {
                 if let Some(ix) = known.take() {
                     self.remove_queue(ix);
+                    // Nobody waits during a replay, and a log may tell of very many.
+                    while !self.doomed.is_empty() {
+                        self.free_doomed();
+                    }
                 }
                 continue;
             }

@@ -17,16 +17,16 @@ use crate::server::Server;
 /// A thread that ends at once needs little.
 const STACK_BYTES: usize = 64 << 10;
 
-/// Gives back what was freed, whenever that was much; without end.
+/// Gives back what recovery freed, and what is freed later, whenever that is much; without end.
 pub(crate) async fn run(server: Arc<Server>) {
     let lane = server.lane().expect("memory is given back after recovery");
     loop {
-        lane.memory.freed().await;
         let last = Instant::now() + GIVE_BACK_FOR;
         while Instant::now() < last {
             give_back();
             sleep(GIVE_BACK_EVERY).await;
         }
+        lane.memory.freed().await;
     }
 }
 
