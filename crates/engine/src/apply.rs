@@ -432,13 +432,19 @@ impl Queue {
 
     fn resettle(&mut self, now: u64, changed: &str) {
         self.resolve_settings();
-        // An empty bucket at most: the debt of a slower rate is not the new one's.
-        if let Some(rate) = self.settings.rate.filter(|_| changed == "rate") {
-            let (_, window_us) = rate_us(rate);
-            self.rate_at = self.rate_at.min(now * 1_000 + window_us);
+        if changed == "rate" {
+            self.limit_debt(now);
         }
         while self.aside.front != NONE {
             self.bring_back(self.aside.front);
+        }
+    }
+
+    /// The bucket is empty at most: the debt of a slower rate is not that of the one that holds now.
+    pub(crate) fn limit_debt(&mut self, now: u64) {
+        if let Some(rate) = self.settings.rate {
+            let (_, window_us) = rate_us(rate);
+            self.rate_at = self.rate_at.min(now * 1_000 + window_us);
         }
     }
 

@@ -44,11 +44,13 @@ impl Shard {
         self.visit_queues(cursor, count, |queue| visit(queue.survey(now.ms)))
     }
 
-    /// A run begins: what happened so far was before it. Replay knows latencies of what is left of the log only.
+    /// A run begins: what happened so far was before it. Replay knows latencies of what is left of the log only, and the
+    /// configuration file may have another rate now.
     pub(crate) fn begin_run(&mut self) {
         for ix in 0..self.queues.slots() {
             if self.queues.get(ix).is_some() {
-                let queue = &mut self.queues[ix];
+                let (now, queue) = (self.last_now, &mut self.queues[ix]);
+                queue.limit_debt(now);
                 (queue.totals_before, queue.latencies) = (queue.all_totals(), None);
             }
         }

@@ -90,7 +90,7 @@ pub(crate) struct Rig {
     /// Whether they are kept: not for runs of thousands of jobs.
     pub(crate) dumps_wanted: bool,
     /// The file's settings of every queue.
-    file: SettingsPatch,
+    pub(crate) file: SettingsPatch,
     /// How much of payloads the shard, and those made from its log, may keep.
     room: PayloadRoom,
     /// What was noted since somebody looked.

@@ -203,6 +203,26 @@ fn a_slow_rates_debt_is_reclaimed_whatever_the_file_says() {
 }
 
 #[test]
+fn a_faster_rate_of_the_file_holds_after_a_restart() {
+    let rate = |words| {
+        let mut file = SettingsPatch::default();
+        file.set("rate", words).unwrap();
+        file
+    };
+    let mut rig = Rig::new(START_MS, rate("1/1h"));
+    for _ in 0..3 {
+        rig.push(b"q", b"", b"a");
+    }
+    assert_eq!(rig.claim(b"q", 9).len(), 1);
+    rig.file = rate("1/1s");
+    rig.restart(0);
+    rig.shard.set_boot(2);
+    assert_eq!(rig.claim(b"q", 9).len(), 0, "the bucket is empty");
+    rig.now += 1_000;
+    assert_eq!(rig.claim(b"q", 9).len(), 1, "but it owes no hour any more");
+}
+
+#[test]
 fn a_job_that_was_replaced_needs_only_its_replacement() {
     check(&[
         "0 QPUSH q old DEDUPE k UNTIL DONE -> ready #1",
