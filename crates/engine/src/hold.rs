@@ -117,7 +117,12 @@ impl Queue {
     /// Whether a push with this key would be a duplicate.
     pub(crate) fn in_force(&self, holder: Holder, now: u64) -> bool {
         let Holding { owner, held, window_until, .. } = self.holding(holder);
-        (held || window_until > now) && !(owner != NONE && self.is_waiting(owner) && self.superseded(owner))
+        if owner == NONE || !self.is_waiting(owner) {
+            return held || window_until > now;
+        }
+        // Its time may be over before the timers come to it: it would never be claimed.
+        let is_over = self.expires_at(owner).is_some_and(|at| at <= now);
+        (held && !is_over || window_until > now) && !self.superseded(owner)
     }
 
     /// Delayed or ready.

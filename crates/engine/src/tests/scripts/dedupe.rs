@@ -1,6 +1,10 @@
 //! Dedupe keys: UNTIL CLAIM and DONE, WINDOW, REPLACE, and who gets a key back.
 
-use crate::tests::script::check;
+use stanchion_protocol::command::{Dedupe, NewJob, Until};
+
+use crate::Pushed;
+use crate::tests::rig::{Rig, plain};
+use crate::tests::script::{START_MS, check};
 
 #[test]
 fn a_held_key_drops_the_push() {
@@ -296,4 +300,24 @@ fn a_push_with_an_id_of_its_own_is_idempotent() {
         "7 QACK q #1.1 -> 1",
         "8 QPUSH q a DEDUPE 6f1c WINDOW 600000 STATUS -> duplicate #1",
     ]);
+}
+
+#[test]
+fn a_job_whose_time_is_over_holds_no_key_though_no_timer_has_fired() {
+    let mut rig = Rig::new(START_MS, Default::default());
+    let push = |rig: &mut Rig, window_ms| {
+        let dedupe = Dedupe { key: b"k", until: Until::Done, window_ms, replace: false };
+        let job = NewJob { ttl_ms: Some(5), dedupe: Some(dedupe), ..plain() };
+        let mut out = Vec::new();
+        rig.hold(|shard, now, log| shard.push(now, b"q", &[job], log, &mut out)).unwrap();
+        out[0]
+    };
+    assert!(matches!(push(&mut rig, 0), Pushed::Ready(_)));
+    rig.now += 4;
+    assert!(matches!(push(&mut rig, 0), Pushed::Duplicate(_)));
+    rig.now += 1;
+    assert!(matches!(push(&mut rig, 9), Pushed::Ready(_)));
+    rig.now += 6;
+    assert!(matches!(push(&mut rig, 0), Pushed::Duplicate(_)), "its window lasts");
+    rig.check_replay().unwrap();
 }
