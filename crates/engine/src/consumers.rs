@@ -28,9 +28,10 @@ pub(crate) struct Claimer<'a> {
 }
 
 impl Claimer<'_> {
-    /// Counts superseded or expired jobs; `None` when they are too many.
-    fn step_over(&mut self, jobs: usize) -> Option<()> {
-        let left = self.drops_left.checked_sub(jobs);
+    /// Counts superseded or expired jobs; `None` when they are too many for the claim, or for the record.
+    fn step_over(&mut self, jobs: usize, part: &Part<'_>) -> Option<()> {
+        let has_room = part.bytes() < limits::CLAIM_DROPS_RECORD_BYTES_MAX;
+        let left = self.drops_left.checked_sub(jobs).filter(|_| has_room);
         self.cut_short = left.is_none();
         self.drops_left = left?;
         Some(())
@@ -91,10 +92,10 @@ impl Queue {
             let expires_at = self.expires_at(ix);
             if self.superseded(ix) {
                 let run = self.first_superseded(group, limits::DROP_RUN_JOBS.min(claimer.drops_left));
-                claimer.step_over(run.len().max(1))?;
+                claimer.step_over(run.len().max(1), part)?;
                 self.drop_superseded(at, part, &run);
             } else if expires_at.is_some_and(|expires_at| expires_at <= at.now) {
-                claimer.step_over(1)?;
+                claimer.step_over(1, part)?;
                 self.decide_gone(at, part, ix, Gone::Expired);
             } else {
                 let bytes = self.payload_bytes(ix);
@@ -189,6 +190,10 @@ impl Queue {
     /// The delay before the next attempt, after `failures` earlier ones and this one.
     fn backoff_ms(&self, failures: u32, entropy: u64) -> u64 {
         let settings = &self.settings;
+        if settings.backoff_ms == 0 {
+            // Zero times a factor that has grown beyond all numbers is none.
+            return 0;
+        }
         let factor = settings.backoff_factor_milli as f64 / 1e3;
         let delay = settings.backoff_ms as f64 * factor.powi(failures.min(1_000) as i32);
         let delay = delay.min(settings.backoff_ms_max as f64);

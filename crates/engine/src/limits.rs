@@ -7,6 +7,10 @@ pub const TIMER_JOBS_MAX: usize = 1_000;
 /// goes on after others had their turn; in a transaction, which holds its locks throughout, it finds none.
 pub const CLAIM_DROPS_MAX: usize = 2_000;
 
+/// Claims step over nothing more once the records of a hold have so many bytes: ten thousand of them in one transaction would
+/// drop more jobs than a record can tell of. The limits on a transaction's words and jobs leave room for as much.
+pub const CLAIM_DROPS_RECORD_BYTES_MAX: usize = 512 * 1024;
+
 /// Superseded jobs that are dropped in a row once what their keys need was fetched from memory: as many as stay in the
 /// processor's caches meanwhile.
 pub const DROP_RUN_JOBS: usize = 32;

@@ -370,7 +370,7 @@ impl Queue {
     fn backoff(&self, failures: u32) -> (u64, u64) {
         let settings = &self.settings;
         let exponent = i32::try_from(failures - 1).expect("few failures");
-        let base = settings.backoff as f64 * settings.backoff_factor.powi(exponent);
+        let base = settings.backoff as f64 * settings.backoff_factor.powi(exponent).min(f64::MAX);
         let base = base.min(settings.backoff_max as f64);
         let least = (base * (1.0 - settings.backoff_jitter) - 1.0).max(0.0);
         (least as u64, (base * (1.0 + settings.backoff_jitter) + 1.0) as u64)

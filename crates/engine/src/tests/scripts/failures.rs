@@ -60,6 +60,17 @@ fn many_failures_do_not_overflow_the_back_off() {
 }
 
 #[test]
+fn no_back_off_stays_none_after_any_number_of_failures() {
+    let mut lines =
+        vec!["0 QCONFIG SET q attempts 0 backoff-factor 1000 backoff 0".to_owned(), "0 QPUSH q a".to_owned()];
+    for claim in 1..200 {
+        lines.push(format!("0 QCLAIM q -> #1.{claim}=a"));
+        lines.push(format!("0 QNACK q #1.{claim} -> retry"));
+    }
+    check(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_nack_may_say_when() {
     check(&[
         "0 QPUSH q a",

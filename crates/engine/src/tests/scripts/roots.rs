@@ -2,7 +2,9 @@
 
 use stanchion_protocol::command::RootTag;
 
-use crate::limits::CLAIM_DROPS_MAX;
+use crate::Claimed;
+use crate::limits::{CLAIM_DROPS_MAX, CLAIM_DROPS_RECORD_BYTES_MAX};
+use crate::tests::pair::one;
 use crate::tests::rig::Rig;
 use crate::tests::script::{START_MS, check};
 
@@ -305,4 +307,26 @@ fn superseded_jobs_stand_in_the_way_of_no_other_group() {
     rig.push_tagged(b"q", newer);
     assert_eq!(claim(&mut rig), (0, CLAIM_DROPS_MAX as u64), "a job is behind them");
     assert_eq!(claim(&mut rig), (1, 1));
+}
+
+#[test]
+fn one_record_tells_of_a_bounded_number_of_superseded_jobs() {
+    let [older, newer] = [1, 2].map(|timestamp| RootTag { signature: b"s", timestamp });
+    let mut rig = Rig::new(START_MS, Default::default());
+    for _ in 0..40 * CLAIM_DROPS_MAX {
+        rig.push_tagged(b"q", older);
+    }
+    rig.push_tagged(b"q", newer);
+    // As a transaction has them.
+    let (bytes, claimed) = rig.hold(|shard, now, log| {
+        let mut claimed = Claimed::default();
+        for _ in 0..100 {
+            shard.claim(now, b"q", &one(), log, &mut claimed);
+        }
+        (log.len(), claimed)
+    });
+    assert!(bytes < CLAIM_DROPS_RECORD_BYTES_MAX + 50_000, "{bytes}");
+    assert!(claimed.is_empty() && claimed.cut_short);
+    while rig.claim(b"q", 1).is_empty() {}
+    assert_eq!(rig.shard_and_now().0.live_jobs(), 1);
 }
