@@ -1,6 +1,6 @@
 //! Decisions of QPUSH, QMPUSH and QROOT.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use stanchion_protocol::command::{Dedupe, NewJob, RootTag, State, When};
 use stanchion_protocol::id::JobId;
@@ -10,6 +10,7 @@ use crate::event::{Event, Part};
 use crate::hold::{Holder, Holding};
 use crate::queue::{At, Queue, column};
 use crate::slab::NONE;
+use crate::tag::Tag;
 use crate::terms::{KeyTerms, Terms};
 use crate::{Pushed, Refusal};
 
@@ -45,22 +46,47 @@ impl Queue {
     /// The jobs that would be added, were they pushed in order: neither superseded nor duplicates, of what is
     /// here or of each other.
     fn would_add<'a, 'j>(&self, now: u64, jobs: &'a [NewJob<'j>]) -> Vec<&'a NewJob<'j>> {
-        let mut keys = HashSet::new();
+        let mut holders: HashMap<(&[u8], &[u8]), Expected<'_>> = HashMap::new();
         let mut roots: HashMap<(&[u8], &[u8]), u64> = HashMap::new();
         let mut adds = |job: &&'a NewJob<'j>| {
             let group = self.find_group(job.group);
-            if let Some(root) = &job.root {
-                let newest = roots.entry((job.group, root.signature)).or_default();
-                if self.is_older(group, root) || root.timestamp < *newest {
-                    return false;
-                }
-                *newest = root.timestamp;
+            let is_older = |root: &RootTag<'_>| {
+                let newest = roots.get(&(job.group, root.signature));
+                newest.is_some_and(|newest| root.timestamp < *newest)
+            };
+            if job.root.is_some_and(|root| self.is_older(group, &root) || is_older(&root)) {
+                return false;
             }
-            let Some(dedupe) = &job.dedupe else { return true };
-            let held = self.holder(now, group, dedupe).is_some();
-            keys.insert((job.group, dedupe.key)) && !held
+            let pushed = Expected { is_waiting: true, root: job.root };
+            let mut is_added = true;
+            if let Some(dedupe) = &job.dedupe {
+                let key = (job.group, dedupe.key);
+                let known = holders.get(&key).copied();
+                let holder =
+                    known.or_else(|| self.holder(now, group, dedupe).map(|holder| self.expect(holder)));
+                let holder = holder.filter(|holder| !holder.root.is_some_and(|root| is_older(&root)));
+                is_added = holder.is_none();
+                let replaces = holder.is_some_and(|holder| holder.is_waiting && dedupe.replace);
+                let next = holder.filter(|_| !replaces).map_or(pushed, |holder| holder.raised(job.root));
+                holders.insert(key, next);
+            }
+            if let Some(root) = &job.root {
+                roots.insert((job.group, root.signature), root.timestamp);
+            }
+            is_added
         };
         jobs.iter().filter(|job| adds(job)).collect()
+    }
+
+    /// A holder as it is before a push of several jobs.
+    fn expect(&self, holder: Holder) -> Expected<'_> {
+        let Holding { owner, .. } = self.holding(holder);
+        if owner == NONE || !self.is_waiting(owner) {
+            return Expected { is_waiting: false, root: None };
+        }
+        let tag =
+            |tag: &Tag| RootTag { signature: &self.roots[tag.root].signature, timestamp: tag.timestamp };
+        Expected { is_waiting: true, root: self.tag_of(owner).map(tag) }
     }
 
     /// Decides one push; `next_id` is used when it is added.
@@ -159,6 +185,27 @@ impl Queue {
 
     pub(crate) fn printable_name(&self) -> String {
         self.name.escape_ascii().to_string()
+    }
+}
+
+/// Who will hold a dedupe key, as far as it matters to the pushes behind it in a command.
+#[derive(Clone, Copy)]
+struct Expected<'a> {
+    is_waiting: bool,
+    /// Of one that waits: with an older one it holds nothing.
+    root: Option<RootTag<'a>>,
+}
+
+impl<'a> Expected<'a> {
+    /// After a duplicate with this root.
+    fn raised(self, by: Option<RootTag<'a>>) -> Expected<'a> {
+        let is_newer = |own: &RootTag<'_>, by: &RootTag<'_>| {
+            own.signature == by.signature && own.timestamp < by.timestamp
+        };
+        match (self.root, by) {
+            (Some(own), Some(by)) if is_newer(&own, &by) => Expected { root: Some(by), ..self },
+            _ => self,
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use crate::record::{BATCH_BYTES, RECORD_HEADER_BYTES};
 use crate::segment::SEGMENT_HEADER_BYTES;
 
 /// The largest body of a record. One command or one EXEC may carry 32 MiB of arguments, and its events add
-/// ids, instants and settings: at most 10,000 jobs of some hundred bytes each.
+/// ids, instants and settings: at most 10,000 jobs of some hundred bytes each, and half a MiB of those that its claims
+/// step over.
 pub const RECORD_BODY_BYTES_MAX: usize = 36 * 1024 * 1024;
 
 /// The largest record, with its header.

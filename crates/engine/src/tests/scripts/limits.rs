@@ -29,6 +29,20 @@ fn a_duplicate_fits_a_full_queue() {
 }
 
 #[test]
+fn a_push_of_several_counts_what_its_own_roots_supersede() {
+    check(&[
+        "0 QCONFIG SET q max-jobs 2",
+        // The second supersedes the first, which then holds no key: the third would be added.
+        "0 QMPUSH q a DEDUPE k ROOT s 5 NEXT b ROOT s 6 NEXT c DEDUPE k -> FULL jobs",
+        "0 QMPUSH q a DEDUPE k ROOT s 5 NEXT b DEDUPE k ROOT s 6 NEXT c DEDUPE k -> ready #1, duplicate #1, duplicate #1",
+        "0 QMPUSH q d DEDUPE k REPLACE NEXT e ROOT s 7 NEXT f DEDUPE k -> replaced #1, ready #2, duplicate #1",
+        "0 QMPUSH q g ROOT s 8 NEXT h DEDUPE k -> FULL jobs",
+        "0 QDEL q #2 -> 1",
+        "0 QMPUSH q g ROOT s 8 NEXT h DEDUPE k -> ready #3, duplicate #1",
+    ]);
+}
+
+#[test]
 fn max_bytes_counts_payloads() {
     check(&[
         "0 QCONFIG SET q max-bytes 5",
