@@ -10,6 +10,12 @@ use stanchion_tests::{
 /// Clock ticks of Linux in a second.
 const TICKS_PER_SECOND: u64 = 100;
 
+/// What an idle server may take of a core.
+const IDLE_SHARE_MAX: f64 = 0.01;
+
+/// How often that is looked at.
+const WINDOWS: usize = 5;
+
 #[test]
 fn a_thousand_waiters_and_a_hundred_thousand_delayed_jobs_are_idle() {
     let server = Server::start();
@@ -31,14 +37,24 @@ fn a_thousand_waiters_and_a_hundred_thousand_delayed_jobs_are_idle() {
         .collect();
     server.check("~ 1000 blocked");
 
-    // The window itself is a claim that waits, so it is measured while the server does exactly that.
+    // A server that polls does so in every window; one of a few is without what a busy machine books on it, and
+    // without the rest of the work before.
+    let mut shares = Vec::new();
+    while shares.last().is_none_or(|share| *share >= IDLE_SHARE_MAX) {
+        assert!(shares.len() < WINDOWS, "the shares of a core that it took: {shares:?}");
+        shares.push(share_of_a_core(&server));
+    }
+    server.check("> QLEN later DELAYED => 100000");
+}
+
+/// What the server takes of a core while it waits. The window itself is a claim that waits, so it is measured while the
+/// server does exactly that.
+fn share_of_a_core(server: &Server) -> f64 {
     let (ticks, started) = (cpu_ticks(server.id()), Instant::now());
     server.check("> QCLAIM nothing BLOCK 3000 => []");
     let (ticks, window) = (cpu_ticks(server.id()) - ticks, started.elapsed());
     assert!(window >= Duration::from_secs(3));
-    let share = ticks as f64 / (window.as_secs_f64() * TICKS_PER_SECOND as f64);
-    assert!(share < 0.01, "{ticks} ticks in {window:?} are {:.2} % of a core", share * 100.0);
-    server.check("> QLEN later DELAYED => 100000");
+    ticks as f64 / (window.as_secs_f64() * TICKS_PER_SECOND as f64)
 }
 
 /// Clients that are allowed by default.
