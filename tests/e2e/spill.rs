@@ -2,6 +2,7 @@
 //!
 //! Every payload is made from its number and compared byte for byte, however it comes out.
 
+use std::process::Command;
 use std::time::Instant;
 
 use stanchion_tests::{Connection, Options, PATIENCE, Server, Value, resident_bytes};
@@ -388,4 +389,26 @@ fn a_damaged_payload_makes_its_job_dead_and_nothing_else_wrong() {
     let wanted: Vec<_> = (0..40).filter(|n| *n != 17).map(|n| 1_000_000 + 64 * n + 5).collect();
     assert_eq!(first, wanted);
     assert_eq!(drain(&mut connection, "q", 128), (64..192).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_payload_that_can_t_be_read_just_now_is_read_later() {
+    let server = limited(MEMORY).start();
+    let mut connection = server.connect();
+    let numbers = || (0..100).map(|n| 64 * n + 1);
+    push(&mut connection, "q", numbers(), &[]);
+    connection.call(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    wait_until("given up", || figure(&mut connection, "payload_bytes_in_log") > 1 << 20);
+    let limit_open_files = |count: &str| {
+        let (pid, limit) = (format!("--pid={}", server.id()), format!("--nofile={count}:"));
+        assert!(Command::new("prlimit").args([pid, limit]).status().expect("prlimit").success());
+    };
+    let mut unlucky = server.connect();
+    limit_open_files("5");
+    let ended = unlucky.try_call(&["QCLAIM", "q", "COUNT", "100"]);
+    assert!(ended.is_err(), "the reply can't be whole: {ended:?}");
+    server.wait_line("that it can't now", |line| line.contains("a payload can't be read now").then_some(()));
+    limit_open_files("1000");
+    wait_until("all given back", || connection.call(&["QLEN", "q", "READY"]) == Value::Integer(100));
+    assert_eq!(drain(&mut connection, "q", 100), numbers().collect::<Vec<_>>());
 }

@@ -46,6 +46,8 @@ pub(crate) enum Read {
     Gone,
     /// It can't be read, for this reason.
     Unreadable(String),
+    /// The system lacks what it takes to read it just now; it may be there all the same.
+    Refused(String),
 }
 
 /// What the cache has done so far.
@@ -136,6 +138,7 @@ impl Payloads {
                     fault.get_or_insert((at, error.to_string()));
                     lsn = at + 1;
                 }
+                Err(error) if error.may_pass() => return Read::Refused(error.to_string()),
                 Err(error @ ReadError::Io { .. }) => return Read::Unreadable(error.to_string()),
             }
         }

@@ -29,6 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A step that could do nothing is tried again after this, unless the log's writer gets on before.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
+/// A payload that the system could not read is tried again after this.
+const REFUSED_AGAIN: Duration = Duration::from_secs(1);
+
 /// Keeps the log small for ever; asleep while nothing is staged.
 pub(crate) async fn run(server: Arc<Server>) {
     let lane = server.lane().expect("reclaiming starts after recovery");
@@ -196,6 +199,11 @@ async fn read_payloads(lane: &Lane, index: usize, below: Lsn, bytes: usize) -> R
             }
             Read::Unreadable(why) => {
                 claims::find_again(lane, &hole, &why);
+            }
+            Read::Refused(why) => {
+                tracing::warn!(why, "a payload can't be read now: reclaiming waits");
+                tokio::time::sleep(REFUSED_AGAIN).await;
+                break;
             }
             // It has another base by now, or is written a moment later: the step stops there and comes again.
             Read::Gone | Read::Early(_) => {}

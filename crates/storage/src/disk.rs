@@ -19,10 +19,11 @@ pub(crate) trait Disk: Send + Sync {
     fn path(&self, name: Name) -> PathBuf;
     /// The names of all entries.
     fn list(&self) -> io::Result<Vec<OsString>>;
+    /// How large a file is, without opening it.
+    fn file_bytes(&self, name: Name) -> io::Result<u64>;
     /// Opens a file for reading and writing.
     fn open(&self, name: Name) -> io::Result<Box<dyn DiskFile>>;
-    /// Creates a file with `bytes` of space that is reserved and reads as zeros. If that fails for want of
-    /// space, there is no file.
+    /// Creates a file with `bytes` of space that is reserved and reads as zeros. If that fails, there is no file.
     fn create(&self, name: Name, bytes: u64) -> io::Result<Box<dyn DiskFile>>;
     /// Renames a file, which replaces one of that name.
     fn rename(&self, from: Name, to: Name) -> io::Result<()>;
@@ -50,6 +51,17 @@ pub(crate) trait DiskFile: Send + Sync {
 /// Whether an error says that there is no space, which is no reason to stop.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether an error says what the process or the machine lacks just now (descriptors, memory), and nothing of the file.
+pub(crate) fn may_pass(error: &io::Error) -> bool {
+    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN, Errno::INTR];
+    Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
+}
+
+/// Whether a file that could not be made is to be asked for again: nothing was written, so nothing is unknown.
+pub(crate) fn is_asked_again(error: &io::Error) -> bool {
+    is_full(error) || may_pass(error)
 }
 
 /// A directory of the operating system.
@@ -83,6 +95,10 @@ impl Disk for Directory {
 
     fn list(&self) -> io::Result<Vec<OsString>> {
         std::fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+    }
+
+    fn file_bytes(&self, name: Name) -> io::Result<u64> {
+        Ok(std::fs::metadata(self.path(name))?.len())
     }
 
     fn open(&self, name: Name) -> io::Result<Box<dyn DiskFile>> {

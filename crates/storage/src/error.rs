@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::Lsn;
+use crate::disk::may_pass;
 
 /// Why a log could not be opened. Apart from [`OpenError::Io`], nothing that matters on the disk was changed.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +128,14 @@ pub enum ReadError {
         /// What the system answered.
         source: io::Error,
     },
+}
+
+impl ReadError {
+    /// Whether the same may be read later: the system lacks something just now (descriptors, memory), and says nothing
+    /// of what is on the disk.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if may_pass(source))
+    }
 }
 
 /// Why a log stopped: after a failed write or sync, what is on the disk is unknown. It is never tried again,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::OpenError;
 use crate::budget::Budget;
-use crate::disk::{Disk, DiskFile, is_full, write_zeros};
+use crate::disk::{Disk, DiskFile, is_asked_again, is_full, may_pass, write_zeros};
 use crate::limits::{SEGMENT_BYTES_MIN, SPARE_SEGMENTS_MAX};
 use crate::segment::Name;
 
@@ -70,8 +70,7 @@ impl Pool {
         for &name in names {
             let Name::Spare(number) = name else { continue };
             let path = pool.disk.path(name);
-            let bytes = pool.disk.open(name).and_then(|file| file.bytes());
-            if bytes.map_err(OpenError::io("open", &path))? != segment_bytes {
+            if pool.disk.file_bytes(name).map_err(OpenError::io("open", &path))? != segment_bytes {
                 pool.disk.remove(name).map_err(OpenError::io("remove", &path))?;
             } else if name != FIRST {
                 pool.spares.push(Unused { name, is_written: false });
@@ -128,7 +127,7 @@ impl Pool {
                 Name::Checkpoint(_) | Name::CheckpointDraft(_) => &mut checkpoint_bytes,
                 Name::Lock | Name::LostAndFound => continue,
             };
-            *sum += self.disk.open(name)?.bytes()?;
+            *sum += self.disk.file_bytes(name)?;
         }
         self.file_bytes = file_bytes;
         self.budget.measured(file_bytes + checkpoint_bytes);
@@ -149,7 +148,7 @@ impl Pool {
                 self.prepare()?;
             }
             let Unused { name, is_written } = *self.spares.last().expect("one was prepared");
-            let file = self.disk.open(name)?;
+            let file = self.disk.open(name).map_err(|error| self.refused(error))?;
             self.spares.pop();
             return Ok(Spare { file, name, bytes: self.segment_bytes, is_written });
         }
@@ -164,10 +163,11 @@ impl Pool {
         }
     }
 
-    /// How many spare files are kept from now on, and are missing.
+    /// How many spare files are kept from now on, and are missing. After a refusal one more is: only a file that is
+    /// made tells that there is room again, and segments that were freed may have filled the gap.
     pub(crate) fn want(&mut self, wanted: usize) -> usize {
         self.wanted = wanted;
-        wanted.saturating_sub(self.spares.len())
+        wanted.saturating_sub(self.spares.len()).max(usize::from(self.is_refused))
     }
 
     /// Allocates one more spare file.
@@ -181,7 +181,7 @@ impl Pool {
     /// Takes the oldest segment out of the log, for good: the directory is synced before the next one may go,
     /// so that no crash brings back an old segment without the ones after it.
     pub(crate) fn recycle(&mut self, segment: Name) -> io::Result<()> {
-        let bytes = self.disk.open(segment)?.bytes()?;
+        let bytes = self.disk.file_bytes(segment)?;
         let is_wanted = self.spares.len() < SPARE_SEGMENTS_MAX.max(self.wanted);
         if bytes == self.segment_bytes && is_wanted && !self.budget.is_exceeded() {
             let name = self.next_name();
@@ -234,10 +234,18 @@ impl Pool {
             }
             Err(error) => {
                 self.budget.give_back(bytes);
-                self.is_refused |= is_full(&error);
-                Err(error)
+                Err(self.refused(error))
             }
         }
+    }
+
+    /// Notes that there is no file for now. That a disk is full is told by whoever sees how much room is left.
+    fn refused(&mut self, error: io::Error) -> io::Error {
+        if !self.is_refused && may_pass(&error) {
+            tracing::warn!(%error, "no file for the next segment; it is asked for again twice a second");
+        }
+        self.is_refused |= is_asked_again(&error);
+        error
     }
 
     fn drop_spare(&mut self) -> io::Result<()> {

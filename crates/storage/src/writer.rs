@@ -12,7 +12,7 @@ use crossbeam::sync::Parker;
 
 use crate::active::{Active, segment_bytes_for};
 use crate::batch::Buffer;
-use crate::disk::{Disk, is_full};
+use crate::disk::{Disk, is_asked_again};
 use crate::doorbell::RINGS_ONLY;
 use crate::limits::{
     DISK_FULL_RETRY, GATHER_BYTES, GATHER_TIME, RESERVE_SEGMENTS, SEGMENTS_AHEAD, SPACE_LOOK,
@@ -250,7 +250,7 @@ impl Writer {
     fn take_spare(&mut self, turn: &mut Turn, now: Instant) -> Result<Option<Spare>, Poison> {
         match self.pool.take(segment_bytes_for(turn.batch.first_record_bytes())) {
             Ok(spare) => Ok(Some(spare)),
-            Err(error) if is_full(&error) && !self.shared.is_closing() => {
+            Err(error) if is_asked_again(&error) && !self.shared.is_closing() => {
                 turn.ask_disk_at = Some(now + DISK_FULL_RETRY);
                 Ok(None)
             }
@@ -296,7 +296,7 @@ impl Writer {
             if missing > 0 {
                 match self.pool.prepare() {
                     Ok(()) => turn.ask_disk_at = (missing > 1).then_some(now),
-                    Err(error) if is_full(&error) => turn.ask_disk_at = Some(now + DISK_FULL_RETRY),
+                    Err(error) if is_asked_again(&error) => turn.ask_disk_at = Some(now + DISK_FULL_RETRY),
                     Err(error) => {
                         let next = Name::Segment(self.active.header().number + 1);
                         return Err(self.poison("allocate", next, error));

@@ -89,6 +89,11 @@ impl Connection {
                 }
                 Read::Gone => "its record is gone".to_owned(),
                 Read::Unreadable(why) => why,
+                Read::Refused(why) => {
+                    let (queue, job) = (hole.queue.escape_ascii().to_string(), hole.payload.id);
+                    tracing::warn!(queue, %job, why, "a payload can't be read now: its job is given back");
+                    return false;
+                }
             };
             let Some(lane) = self.server.lane() else { return false };
             match claims::find_again(lane, hole, &why) {

@@ -106,7 +106,7 @@ impl CheckpointWriter {
         self.disk.sync_directory()?;
         for older in self.disk.list()?.iter().filter_map(|entry| Name::parse(entry)) {
             if matches!(older, Name::Checkpoint(number) if number < from) {
-                let bytes = self.disk.open(older)?.bytes()?;
+                let bytes = self.disk.file_bytes(older)?;
                 self.disk.remove(older)?;
                 self.log.budget.give_back(bytes);
             }

@@ -98,6 +98,10 @@ impl Disk for Looking<'_> {
         std::fs::read_dir(self.dir)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
     }
 
+    fn file_bytes(&self, name: Name) -> io::Result<u64> {
+        Ok(std::fs::metadata(self.path(name))?.len())
+    }
+
     fn open(&self, name: Name) -> io::Result<Box<dyn DiskFile>> {
         Ok(Box::new(File::open(self.path(name))?))
     }

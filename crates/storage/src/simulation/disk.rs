@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
+use rustix::io::Errno;
 
 use super::Random;
 use crate::disk::{Disk, DiskFile};
@@ -63,6 +64,7 @@ struct State {
     /// Every sync from this operation on fails, and loses what it should have synced.
     syncs_fail_at: Option<u64>,
     is_full: bool,
+    lacks_descriptors: bool,
     /// The sum of all files' lengths that creations stay below.
     bytes_max: Option<u64>,
     holds_syncs: bool,
@@ -89,6 +91,10 @@ impl State {
             return Err(io::Error::other("the machine has stopped"));
         }
         Ok(())
+    }
+
+    fn take_descriptor(&self) -> io::Result<()> {
+        if self.lacks_descriptors { Err(Errno::MFILE.into()) } else { Ok(()) }
     }
 
     fn bytes(&self) -> u64 {
@@ -186,6 +192,11 @@ impl SimulatedDisk {
         self.with(|state| state.is_full = is_full);
     }
 
+    /// Lets no file be opened or created for want of a descriptor, or again.
+    pub fn set_lacks_descriptors(&self, lacks_descriptors: bool) {
+        self.with(|state| state.lacks_descriptors = lacks_descriptors);
+    }
+
     /// How large all files may be together; `None`: as large as they like.
     pub fn set_bytes_max(&self, bytes_max: Option<u64>) {
         self.with(|state| state.bytes_max = bytes_max);
@@ -276,13 +287,22 @@ impl Disk for SimulatedDisk {
         Ok(self.with(|state| state.names.keys().map(|name| name.to_string().into()).collect()))
     }
 
+    fn file_bytes(&self, name: Name) -> io::Result<u64> {
+        self.with(|state| state.names.get(&name).map(|&inode| state.inodes[inode].cached.len() as u64))
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     fn open(&self, name: Name) -> io::Result<Box<dyn DiskFile>> {
-        let inode = self.with(|state| state.names.get(&name).copied()).ok_or(io::ErrorKind::NotFound)?;
+        let inode = self.with(|state| {
+            state.take_descriptor()?;
+            state.names.get(&name).copied().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        })?;
         Ok(self.file(inode))
     }
 
     fn create(&self, name: Name, bytes: u64) -> io::Result<Box<dyn DiskFile>> {
         let inode = self.with(|state| {
+            state.take_descriptor()?;
             if !state.has_room_for(bytes) {
                 return Err(io::Error::from(io::ErrorKind::StorageFull));
             }

@@ -78,6 +78,50 @@ fn a_freed_segment_is_space() {
 }
 
 #[test]
+fn a_disk_that_has_room_again_is_noticed_though_freed_segments_filled_the_gap() {
+    let disk = SimulatedDisk::new();
+    let log = open_on(&disk).unwrap();
+    log.commit(&[1; 2500]);
+    log.commit(&[2; 2500]);
+    log.commit(&[3; 2500]);
+    wait_allocated(&log, 2);
+    disk.set_full(true);
+    // It takes one of the two files that were allocated ahead, and another one is refused.
+    let rewritten = log.commit(&[4; 2500]);
+    log.events.wait("disk full", is_full);
+    // With what is freed no file of the reserve is missing.
+    log.log.free_through(3, rewritten);
+    log.events.wait("freed", |event| matches!(event, LogEvent::Freed(3)));
+    assert_ne!(log.log.space(), Space::Ample);
+    disk.set_full(false);
+    log.events.wait("room", |event| matches!(event, LogEvent::Space(Space::Ample, _)));
+}
+
+#[test]
+fn without_descriptors_the_next_segment_waits_and_nothing_is_lost() {
+    let disk = SimulatedDisk::new();
+    let log = open_on(&disk).unwrap();
+    disk.set_lacks_descriptors(true);
+    log.commit(&[1; 2500]);
+    let last = log.stage(&[2; 2500]).last;
+    log.events.wait("no file", |event| matches!(event, LogEvent::Space(Space::Exhausted, _)));
+    assert!(log.log.poisoned().is_none() && log.log.durable() < last);
+    disk.set_lacks_descriptors(false);
+    log.events.wait_durable(last);
+
+    // Nor does one that is allocated, but can't be opened, end the log; and freeing needs none.
+    wait_allocated(&log, 2);
+    disk.set_lacks_descriptors(true);
+    let waiting = log.stage(&[3; 4000]).last;
+    log.log.free_through(1, last);
+    log.events.wait("freed", |event| matches!(event, LogEvent::Freed(1)));
+    assert!(log.log.poisoned().is_none() && log.log.durable() < waiting);
+    disk.set_lacks_descriptors(false);
+    log.events.wait_durable(waiting);
+    log.log.close().unwrap();
+}
+
+#[test]
 fn a_large_record_takes_the_space_of_spare_files() {
     let disk = SimulatedDisk::new();
     let log = open_on(&disk).unwrap();

@@ -181,7 +181,19 @@ fn a_file_that_somebody_removed_is_an_error_of_the_disk() {
     fill(&log, 1..=20);
     std::fs::remove_file(&segment_files(dir.path())[0]).unwrap();
     let error = read(&log.log, 1).unwrap_err();
-    assert!(matches!(error, ReadError::Io { .. }), "{error}");
+    assert!(matches!(error, ReadError::Io { .. }) && !error.may_pass(), "{error}");
+}
+
+#[test]
+fn what_the_process_lacks_says_nothing_of_the_file() {
+    let disk = SimulatedDisk::new();
+    let log = open_on(&disk).unwrap();
+    fill(&log, 1..=20);
+    disk.set_lacks_descriptors(true);
+    let error = read(&log.log, 1).unwrap_err();
+    assert!(matches!(error, ReadError::Io { .. }) && error.may_pass(), "{error}");
+    disk.set_lacks_descriptors(false);
+    assert_eq!(read(&log.log, 1).unwrap(), expected(1..=20));
 }
 
 #[test]
@@ -259,6 +271,10 @@ impl Disk for Counting {
 
     fn list(&self) -> io::Result<Vec<OsString>> {
         self.disk.list()
+    }
+
+    fn file_bytes(&self, name: Name) -> io::Result<u64> {
+        self.disk.file_bytes(name)
     }
 
     fn open(&self, name: Name) -> io::Result<Box<dyn DiskFile>> {
