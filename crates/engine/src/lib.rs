@@ -63,7 +63,7 @@ pub use figures::{Ended, VersionLine};
 pub use flush::Flush;
 pub use memory::IndexBytes;
 pub use notes::{JobEvent, JobNote, Notes};
-pub use operators::Purge;
+pub use operators::{Purge, Requeue};
 pub use payload::{LoggedPayload, Payload, PayloadBytes, PayloadRoom, ReadPayloads, payloads};
 pub use reply::*;
 pub use settings::{Durability, Order, Rate, Settings, SettingsError, SettingsPatch};

@@ -37,7 +37,7 @@ pub const PAYLOAD_KEPT_BYTES: usize = 32;
 /// Most queues that one step of FLUSHALL deletes, about 1 µs each.
 pub const FLUSH_QUEUES_MAX: usize = 256;
 
-/// Most slots that one step of a scan or purge looks at.
+/// Most slots that one step of a scan, of a purge or of QREQUEUE DEAD GROUP looks at.
 pub const SCAN_SLOTS_MAX: usize = 4_096;
 
 /// Most entries that one step of a checkpoint looks at: a tenth of a microsecond for one that it need not write.

@@ -23,6 +23,22 @@ impl Purge {
     }
 }
 
+/// How far a QREQUEUE DEAD got, and which jobs were dead when it began.
+#[derive(Clone, Debug)]
+pub struct Requeue {
+    pub(crate) next: u32,
+    /// Jobs that died later stay dead, lest those that fail again at once have no end.
+    through_ms: u64,
+    left: u64,
+}
+
+impl Requeue {
+    /// A requeue of what is dead now, of `count` jobs at most.
+    pub fn begin(shard: &Shard, now: Now, count: Option<u64>) -> Requeue {
+        Requeue { next: 0, through_ms: shard.last_now().max(now.ms), left: count.unwrap_or(u64::MAX) }
+    }
+}
+
 impl Shard {
     /// QREQUEUE of ids: dead or delayed jobs are ready now; how many.
     pub fn requeue(&mut self, now: Now, queue: &[u8], ids: &[JobId], log: &mut Vec<u8>) -> u64 {
@@ -35,26 +51,27 @@ impl Shard {
         })
     }
 
-    /// One step of QREQUEUE DEAD: of the jobs issued up to `through`, at most `limit`.
+    /// One step of QREQUEUE DEAD: how many were requeued in it.
     pub fn requeue_dead(
         &mut self,
         now: Now,
         queue: &[u8],
         group: Option<&[u8]>,
-        limit: u64,
-        through: JobId,
+        requeue: &mut Requeue,
         log: &mut Vec<u8>,
     ) -> Step<u64> {
-        let most = limit.min(limits::STEP_JOBS_MAX as u64) as usize;
+        let mut done = true;
         let requeued = self.change(now, queue, log, |queue, at, part| {
-            let wanted = |ix: &u32| {
-                queue.jobs[*ix].id <= through.0
-                    && group.is_none_or(|group| *queue.groups[queue.jobs[*ix].group].name == *group)
+            let dead = match group {
+                None => queue.next_dead(requeue),
+                Some(group) => queue.next_dead_of(group, requeue),
             };
-            let dead: Vec<u32> = queue.dead.in_order().map(|(_, ix)| ix).filter(wanted).take(most).collect();
-            dead.into_iter().filter(|&ix| queue.decide_requeue(at, part, ix)).count() as u64
+            let (Step::More(jobs) | Step::Done(jobs)) = &dead;
+            done = matches!(dead, Step::Done(_));
+            jobs.iter().filter(|&&ix| queue.decide_requeue(at, part, ix)).count() as u64
         });
-        if requeued < most as u64 || requeued == limit { Step::Done(requeued) } else { Step::More(requeued) }
+        requeue.left -= requeued;
+        if done || requeue.left == 0 { Step::Done(requeued) } else { Step::More(requeued) }
     }
 
     /// QDEL of ids, in any state; how many.
@@ -280,7 +297,40 @@ impl Shard {
     }
 }
 
+impl Requeue {
+    /// Most jobs of one step.
+    fn step_jobs(&self) -> usize {
+        self.left.min(limits::STEP_JOBS_MAX as u64) as usize
+    }
+}
+
 impl Queue {
+    /// The dead jobs that a step requeues, the oldest first.
+    fn next_dead(&self, requeue: &Requeue) -> Step<Vec<u32>> {
+        let died = self.dead.in_order().take_while(|&((died_at, _), _)| died_at <= requeue.through_ms);
+        let dead: Vec<u32> = died.map(|(_, ix)| ix).take(requeue.step_jobs()).collect();
+        if dead.len() < requeue.step_jobs() { Step::Done(dead) } else { Step::More(dead) }
+    }
+
+    /// Those of one group. Jobs of others stay at the front of the heap, where each step would meet them again; their
+    /// slots are looked at once.
+    fn next_dead_of(&self, group: &[u8], requeue: &mut Requeue) -> Step<Vec<u32>> {
+        let of_group = self.count_in(State::Dead, Some(group)) as usize;
+        let most = of_group.min(requeue.step_jobs());
+        let end = self.jobs.slots();
+        let stop = end.min(requeue.next.saturating_add(limits::SCAN_SLOTS_MAX as u32));
+        let mut dead = Vec::new();
+        while requeue.next < stop && dead.len() < most {
+            let ix = requeue.next;
+            requeue.next += 1;
+            let is_dead = self.matches(ix, Some(State::Dead), Some(group));
+            if is_dead && self.dead.at(self.jobs[ix].link_a).0 <= requeue.through_ms {
+                dead.push(ix);
+            }
+        }
+        if requeue.next >= end || dead.len() == of_group { Step::Done(dead) } else { Step::More(dead) }
+    }
+
     /// Makes a dead or delayed job ready; false for one in another state.
     fn decide_requeue(&mut self, at: At, part: &mut Part<'_>, ix: u32) -> bool {
         let &Job { id, stand, key, .. } = &self.jobs[ix];

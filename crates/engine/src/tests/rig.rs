@@ -11,7 +11,7 @@ use stanchion_protocol::id::{JobId, Receipt};
 
 use crate::{
     Claimed, JobEvent, LoggedPayload, Lsn, Nacked, Notes, Now, Payload, PayloadRoom, Purge, Pushed,
-    ReadPayloads, Refusal, SettingsPatch, Shard, ShardConfig, Step, payloads,
+    ReadPayloads, Refusal, Requeue, SettingsPatch, Shard, ShardConfig, Step, payloads,
 };
 
 use super::checkpoints::Checkpoints;
@@ -293,12 +293,12 @@ impl Rig {
         match jobs {
             Selection::Ids(ids) => self.hold(|shard, now, log| shard.requeue(now, queue, ids, log)),
             Selection::Dead { group, count } => {
-                let through = self.shard.newest_id();
-                let (mut done, limit) = (0, count.unwrap_or(u64::MAX));
+                let mut requeue = Requeue::begin(&self.shard, Now { ms: self.now, entropy: 0 }, *count);
+                let mut done = 0;
                 loop {
-                    match self.hold(|shard, now, log| {
-                        shard.requeue_dead(now, queue, *group, limit - done, through, log)
-                    }) {
+                    match self
+                        .hold(|shard, now, log| shard.requeue_dead(now, queue, *group, &mut requeue, log))
+                    {
                         Step::More(count) => done += count,
                         Step::Done(count) => return done + count,
                     }

@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use stanchion_engine::{Purge, Step};
+use stanchion_engine::{Purge, Requeue, Step};
 use stanchion_protocol::CommandError;
 use stanchion_protocol::command::State;
-use stanchion_protocol::id::JobId;
 
 use super::Done;
 use super::flush::FlushTask;
@@ -50,7 +49,7 @@ pub(super) struct QueueTask {
 
 enum What {
     Purge { state: Option<State>, purge: Purge },
-    Requeue { left: u64, through: JobId },
+    Requeue(Requeue),
 }
 
 /// QPURGE.
@@ -75,8 +74,8 @@ pub(super) fn requeue_dead(
 ) -> Done {
     let (holds, _, outbox) = turn.parts();
     holds.enter(queue, outbox);
-    let through = holds.hold().engine().newest_id();
-    begin(turn, queue, group, What::Requeue { left: count.unwrap_or(u64::MAX), through })
+    let requeue = holds.hold().look(|engine, now| Requeue::begin(engine, now, count));
+    begin(turn, queue, group, What::Requeue(requeue))
 }
 
 fn begin(turn: &mut Turn<'_, '_>, queue: &[u8], group: Option<&[u8]>, what: What) -> Done {
@@ -139,18 +138,13 @@ impl QueueTask {
                 let state = *state;
                 holds.record(|engine, now, log| engine.purge(now, queue, state, group, purge, log))
             }
-            What::Requeue { left, through } => {
-                let (limit, through) = (*left, *through);
-                holds.record(|engine, now, log| engine.requeue_dead(now, queue, group, limit, through, log))
+            What::Requeue(requeue) => {
+                holds.record(|engine, now, log| engine.requeue_dead(now, queue, group, requeue, log))
             }
         };
         let (Step::More(jobs) | Step::Done(jobs)) = step;
         self.total += jobs;
-        let mut done = matches!(step, Step::Done(_));
-        if let What::Requeue { left, .. } = &mut self.what {
-            *left = left.saturating_sub(jobs);
-            done |= *left == 0;
-        }
+        let done = matches!(step, Step::Done(_));
         if done {
             outbox.wait(holds.hold().wait(queue));
             outbox.reply(session.proto).integer(self.total);

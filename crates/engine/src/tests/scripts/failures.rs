@@ -1,6 +1,9 @@
 //! QNACK: back-off, attempts, dead jobs with their reasons, and QREQUEUE.
 
+use crate::limits::{SCAN_SLOTS_MAX, STEP_JOBS_MAX};
+use crate::tests::rig::Rig;
 use crate::tests::script::check;
+use crate::{Now, Requeue, Step};
 
 #[test]
 fn a_nack_waits_for_the_back_off() {
@@ -228,7 +231,7 @@ fn all_dead_jobs_or_some_of_them_are_requeued() {
 
 #[test]
 fn thousands_of_dead_jobs_are_requeued_in_steps() {
-    let mut rig = crate::tests::rig::Rig::new(0, Default::default());
+    let mut rig = Rig::new(0, Default::default());
     for job in 0..3_000u32 {
         rig.push(b"q", b"", &job.to_be_bytes());
     }
@@ -240,4 +243,58 @@ fn thousands_of_dead_jobs_are_requeued_in_steps() {
     assert!(rig.records.len() > records + 1, "one step would hold up everybody else");
     assert_eq!(rig.claim(b"q", 3_000).len(), 3_000);
     rig.check_replay().unwrap();
+}
+
+#[test]
+fn a_requeue_of_a_group_looks_at_each_job_once_and_at_few_in_a_step() {
+    let jobs = 3 * SCAN_SLOTS_MAX;
+    let mut rig = Rig::new(0, Default::default());
+    for job in 0..jobs {
+        let group: &[u8] = if job % 8 == 7 { b"few" } else { b"many" };
+        rig.push(b"q", group, b"");
+    }
+    for job in rig.claim(b"q", jobs as u32) {
+        rig.kill(b"q", job.receipt);
+    }
+    let (steps, requeued) = requeue_in_steps(&mut rig, b"few");
+    assert_eq!(requeued, jobs as u64 / 8);
+    // A step ends with as many slots as it may look at, or with as many jobs as it may change.
+    assert!(steps.len() <= jobs / SCAN_SLOTS_MAX + jobs / 8 / STEP_JOBS_MAX + 1, "{steps:?}");
+    assert!(steps.iter().all(|&looks| looks <= SCAN_SLOTS_MAX as u32), "{steps:?}");
+    assert_eq!(requeue_in_steps(&mut rig, b"few"), (vec![0], 0));
+    rig.check_replay().unwrap();
+}
+
+/// The slots that each step of QREQUEUE DEAD GROUP looks at, and how many jobs it requeues.
+fn requeue_in_steps(rig: &mut Rig, group: &[u8]) -> (Vec<u32>, u64) {
+    let mut requeue = Requeue::begin(&rig.shard, Now { ms: rig.now, entropy: 0 }, None);
+    let (mut steps, mut requeued) = (Vec::new(), 0);
+    loop {
+        let before = requeue.next;
+        let step = rig.hold(|shard, now, log| shard.requeue_dead(now, b"q", Some(group), &mut requeue, log));
+        steps.push(requeue.next - before);
+        let (Step::More(jobs) | Step::Done(jobs)) = step;
+        requeued += jobs;
+        if step == Step::Done(jobs) {
+            return (steps, requeued);
+        }
+    }
+}
+
+#[test]
+fn a_job_that_dies_again_during_a_requeue_stays_dead() {
+    let jobs = STEP_JOBS_MAX as u32 + 1;
+    let mut rig = Rig::new(0, Default::default());
+    let kill_all = |rig: &mut Rig| rig.claim(b"q", jobs).iter().for_each(|job| rig.kill(b"q", job.receipt));
+    for _ in 0..jobs {
+        rig.push(b"q", b"", b"");
+    }
+    kill_all(&mut rig);
+    let mut requeue = Requeue::begin(&rig.shard, Now { ms: rig.now, entropy: 0 }, None);
+    let mut step =
+        |rig: &mut Rig| rig.hold(|shard, now, log| shard.requeue_dead(now, b"q", None, &mut requeue, log));
+    assert_eq!(step(&mut rig), Step::More(u64::from(jobs) - 1));
+    rig.now += 1;
+    kill_all(&mut rig);
+    assert_eq!(step(&mut rig), Step::Done(1));
 }
