@@ -248,15 +248,27 @@ impl Queue {
         self.gone(at, ix, why);
     }
 
-    /// No more dead jobs are kept than the queue's limit: the oldest go.
+    /// No more dead jobs are kept than the queue's limit: the oldest go. When the limit is much lower than it was, this
+    /// is a step, and the queue's timer goes on.
     pub(crate) fn decide_burial(&mut self, at: At, part: &mut Part<'_>) {
-        let dead_max = self.settings.dead_max;
-        while self.dead.len() as u64 > dead_max {
-            let surplus = (self.dead.len() as u64 - dead_max) as usize;
-            let last = self.dead.in_order().nth(surplus.min(limits::SWEEP_JOBS_MAX) - 1);
+        let surplus = self.surplus_dead().min(limits::STEP_JOBS_MAX as u64) as usize;
+        if surplus > 0 {
+            let last = self.dead.in_order().nth(surplus - 1);
             let (through, _) = last.expect("there are as many dead jobs");
             part.add(&self.name, &Event::Buried { through });
             self.bury(at, through);
         }
+    }
+
+    /// Dead jobs beyond the queue's limit.
+    fn surplus_dead(&self) -> u64 {
+        (self.dead.len() as u64).saturating_sub(self.settings.dead_max)
+    }
+
+    /// When the next dead job is to go.
+    pub(crate) fn next_burial(&self) -> Option<u64> {
+        let ((died_at, _), _) = self.dead.first()?;
+        let has_surplus = self.surplus_dead() > 0;
+        Some(if has_surplus { 0 } else { died_at.saturating_add(self.settings.dead_retention_ms) })
     }
 }

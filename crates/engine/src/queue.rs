@@ -494,7 +494,7 @@ impl Queue {
         let first = at(&self.delayed, 0)
             .min(lease)
             .min(at(&self.expiries, 0))
-            .min(at(&self.dead, settings.dead_retention_ms))
+            .min(self.next_burial().unwrap_or(NEVER))
             .min(at(&self.windows, 0))
             .min(at(&self.idle_roots, settings.root_retention_ms))
             .min(pause(self.push_paused_until))

@@ -414,6 +414,8 @@ impl Shard {
         };
         let mut part = Part::new(log, at.now);
         self.queues[ix].decide_due(at, &mut part);
+        // Not within it: a claim need not wait until the dead are as few as a new limit says.
+        self.queues[ix].decide_burial(at, &mut part);
         if !part.is_empty() {
             self.changed(at, ix);
         }

@@ -1,6 +1,9 @@
 //! QCONFIG.
 
+use stanchion_protocol::command::{Count, State};
+
 use crate::SettingsPatch;
+use crate::limits::STEP_JOBS_MAX;
 use crate::tests::rig::Rig;
 use crate::tests::script::{START_MS, check};
 
@@ -97,5 +100,27 @@ fn the_files_settings_stand_between_queue_and_default() {
     rig.push(b"q", b"", b"a");
     let receipt = rig.claim(b"q", 1)[0].receipt;
     assert_eq!(rig.nack(b"q", receipt), crate::Nacked::Dead, "the file allows one attempt");
+    rig.check_replay().unwrap();
+}
+
+#[test]
+fn a_lower_limit_of_dead_jobs_is_reached_in_steps_also_after_a_restart() {
+    let jobs = 5 * STEP_JOBS_MAX;
+    let mut rig = Rig::new(START_MS, SettingsPatch::default());
+    for _ in 0..jobs {
+        rig.push(b"q", b"", b"");
+    }
+    for job in rig.claim(b"q", jobs as u32) {
+        rig.kill(b"q", job.receipt);
+    }
+    let dead = |rig: &Rig| rig.shard.len(b"q", Count::State(State::Dead), None) as usize;
+    rig.config_set(b"q", "dead-max", "1").unwrap();
+    assert_eq!(dead(&rig), jobs - STEP_JOBS_MAX, "all in one hold would hold up everybody else");
+    assert!(rig.hold(|shard, now, log| shard.tick(now, log)), "there is more");
+    assert_eq!(dead(&rig), jobs - 2 * STEP_JOBS_MAX);
+    rig.check_replay().unwrap();
+    rig.restart(1);
+    rig.tick();
+    assert_eq!(dead(&rig), 1);
     rig.check_replay().unwrap();
 }
