@@ -463,8 +463,8 @@ impl Queue {
         }
     }
 
-    /// Frees the keys of windows whose jobs are gone.
-    pub(crate) fn drop_windows(&mut self) {
+    /// Frees the keys of windows whose jobs are gone, all at once, as a purge in an old log did.
+    fn drop_windows(&mut self) {
         let ownerless: Vec<u32> =
             self.holds.iter().filter(|(_, hold)| hold.owner == NONE).map(|(ix, _)| ix).collect();
         ownerless.into_iter().for_each(|ix| self.free(Holder::Hold(ix)));

@@ -146,6 +146,7 @@ pub(crate) enum Event<'a> {
     Unset {
         name: &'a str,
     },
+    /// All windows whose jobs are gone are over. Only in old logs: a purge frees one key after the other.
     Windowless,
     /// Whoever has a key has it no longer: a window whose job is gone ends early, or another job takes the key back.
     KeyFreed {

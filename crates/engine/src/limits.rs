@@ -21,8 +21,8 @@ pub const CLAIM_BYTES_MAX: u64 = stanchion_protocol::limits::CLAIM_BYTES_MAX as 
 /// Most jobs that one step of a sweep removes.
 pub const SWEEP_JOBS_MAX: usize = 1_000;
 
-/// Most jobs that one step of a purge, of QREQUEUE DEAD, of QWORKER BYE or of a lower `dead-max` changes: about 0.1 ms, since a connection
-/// does it while others of its thread wait.
+/// Most jobs, and windows without one, that one step of a purge, of QREQUEUE DEAD, of QWORKER BYE or of a lower `dead-max` changes: about
+/// 0.1 ms, since a connection does it while others of its thread wait.
 pub const STEP_JOBS_MAX: usize = 200;
 
 /// Freeing an empty queue takes about as long as freeing so many jobs.

@@ -4,6 +4,7 @@ use stanchion_protocol::command::{Pause, State};
 use stanchion_protocol::id::JobId;
 
 use crate::event::{Event, Gone, Part};
+use crate::hold::Holder;
 use crate::job::{Job, KeyState, Stand};
 use crate::queue::{At, Queue, column};
 use crate::slab::NONE;
@@ -13,13 +14,15 @@ use crate::{Durability, Now, Refusal, Settings, SettingsPatch, Shard, Source, St
 #[derive(Clone, Debug)]
 pub struct Purge {
     next: u32,
+    /// The same of windows, once the jobs are gone.
+    next_window: u32,
     through: JobId,
 }
 
 impl Purge {
     /// A purge of what is there now.
     pub fn begin(shard: &Shard) -> Purge {
-        Purge { next: 0, through: shard.newest_id() }
+        Purge { next: 0, next_window: 0, through: shard.newest_id() }
     }
 }
 
@@ -128,9 +131,8 @@ impl Shard {
                 }
             }
             done = purge.next >= end;
-            if done && state.is_none() && group.is_none() && queue.has_windows() {
-                part.add(&queue.name, &Event::Windowless);
-                queue.drop_windows();
+            if done && state.is_none() && group.is_none() {
+                done = queue.purge_windows(part, purge, limits::STEP_JOBS_MAX - deleted as usize);
             }
             deleted
         });
@@ -376,8 +378,22 @@ impl Queue {
         })
     }
 
-    fn has_windows(&self) -> bool {
-        self.windows.len() > 0
+    /// Frees the keys of windows whose jobs are gone, at most `left` of them; true when all are.
+    fn purge_windows(&mut self, part: &mut Part<'_>, purge: &mut Purge, mut left: usize) -> bool {
+        let end = if self.windows.len() > 0 { self.holds.slots() } else { 0 };
+        let stop = end.min(purge.next_window.saturating_add(limits::SCAN_SLOTS_MAX as u32));
+        while purge.next_window < stop && left > 0 {
+            let ix = purge.next_window;
+            purge.next_window += 1;
+            let hold = self.holds.get(ix).filter(|hold| hold.owner == NONE && hold.holder <= purge.through.0);
+            if let Some(hold) = hold {
+                let (group, key) = (&*self.groups[hold.group].name, self.key_of_hold(hold));
+                part.add(&self.name, &Event::KeyFreed { group, key });
+                self.free(Holder::Hold(ix));
+                left -= 1;
+            }
+        }
+        purge.next_window >= end
     }
 
     pub(crate) fn count_in(&self, state: State, group: Option<&[u8]>) -> u64 {

@@ -17,8 +17,8 @@ use stanchion_storage::{Log, LogConfig, LogEvent, OpenError, RecordView, Records
 use super::{OfflineJobs, parts};
 use crate::lane::EVENTS;
 
-/// Kinds of events that this log can't have: they are only in checkpoints, or need payloads that were spilled.
-const ELSEWHERE: [&str; 4] = ["based", "job_beside", "lost", "mark"];
+/// Kinds of events that this log can't have: they are only in checkpoints or in old logs, or need payloads that were spilled.
+const ELSEWHERE: [&str; 5] = ["based", "job_beside", "lost", "mark", "windowless"];
 
 /// A shard and its log, one run of them.
 struct Run {

@@ -1,9 +1,11 @@
 //! QLEN, QSTATS, QLIST, QREADY, QPEEK, QJOB, QSCAN, QDEL, QPURGE, DEL.
 
-use stanchion_protocol::command::State;
+use stanchion_protocol::command::{Dedupe, NewJob, State, Until};
 
+use crate::event::{Event, Part};
+use crate::limits::STEP_JOBS_MAX;
 use crate::tests::compare::scan;
-use crate::tests::rig::Rig;
+use crate::tests::rig::{Rig, plain, replay};
 use crate::tests::script::{START_MS, check};
 use crate::{Purge, Step};
 
@@ -161,6 +163,53 @@ fn a_purge_takes_steps_and_leaves_what_came_after_it_began() {
     assert!(steps > 1, "3,000 jobs in one step would hold up everybody else");
     assert_eq!(scan(&rig.shard, b"q", Some(State::Ready), None).len(), steps);
     rig.check_replay().unwrap();
+}
+
+#[test]
+fn a_purge_frees_windows_in_steps_and_leaves_what_came_after_it_began() {
+    let windows = 3 * STEP_JOBS_MAX;
+    let mut rig = Rig::new(START_MS, Default::default());
+    let use_key = |rig: &mut Rig, key: usize| {
+        push_with_window(rig, &key.to_be_bytes());
+        let job = &rig.claim(b"q", 1)[0];
+        rig.ack(b"q", job.receipt);
+    };
+    (0..windows).for_each(|key| use_key(&mut rig, key));
+    let mut purge = Purge::begin(&rig.shard);
+    let mut left = vec![];
+    loop {
+        use_key(&mut rig, windows + left.len());
+        let step = rig.hold(|shard, now, log| shard.purge(now, b"q", None, None, &mut purge, log));
+        left.push(rig.shard.queues.iter().map(|(_, queue)| queue.windows.len()).sum::<usize>());
+        if step == Step::Done(0) {
+            break;
+        }
+    }
+    // Each step frees as many as it may; beside it a new window comes, whose slot may be looked at in one more step.
+    assert_eq!(left[..3], [2 * STEP_JOBS_MAX + 1, STEP_JOBS_MAX + 2, 3]);
+    assert_eq!(left.last(), Some(&left.len()), "the new ones stay");
+    rig.check_replay().unwrap();
+}
+
+fn push_with_window(rig: &mut Rig, key: &[u8]) {
+    let dedupe = Some(Dedupe { key, until: Until::Claim, window_ms: 1_000, replace: false });
+    let job = NewJob { dedupe, ..plain() };
+    rig.hold(|shard, now, log| shard.push(now, b"q", &[job], log, &mut Vec::new())).unwrap();
+}
+
+#[test]
+fn a_purge_in_an_old_log_still_frees_all_windows_without_jobs() {
+    let mut rig = Rig::new(START_MS, Default::default());
+    push_with_window(&mut rig, b"gone");
+    let job = &rig.claim(b"q", 1)[0];
+    rig.ack(b"q", job.receipt);
+    push_with_window(&mut rig, b"here");
+    let mut record = Vec::new();
+    Part::new(&mut record, START_MS).add(b"q", &Event::Windowless);
+    let next_lsn = rig.next_lsn();
+    replay(&mut rig.shard, next_lsn, &record);
+    let has_key = |key: &[u8]| rig.shard.queues[0].find_holder(0, key).is_some();
+    assert_eq!((has_key(b"gone"), has_key(b"here")), (false, true));
 }
 
 #[test]
