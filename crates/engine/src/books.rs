@@ -6,6 +6,7 @@
 use std::hash::BuildHasher;
 
 use crate::event::Part;
+use crate::line::Kind;
 use crate::queue::{At, Queue};
 use crate::slab::NONE;
 use crate::{Now, Shard};
@@ -58,40 +59,29 @@ impl Shard {
         self.remove_queues(&[ix]);
     }
 
-    /// The same for several, in the order of their slots.
+    /// The same for several.
     pub(crate) fn remove_queues(&mut self, gone: &[u32]) {
-        let (&[first, ..], &[.., last]) = (gone, gone) else { return };
+        if gone.is_empty() {
+            return;
+        }
         self.settle_up();
         self.changes += 1;
         self.newest_deletion = self.changes;
         // Another queue may get one of these slots.
         self.last_part = None;
-        let (mut attention, mut turn, mut stale) = (false, false, false);
         for &ix in gone {
             self.unbook_footprint(ix);
             let hash = self.hasher.hash_one(&*self.queues[ix].name);
             self.names.remove(hash, ix);
-            let queue = &mut self.queues[ix];
-            attention |= std::mem::take(&mut queue.attention);
-            turn |= std::mem::take(&mut queue.in_turn);
-            stale |= std::mem::take(&mut queue.in_stale);
-            if queue.deadline != NONE {
-                let (place, queues) = (queue.deadline, &mut self.queues);
+            for line in [&mut self.attention, &mut self.turn, &mut self.stale] {
+                line.leave(&mut self.queues, ix);
+            }
+            let (place, queues) = (self.queues[ix].deadline, &mut self.queues);
+            if place != NONE {
                 self.deadlines.remove(place, |ix, place| queues[ix].deadline = place);
             }
+            self.doomed.push(self.queues.remove(ix));
         }
-        // The lists may be long: only slots that may be among the gone ones are looked up.
-        let (queues, among) = (&self.queues, first..=last);
-        if attention {
-            self.attention.retain(|ix| !among.contains(ix) || queues[*ix].attention);
-        }
-        if turn {
-            self.turn.retain(|ix| !among.contains(ix) || queues[*ix].in_turn);
-        }
-        if stale {
-            self.stale.retain(|ix| !among.contains(ix) || queues[*ix].in_stale);
-        }
-        self.doomed.extend(gone.iter().map(|&ix| self.queues.remove(ix)));
     }
 
     /// After a command: the books follow what changed.
@@ -126,10 +116,8 @@ impl Shard {
 
     /// The queue's waiters may have something.
     pub(crate) fn notice(&mut self, ix: u32) {
-        let queue = &mut self.queues[ix];
-        let awaited = queue.waiters > 0 || self.waiters.has_matching();
-        if awaited && !std::mem::replace(&mut queue.attention, true) {
-            self.attention.push_back(ix);
+        if self.queues[ix].waiters > 0 || self.waiters.has_matching() {
+            self.attention.join(&mut self.queues, ix);
         }
     }
 
@@ -148,12 +136,13 @@ impl Shard {
         if ix == NONE {
             return;
         }
-        let queue = &mut self.queues[ix];
-        if queue.counts[0] > 0 && !std::mem::replace(&mut queue.in_turn, true) {
-            self.turn.push_back(ix);
+        let queue = &self.queues[ix];
+        let has_stale = !queue.stale_roots.is_empty();
+        if queue.counts[0] > 0 && !queue.places.stands_in(Kind::Turn) {
+            self.turn.join(&mut self.queues, ix);
         }
-        if !queue.stale_roots.is_empty() && !std::mem::replace(&mut queue.in_stale, true) {
-            self.stale.push_back(ix);
+        if has_stale {
+            self.stale.join(&mut self.queues, ix);
         }
         self.book_deadline(ix);
     }

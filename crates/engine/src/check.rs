@@ -11,6 +11,7 @@ use crate::group::Turn;
 use crate::heap::Heap;
 use crate::hold::Holder;
 use crate::job::{InRoot, KeyState, Stand};
+use crate::line::Kind;
 use crate::queue::Queue;
 use crate::slab::NONE;
 use crate::{LoggedPayload, Payload, PayloadBytes, Shard};
@@ -27,10 +28,12 @@ impl Shard {
             queue.check().map_err(fault)?;
             ensure(self.find(&queue.name) == Some(ix), || fault("not found by its name".into()))?;
             let settled = ix != self.unsettled;
-            ensure(queue.counts[0] == 0 || queue.in_turn || !settled, || {
+            ensure(queue.counts[0] == 0 || queue.places.stands_in(Kind::Turn) || !settled, || {
                 fault("ready jobs, but no turn".into())
             })?;
-            ensure(queue.stale_roots.is_empty() || queue.in_stale || !settled, || fault("not swept".into()))?;
+            ensure(queue.stale_roots.is_empty() || queue.places.stands_in(Kind::Stale) || !settled, || {
+                fault("not swept".into())
+            })?;
             let due = queue.next_deadline(self.last_now(), false).into_iter().chain(queue.end_at()).min();
             let booked = queue.deadline != NONE;
             ensure(due.is_none() || booked || !settled, || fault("its deadline is not booked".into()))?;

@@ -30,6 +30,7 @@ mod index;
 mod job;
 mod leases;
 pub mod limits;
+mod line;
 mod memory;
 mod notes;
 mod operators;

@@ -27,6 +27,7 @@ use crate::hold::Hold;
 use crate::index::{Index, hash_in_row};
 use crate::job::{Job, KeyState, Stand};
 use crate::leases::Leases;
+use crate::line::{HavePlaces, Places};
 use crate::notes::Notes;
 use crate::payload::Keep;
 use crate::pool::Pool;
@@ -127,12 +128,8 @@ pub(crate) struct Queue {
 
     /// Blocked claims that wait for this queue by name.
     pub(crate) waiters: u32,
-    /// It is in the shard's list of queues whose waiters may be served.
-    pub(crate) attention: bool,
-    /// It is in the shard's turn between queues.
-    pub(crate) in_turn: bool,
-    /// It is in the shard's list of queues to sweep.
-    pub(crate) in_stale: bool,
+    /// Where it stands in the shard's lines.
+    pub(crate) places: Places,
     /// Its place in the shard's heap of deadlines.
     pub(crate) deadline: u32,
 }
@@ -195,9 +192,7 @@ impl Queue {
             made_by: 0,
             touched_base: Lsn::MAX,
             waiters: 0,
-            attention: false,
-            in_turn: false,
-            in_stale: false,
+            places: Places::default(),
             deadline: NONE,
         }
     }
@@ -539,6 +534,16 @@ impl Queue {
         let rate = self.settings.rate?;
         let (interval_us, window_us) = rate_us(rate);
         Some((self.rate_at + interval_us).saturating_sub(window_us).div_ceil(1_000))
+    }
+}
+
+impl HavePlaces for Slab<Queue> {
+    fn places(&self, ix: u32) -> &Places {
+        &self[ix].places
+    }
+
+    fn places_mut(&mut self, ix: u32) -> &mut Places {
+        &mut self[ix].places
     }
 }
 

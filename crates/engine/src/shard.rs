@@ -4,7 +4,7 @@
 //! date: the heap of deadlines, the turn between queues, and the queues whose waiters may now be served.
 
 use std::cell::Cell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use stanchion_protocol::command::{Nack, NewJob, RootTag, Take};
@@ -15,6 +15,7 @@ use crate::event::{Event, LastPart, Part};
 use crate::footprint::Footprint;
 use crate::heap::Heap;
 use crate::index::Index;
+use crate::line::{Kind, Line};
 use crate::notes::Notes;
 use crate::payload::SpillAt;
 use crate::queue::{At, Queue};
@@ -93,12 +94,9 @@ pub struct Shard {
     pub(crate) waiters: Waiters,
     /// What the server knows of the versions of workers.
     pub(crate) worker_versions: HashMap<Box<[u8]>, Arc<[u8]>, foldhash::fast::FixedState>,
-    /// Queues that may have something for their waiters.
-    pub(crate) attention: VecDeque<u32>,
-    /// Queues with ready jobs, in turn, for claims over several.
-    pub(crate) turn: VecDeque<u32>,
-    /// Queues with superseded jobs to drop.
-    pub(crate) stale: VecDeque<u32>,
+    pub(crate) attention: Line,
+    pub(crate) turn: Line,
+    pub(crate) stale: Line,
     /// Deleted queues whose memory is freed in bounded steps.
     pub(crate) doomed: Vec<Queue>,
     /// Where reclaiming goes on.
@@ -135,9 +133,9 @@ impl Shard {
             deadlines: Heap::default(),
             waiters: Waiters::default(),
             worker_versions: HashMap::default(),
-            attention: VecDeque::new(),
-            turn: VecDeque::new(),
-            stale: VecDeque::new(),
+            attention: Line::new(Kind::Attention),
+            turn: Line::new(Kind::Turn),
+            stale: Line::new(Kind::Stale),
             doomed: Vec::new(),
             reclaim_at: 0,
             room: PayloadRoom::UNLIMITED,
@@ -248,12 +246,13 @@ impl Shard {
         let before = out.len();
         self.settle_up();
         // A queue that has nothing for this claim keeps its place; one that has goes to the back.
-        let mut place = 0;
-        while place < self.turn.len() && out.len() - before < take.count as usize {
-            let ix = self.turn[place];
+        let mut passed = NONE;
+        while out.len() - before < take.count as usize
+            && let Some(ix) = self.turn.after(&self.queues, passed)
+        {
             let name = &self.queues[ix].name;
             if !wanted(name, globs.iter().copied(), except.iter().copied()) {
-                place += 1;
+                passed = ix;
                 continue;
             }
             let mut part = self.part(at, ix, log);
@@ -263,10 +262,9 @@ impl Shard {
                 self.hand_out(ix, job, out);
             }
             if job.is_some() || self.queues[ix].counts[0] == 0 {
-                self.turn.remove(place);
-                self.queues[ix].in_turn = false;
+                self.turn.leave(&mut self.queues, ix);
             } else {
-                place += 1;
+                passed = ix;
             }
             self.after(at, ix, part);
             self.settle_up();
@@ -367,7 +365,7 @@ impl Shard {
             WaitFor::Match { globs, except } => {
                 let is_wanted =
                     |ix: &u32| wanted(&self.queues[*ix].name, globs.iter().copied(), except.iter().copied());
-                self.turn.iter().copied().filter(is_wanted).collect()
+                self.turn.iter(&self.queues).filter(is_wanted).collect()
             }
         };
         for ix in queues {
@@ -390,15 +388,14 @@ impl Shard {
     /// waiter was served elsewhere, only unparks it; a claim that comes back empty leaves it parked. Then it
     /// asks again, until there is nobody.
     pub fn next_grant(&mut self, now: Now) -> Option<Grant> {
-        while let Some(&ix) = self.attention.front() {
+        while let Some(ix) = self.attention.front() {
             let queue = &mut self.queues[ix];
             let name = queue.name.clone();
             if let Some(waiter) = self.waiters.first(&name, |group| queue.claimable(now.ms, group)) {
                 return Some(Grant { waiter, queue: name });
             }
             // Nobody can be served from it until it changes again.
-            queue.attention = false;
-            self.attention.pop_front();
+            self.attention.leave(&mut self.queues, ix);
         }
         None
     }
@@ -443,13 +440,12 @@ impl Shard {
         self.settle_up();
         if !self.doomed.is_empty() {
             self.free_doomed();
-        } else if let Some(&ix) = self.stale.front() {
+        } else if let Some(ix) = self.stale.front() {
             let mut part = Part::new(log, at.now);
             let mut left = limits::SWEEP_JOBS_MAX;
             let more = self.queues[ix].sweep(at, &mut part, &mut left);
             if !more {
-                self.stale.pop_front();
-                self.queues[ix].in_stale = false;
+                self.stale.leave(&mut self.queues, ix);
             }
             self.after(at, ix, part);
         }

@@ -135,3 +135,16 @@ fn groups_take_turns_within_a_matching_claim() {
         "0 QMCLAIM MATCH 1 * COUNT 9 -> q/#1.1=a1 r/#4.1=c q/#3.1=b1 q/#2.1=a2",
     ]);
 }
+
+#[test]
+fn a_deleted_queue_loses_its_place_in_the_turn() {
+    check(&[
+        "0 QPUSH q a",
+        "0 QPUSH r b",
+        "0 QMPUSH s c NEXT d",
+        "0 del r -> 1",
+        "0 QPUSH r e",
+        "0 del q -> 1",
+        "0 QMCLAIM MATCH 1 * COUNT 9 -> s/#3.1=c r/#5.1=e s/#4.1=d",
+    ]);
+}
