@@ -412,3 +412,42 @@ fn a_payload_that_can_t_be_read_just_now_is_read_later() {
     wait_until("all given back", || connection.call(&["QLEN", "q", "READY"]) == Value::Integer(100));
     assert_eq!(drain(&mut connection, "q", 100), numbers().collect::<Vec<_>>());
 }
+
+#[test]
+fn a_disk_that_fails_to_read_for_a_while_loses_no_payload() {
+    let options = limited(MEMORY);
+    let server = options.start();
+    let mut connection = server.connect();
+    connection.call(&["QCONFIG", "SET", "q", "backoff", "1"]);
+    let numbers = || (0..800).map(|n| 64 * n + 1);
+    push(&mut connection, "q", numbers(), &[]);
+    connection.call(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    wait_until("given up", || figure(&mut connection, "payload_bytes_in_log") > 14 << 20);
+
+    // Nobody has read any segment yet, so none is open.
+    let away = options.data().with_extension("away");
+    std::fs::create_dir(&away).expect("a directory");
+    let move_segments = |from: &std::path::Path, to: &std::path::Path| {
+        for file in
+            std::fs::read_dir(from).expect("a directory").map(|file| file.expect("a file").file_name())
+        {
+            if file.to_string_lossy().ends_with(".seg") {
+                std::fs::rename(from.join(&file), to.join(&file)).expect("moved");
+            }
+        }
+    };
+    move_segments(&options.data(), &away);
+    let ended = server.connect().try_call(&["QCLAIM", "q", "COUNT", "800"]);
+    assert!(ended.is_err(), "the reply can't be whole: {ended:?}");
+    server.wait_line("a claim failed", |line| line.contains("its claim has failed").then_some(()));
+    // Reclaiming meets the same once there is little left that lives.
+    push(&mut connection, "churn", 0..2_000, &[]);
+    connection.call(&["QPURGE", "churn"]);
+    server.wait_line("reclaiming waits", |line| line.contains("reclaiming waits").then_some(()));
+    move_segments(&away, &options.data());
+
+    let mut back = drain(&mut connection, "q", 800);
+    back.sort_unstable();
+    assert_eq!(back, numbers().collect::<Vec<_>>());
+    assert_eq!(connection.call(&["QLEN", "q"]), Value::Integer(0));
+}

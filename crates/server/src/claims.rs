@@ -3,7 +3,8 @@
 use smallvec::SmallVec;
 use stanchion_engine::{Claimed, HandedOut, JobRef, JobView, LoggedPayload, Payload, Shard};
 use stanchion_protocol::Reply;
-use stanchion_protocol::command::{Receipts, Which};
+use stanchion_protocol::command::{Nack, Receipts, Retry, Which};
+use stanchion_protocol::limits::ERROR_BYTES_MAX;
 
 use crate::hold::Hold;
 use crate::holes::{Hole, write_payload};
@@ -92,6 +93,18 @@ pub(crate) fn give_back(lane: &Lane, jobs: &[Handed]) {
     for_each_queue(lane, jobs, |hold, queue, receipts| {
         hold.record(|engine, now, log| engine.release(now, queue, None, receipts, log));
     });
+}
+
+/// A claim whose payload the disk failed to read has failed like any other: the job is tried again after its back-off,
+/// and dead after its last attempt, from where QREQUEUE brings it back with all that it had.
+pub(crate) fn fail(lane: &Lane, job: &Handed, why: &str) {
+    let error = format!("its payload can't be read: {why}");
+    let error = &error.as_bytes()[..error.len().min(ERROR_BYTES_MAX)];
+    let nack = Nack { queue: &job.queue, receipt: job.receipt, retry: Retry::Backoff, error: Some(error) };
+    let mut hold = Hold::begin(lane, lane.shard_of(&job.queue));
+    hold.record(|engine, now, log| engine.nack(now, &nack, log));
+    hold.serve();
+    hold.end();
 }
 
 /// Ends the leases of a connection that is gone.

@@ -198,6 +198,9 @@ pub const PAYLOAD_READERS_MAX: usize = 8;
 /// record by those that other shards wrote meanwhile.
 pub const PAYLOAD_SEARCH_RECORDS: u64 = 10_000;
 
+/// So many records that the disk can't read end the search, for each may take it seconds to find out.
+pub const PAYLOAD_FAILURES_MAX: u32 = 8;
+
 /// Payloads that one connection has read for it at once.
 pub const PAYLOADS_READ_MAX: usize = 256;
 

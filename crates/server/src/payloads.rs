@@ -18,7 +18,7 @@ use stanchion_storage::{Log, Lsn, ReadError};
 use tokio::sync::Semaphore;
 
 use crate::lane::Lane;
-use crate::limits::{PAYLOAD_READERS_MAX, PAYLOAD_SEARCH_RECORDS};
+use crate::limits::{PAYLOAD_FAILURES_MAX, PAYLOAD_READERS_MAX, PAYLOAD_SEARCH_RECORDS};
 #[cfg(feature = "simulation")]
 use crate::simulation;
 use cache::Cache;
@@ -46,6 +46,8 @@ pub(crate) enum Read {
     Gone,
     /// It can't be read, for this reason.
     Unreadable(String),
+    /// The disk failed to read what may be it, for this reason.
+    Failed(String),
     /// The system lacks what it takes to read it just now; it may be there all the same.
     Refused(String),
 }
@@ -112,34 +114,47 @@ impl Payloads {
         // Before the log is read: what is not there now may be written a moment later.
         let (staged, written) = (log.next_lsn() - 1, log.written());
         let mut lsn = wanted.base.max(1);
-        let mut fault: Option<(Lsn, String)> = None;
+        let mut fault: Option<(Lsn, Read)> = None;
+        let mut failures = 0;
         loop {
             // Its base says only where to begin, so the damage may be another's; but it is not far behind.
             if let Some((at, fault)) = fault.take_if(|(at, _)| lsn > *at + PAYLOAD_SEARCH_RECORDS) {
                 tracing::debug!(at, lsn, "no payload behind damage");
-                return Read::Unreadable(fault);
+                return fault;
             }
             match self.chunk(log, lsn) {
                 Ok(Some(chunk)) => {
                     if let Some(bytes) = chunk.find(wanted) {
                         return whole(bytes, wanted, into);
                     }
+                    if let Some(lost) = chunk.lost {
+                        let why = format!("record {lost} was lost when the log was repaired");
+                        fault.get_or_insert((lost, Read::Unreadable(why)));
+                    }
                     lsn = chunk.last + 1;
                 }
                 Ok(None) => {
                     return match fault {
-                        Some((_, fault)) => Read::Unreadable(fault),
+                        Some((_, fault)) => fault,
                         None if written < staged => Read::Early(staged),
                         None => Read::Unreadable(format!("no record from {} on has it", wanted.base)),
                     };
                 }
                 Err(ReadError::Gone { .. }) => return Read::Gone,
                 Err(error @ ReadError::Damaged { lsn: at, .. }) => {
-                    fault.get_or_insert((at, error.to_string()));
+                    fault.get_or_insert((at, Read::Unreadable(error.to_string())));
                     lsn = at + 1;
                 }
                 Err(error) if error.may_pass() => return Read::Refused(error.to_string()),
-                Err(error @ ReadError::Io { .. }) => return Read::Unreadable(error.to_string()),
+                // It may be in another's record. Whatever else is wrong, what was not read is not known to be lost.
+                Err(error @ ReadError::Io { .. }) => {
+                    failures += 1;
+                    if failures == PAYLOAD_FAILURES_MAX {
+                        return Read::Failed(error.to_string());
+                    }
+                    fault = Some((lsn, Read::Failed(error.to_string())));
+                    lsn += 1;
+                }
             }
         }
     }

@@ -29,8 +29,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A step that could do nothing is tried again after this, unless the log's writer gets on before.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// A payload that the system could not read is tried again after this.
-const REFUSED_AGAIN: Duration = Duration::from_secs(1);
+/// A payload that could not be read is tried again after this.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
+/// A payload that the disk failed to read so often is lost, or the log would grow for ever behind it.
+const FAILED_READS_MAX: u32 = 60;
 
 /// Keeps the log small for ever; asleep while nothing is staged.
 pub(crate) async fn run(server: Arc<Server>) {
@@ -87,6 +90,8 @@ struct Pass {
     rewritten: u64,
     /// How much of that was staged since it was waited for.
     staged: u64,
+    /// How often in a row the disk failed to read what is to be written.
+    failed_reads: u32,
     /// How much is freed for it.
     frees: u64,
     /// How large everything was when it began.
@@ -126,7 +131,7 @@ impl Reclaiming {
                 return;
             }
             let below = pass.segment.last_lsn + 1;
-            let read = read_payloads(lane, pass.shard, below, self.step_bytes).await;
+            let read = pass.read_payloads(lane, below, self.step_bytes).await;
             wait_for_room(lane).await;
             let shard = pass.shard;
             let rewritten = pass.step(lane, self.step_bytes, &read);
@@ -160,7 +165,46 @@ impl Pass {
     fn new(segment: Segment, sealed: &[Segment], began: Sizes) -> Pass {
         let freed = sealed.iter().take_while(|freed| freed.number <= segment.number);
         let frees = freed.map(|freed| freed.bytes).sum();
-        Pass { segment, shard: 0, last: 0, rewritten: 0, staged: 0, frees, began }
+        Pass { segment, shard: 0, last: 0, rewritten: 0, staged: 0, failed_reads: 0, frees, began }
+    }
+
+    /// Reads the payloads of the next step that are only in the log, while the shard's lock is free. A job whose payload
+    /// is damaged is dead from then on; a disk that fails to read one has a minute to get well.
+    async fn read_payloads(&mut self, lane: &Lane, below: Lsn, bytes: usize) -> ReadPayloads {
+        let mut wanted = Vec::new();
+        lane.shard(self.shard).state.lock().engine.reclaim_reads(below, bytes, &mut |queue, payload| {
+            wanted.push(Hole { at: 0, queue: Name::from_slice(queue), payload });
+        });
+        let mut payloads = ReadPayloads::new();
+        if wanted.is_empty() {
+            return payloads;
+        }
+        let read = payloads::read_all(lane, wanted.iter().map(|hole| hole.payload).collect()).await;
+        let together = read.bytes;
+        let mut waits_for = None;
+        for (hole, read) in wanted.into_iter().zip(read.each) {
+            match read {
+                Read::Bytes(place) => {
+                    payloads.insert(hole.payload, together[place].into());
+                }
+                Read::Failed(why) if self.failed_reads < FAILED_READS_MAX => waits_for = Some((why, 1)),
+                Read::Unreadable(why) | Read::Failed(why) => {
+                    claims::find_again(lane, &hole, &why);
+                }
+                Read::Refused(why) => waits_for = Some((why, 0)),
+                // It has another base by now, or is written a moment later: the step stops there and comes again.
+                Read::Gone | Read::Early(_) => {}
+            }
+        }
+        match waits_for {
+            Some((why, failed)) => {
+                tracing::warn!(why, "a payload can't be read: reclaiming waits");
+                self.failed_reads += failed;
+                tokio::time::sleep(READ_AGAIN).await;
+            }
+            None => self.failed_reads = 0,
+        }
+        payloads
     }
 
     /// Writes some of what lives again; how many bytes of log.
@@ -177,39 +221,6 @@ impl Pass {
         self.staged += rewritten;
         rewritten
     }
-}
-
-/// Reads the payloads of the next step that are only in the log, while the shard's lock is free. A job whose payload
-/// can't be read is dead from then on.
-async fn read_payloads(lane: &Lane, index: usize, below: Lsn, bytes: usize) -> ReadPayloads {
-    let mut wanted = Vec::new();
-    lane.shard(index).state.lock().engine.reclaim_reads(below, bytes, &mut |queue, payload| {
-        wanted.push(Hole { at: 0, queue: Name::from_slice(queue), payload });
-    });
-    let mut payloads = ReadPayloads::new();
-    if wanted.is_empty() {
-        return payloads;
-    }
-    let read = payloads::read_all(lane, wanted.iter().map(|hole| hole.payload).collect()).await;
-    let together = read.bytes;
-    for (hole, read) in wanted.into_iter().zip(read.each) {
-        match read {
-            Read::Bytes(place) => {
-                payloads.insert(hole.payload, together[place].into());
-            }
-            Read::Unreadable(why) => {
-                claims::find_again(lane, &hole, &why);
-            }
-            Read::Refused(why) => {
-                tracing::warn!(why, "a payload can't be read now: reclaiming waits");
-                tokio::time::sleep(REFUSED_AGAIN).await;
-                break;
-            }
-            // It has another base by now, or is written a moment later: the step stops there and comes again.
-            Read::Gone | Read::Early(_) => {}
-        }
-    }
-    payloads
 }
 
 /// Waits until a record is in the file.

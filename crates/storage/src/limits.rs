@@ -76,6 +76,9 @@ pub(crate) const MILESTONE_BYTES: u64 = 64 * 1024;
 /// How much a reader of an open log reads at first; each next piece is twice as large, up to [`READ_BYTES`].
 pub(crate) const READ_FIRST_BYTES: usize = 64 * 1024;
 
+/// How much a reader reads at first after the disk failed to.
+pub(crate) const READ_CAREFULLY_BYTES: usize = 4 * 1024;
+
 /// A snapshot that nobody reads for so long no longer keeps segments from being freed.
 pub(crate) const SNAPSHOT_IDLE_MAX: Duration = Duration::from_secs(60);
 

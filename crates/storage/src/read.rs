@@ -63,7 +63,15 @@ impl Pass<'_> {
         let mut lsn = milestone.lsn;
         while lsn <= segment.last_lsn {
             let offset = reader.offset();
-            match reader.next(lsn).map_err(|error| self.failed(lsn, error))? {
+            let frame = match reader.next(lsn) {
+                // What nobody asks for may be damaged or unreadable; what its header says is right if the next frame is.
+                Ok(Frame::Fault(_)) | Err(_) if lsn < from && reader.skip(lsn) => {
+                    lsn += 1;
+                    continue;
+                }
+                frame => frame.map_err(|error| self.failed(lsn, error))?,
+            };
+            match frame {
                 Frame::Batch(_) => {}
                 Frame::Record => {
                     self.milestones.note(Milestone { lsn, offset });
@@ -73,8 +81,6 @@ impl Pass<'_> {
                     }
                     lsn += 1;
                 }
-                // What nobody asks for may be damaged; what its header says is right if the next frame is.
-                Frame::Fault(_) if lsn < from && reader.skip_broken(lsn) => lsn += 1,
                 Frame::Fault(_) if self.catalog.has(number) => {
                     let file = self.catalog.path(number);
                     return Err(ReadError::Damaged { file, offset, lsn });

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::Lsn;
 use crate::disk::DiskFile;
-use crate::limits::{READ_BYTES, RECORD_BODY_BYTES_MAX};
+use crate::limits::{READ_BYTES, READ_CAREFULLY_BYTES, RECORD_BODY_BYTES_MAX};
 use crate::record::{
     self, BATCH_BYTES, BATCH_TELLTALE, Batch, Header, RECORD_HEADER_BYTES, RecordView, array,
 };
@@ -119,17 +119,21 @@ impl<'a> Reader<'a> {
         Ok(frame)
     }
 
-    /// Goes on behind a frame that is broken, if its header may be believed; false when it can't be.
-    pub(crate) fn skip_broken(&mut self, expected: Lsn) -> bool {
+    /// Goes on behind a frame that is broken or can't be read, if its header is here and may be believed; false when
+    /// it can't be.
+    pub(crate) fn skip(&mut self, expected: Lsn) -> bool {
         let Some(bytes) = self.buffer[self.position..self.filled].first_chunk() else { return false };
         let header = Header::parse(*bytes);
         let total = RECORD_HEADER_BYTES + header.body_bytes;
         let is_possible = header.lsn == expected
             && !header.is_batch()
             && (1..=RECORD_BODY_BYTES_MAX).contains(&header.body_bytes)
-            && self.position + total <= self.filled;
-        if is_possible {
+            && self.offset() + total as u64 <= self.file_bytes;
+        if is_possible && self.position + total <= self.filled {
             self.position += total;
+        } else if is_possible {
+            self.buffer_offset = self.offset() + total as u64;
+            (self.position, self.filled) = (0, 0);
         }
         is_possible
     }
@@ -181,7 +185,12 @@ impl<'a> Reader<'a> {
             self.buffer.resize(wanted, 0);
         }
         let offset = self.buffer_offset + self.filled as u64;
-        self.filled += self.file.read_at(&mut self.buffer[self.filled..], offset)?;
+        let read = self.file.read_at(&mut self.buffer[self.filled..], offset).or_else(|_| {
+            // It may be in what is only read ahead. A disk takes long to find that out, so what is ahead grows anew.
+            self.piece_bytes = READ_CAREFULLY_BYTES;
+            self.file.read_at(&mut self.buffer[self.filled..count], offset)
+        });
+        self.filled += read?;
         Ok(self.filled >= count)
     }
 }

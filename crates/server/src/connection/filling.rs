@@ -12,6 +12,7 @@ use super::Connection;
 use crate::claims::{self, Found};
 use crate::limits::{PAYLOADS_READ_BYTES_MAX, PAYLOADS_READ_MAX};
 use crate::payloads::{self, Read, ReadTogether};
+use crate::waiter::Handed;
 
 /// What a connection's replies wait for.
 #[derive(Default)]
@@ -89,6 +90,16 @@ impl Connection {
                 }
                 Read::Gone => "its record is gone".to_owned(),
                 Read::Unreadable(why) => why,
+                Read::Failed(why) => {
+                    let is_it = |job: &&Handed| job.receipt.id == hole.payload.id && job.queue == hole.queue;
+                    let job = self.outbox.handed_since(hole.at).find(is_it).cloned();
+                    let (queue, id) = (hole.queue.escape_ascii().to_string(), hole.payload.id);
+                    tracing::error!(queue, job = %id, why, "a payload can't be read: its claim has failed");
+                    if let (Some(lane), Some(job)) = (self.server.lane(), job) {
+                        claims::fail(lane, &job, &why);
+                    }
+                    return false;
+                }
                 Read::Refused(why) => {
                     let (queue, job) = (hole.queue.escape_ascii().to_string(), hole.payload.id);
                     tracing::warn!(queue, %job, why, "a payload can't be read now: its job is given back");

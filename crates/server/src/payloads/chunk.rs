@@ -14,6 +14,8 @@ pub(super) struct Chunk {
     pub(super) first: Lsn,
     /// Its last record.
     pub(super) last: Lsn,
+    /// The first of its records that a repair had to leave out.
+    pub(super) lost: Option<Lsn>,
     bytes: Vec<u8>,
     /// Sorted by id, then by record.
     places: Vec<Place>,
@@ -40,9 +42,13 @@ impl Chunk {
         buffer: Vec<u8>,
     ) -> Result<Option<Chunk>, ReadError> {
         let enough = if follows { PAYLOAD_CHUNK_AHEAD_BYTES } else { PAYLOAD_CHUNK_BYTES };
-        let mut chunk = Chunk { first: start, last: start - 1, bytes: buffer, places: Vec::new() };
+        let mut chunk =
+            Chunk { first: start, last: start - 1, lost: None, bytes: buffer, places: Vec::new() };
         let mut read_bytes = 0;
         let read = log.read_from(start, &mut |record| {
+            if record.lsn > chunk.last + 1 {
+                chunk.lost.get_or_insert(chunk.last + 1);
+            }
             if record.kind == EVENTS {
                 chunk.add(record.lsn, record.body);
             }
@@ -55,15 +61,16 @@ impl Chunk {
             }
         });
         if chunk.last < lsn {
-            // Damage before the record that is wanted is passed by if one begins at that record.
-            return match read {
-                Err(ReadError::Damaged { lsn: at, .. }) if at < lsn => {
-                    chunk.bytes.clear();
-                    Chunk::load(log, lsn, lsn, follows, chunk.bytes)
-                }
-                Err(error) => Err(error),
-                Ok(()) => Ok(None),
+            // What is wrong before the record that is wanted is passed by if one begins at that record.
+            let is_before = match &read {
+                Err(ReadError::Damaged { lsn: at, .. }) => *at < lsn,
+                Err(ReadError::Io { .. }) => start < lsn,
+                Err(ReadError::Gone { .. }) | Ok(()) => false,
             };
+            if is_before {
+                return Chunk::load(log, lsn, lsn, follows, chunk.into_buffer());
+            }
+            return read.map(|()| None);
         }
         chunk.places.sort_unstable();
         chunk.places.shrink_to_fit();

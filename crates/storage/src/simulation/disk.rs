@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -65,6 +66,8 @@ struct State {
     syncs_fail_at: Option<u64>,
     is_full: bool,
     lacks_descriptors: bool,
+    /// What can't be read of an inode.
+    unreadable: Option<(usize, Range<u64>)>,
     /// The sum of all files' lengths that creations stay below.
     bytes_max: Option<u64>,
     holds_syncs: bool,
@@ -266,6 +269,11 @@ impl SimulatedDisk {
         })
     }
 
+    /// From now on this part of a file can't be read, or all can.
+    pub(crate) fn set_unreadable(&self, part: Option<(Name, Range<u64>)>) {
+        self.with(|state| state.unreadable = part.map(|(name, part)| (state.names[&name], part)));
+    }
+
     /// A disk with these files, all synced.
     pub(crate) fn with_files(files: &BTreeMap<Name, Vec<u8>>) -> Self {
         let mut state = State::default();
@@ -356,6 +364,13 @@ impl DiskFile for SimulatedFile {
             let bytes = &state.inodes[self.inode].cached;
             let rest = &bytes[bytes.len().min(offset as usize)..];
             let count = rest.len().min(buffer.len());
+            let read = offset..offset + count as u64;
+            let is_readable = |(inode, part): &(usize, Range<u64>)| {
+                *inode != self.inode || part.start >= read.end || part.end <= read.start
+            };
+            if !state.unreadable.as_ref().is_none_or(is_readable) {
+                return Err(Errno::IO.into());
+            }
             buffer[..count].copy_from_slice(&rest[..count]);
             Ok(count)
         })

@@ -11,7 +11,7 @@ use super::harness::{Opened, open, open_configured, open_on, segment_files, smal
 use crate::disk::{Disk, DiskFile};
 use crate::segment::Name;
 use crate::simulation::{Random, SimulatedDisk};
-use crate::{Durability, Log, LogConfig, LogEvent, Lsn, ReadError};
+use crate::{Durability, Log, LogConfig, LogEvent, Lsn, ReadError, Segment};
 
 /// Everything from a record on, by number and body.
 fn read(log: &Log, from: Lsn) -> Result<Vec<(Lsn, Vec<u8>)>, ReadError> {
@@ -182,6 +182,32 @@ fn a_file_that_somebody_removed_is_an_error_of_the_disk() {
     std::fs::remove_file(&segment_files(dir.path())[0]).unwrap();
     let error = read(&log.log, 1).unwrap_err();
     assert!(matches!(error, ReadError::Io { .. }) && !error.may_pass(), "{error}");
+}
+
+#[test]
+fn what_the_disk_can_t_read_takes_only_what_it_is_in() {
+    let disk = SimulatedDisk::new();
+    let log = open_on(&disk).unwrap();
+    fill(&log, 1..=60);
+    let Segment { number, first_lsn, last_lsn, .. } = log.log.sealed()[1];
+    let name = Name::Segment(number);
+    let bad = first_lsn + 3;
+    let at = disk.files()[&name].windows(200).position(|window| window == &body(bad)[..200]).unwrap() as u64;
+    disk.set_unreadable(Some((name, at + 20..at + 50)));
+    let mut seen = Vec::new();
+    let error = log.log.read_from(first_lsn, &mut |record| {
+        seen.push(record.lsn);
+        ControlFlow::Continue(())
+    });
+    assert_eq!(seen, (first_lsn..bad).collect::<Vec<_>>());
+    assert!(matches!(error, Err(ReadError::Io { .. })), "{error:?}");
+    assert!(last_lsn > bad + 1);
+    for from in [bad + 1, last_lsn] {
+        assert_eq!(log.log.start_near(from), first_lsn, "it is read past what is unreadable");
+        assert_eq!(read(&log.log, from).unwrap(), expected(from..=60));
+    }
+    disk.set_unreadable(None);
+    assert_eq!(read(&log.log, bad).unwrap(), expected(bad..=60));
 }
 
 #[test]
