@@ -103,7 +103,8 @@ fn runtime() -> Runtime {
 /// Up to which time everything must have been synced by itself.
 fn kept_until(world: &World, ending: Ending, end_ms: u64) -> Option<u64> {
     let Durability::Interval(interval) = world.plan.durability else { return None };
-    if world.plan.fills || world.plan.budget_bytes.is_some() || matches!(ending, Ending::SyncFailure(_)) {
+    let stalls = world.plan.fills || world.plan.lacks_descriptors || world.plan.budget_bytes.is_some();
+    if stalls || matches!(ending, Ending::SyncFailure(_)) {
         return None;
     }
     // Records gather for a while, and each turn of the writer may be late.
@@ -206,6 +207,14 @@ async fn play(world: &Arc<World>, disk: &SimulatedDisk, ending: Ending, mut rand
     if world.plan.fills {
         tokio::spawn(fill(disk.clone(), random.fork()));
     }
+    if world.plan.lacks_descriptors {
+        let set = |disk: &SimulatedDisk, lacks| disk.set_lacks_descriptors(lacks);
+        tokio::spawn(now_and_then(disk.clone(), random.fork(), set));
+    }
+    if world.plan.read_failures {
+        let set = |disk: &SimulatedDisk, fail| disk.set_reads_fail(fail);
+        tokio::spawn(now_and_then(disk.clone(), random.fork(), set));
+    }
     let Some(failed) = world.server_failed() else { return Ended::Killed };
     let all_done = async {
         let done = async { while clients.join_next().await.is_some() {} };
@@ -222,6 +231,8 @@ async fn play(world: &Arc<World>, disk: &SimulatedDisk, ending: Ending, mut rand
     };
     _ = tokio::time::timeout(patience, all_done).await;
     disk.set_bytes_max(None);
+    disk.set_lacks_descriptors(false);
+    disk.set_reads_fail(false);
     stop(world).await
 }
 
@@ -232,6 +243,16 @@ async fn fill(disk: SimulatedDisk, mut random: Random) {
         disk.set_bytes_max(Some(disk.bytes() + random.below(10_000)));
         tokio::time::sleep(Duration::from_millis(random.below(1_500))).await;
         disk.set_bytes_max(None);
+    }
+}
+
+/// Something is wrong with the disk for a while, now and then.
+async fn now_and_then(disk: SimulatedDisk, mut random: Random, set: impl Fn(&SimulatedDisk, bool)) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(random.below(1_000))).await;
+        set(&disk, true);
+        tokio::time::sleep(Duration::from_millis(random.below(1_000))).await;
+        set(&disk, false);
     }
 }
 

@@ -36,6 +36,10 @@ pub(crate) struct Plan {
     pub(crate) disconnects: bool,
     /// The disk is full now and then.
     pub(crate) fills: bool,
+    /// The process has no descriptor left now and then.
+    pub(crate) lacks_descriptors: bool,
+    /// The disk can't read now and then.
+    pub(crate) read_failures: bool,
     /// Syncs fail.
     pub(crate) sync_failures: bool,
     /// The machine crashes.
@@ -112,6 +116,8 @@ impl Plan {
             clock_steps: random.one_in(4),
             memory_bytes_max: random.one_in(3).then(|| 4_096 << random.below(5)),
             budget_bytes: budget_segments.map(|segments| segments * segment_bytes),
+            lacks_descriptors: random.one_in(6),
+            read_failures: random.one_in(6),
         }
     }
 

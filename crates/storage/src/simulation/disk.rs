@@ -66,6 +66,7 @@ struct State {
     syncs_fail_at: Option<u64>,
     is_full: bool,
     lacks_descriptors: bool,
+    reads_fail: bool,
     /// What can't be read of an inode.
     unreadable: Option<(usize, Range<u64>)>,
     /// The sum of all files' lengths that creations stay below.
@@ -193,6 +194,11 @@ impl SimulatedDisk {
     /// Fills the disk, or gives it room again.
     pub fn set_full(&self, is_full: bool) {
         self.with(|state| state.is_full = is_full);
+    }
+
+    /// From now on nothing can be read, or everything can.
+    pub fn set_reads_fail(&self, fail: bool) {
+        self.with(|state| state.reads_fail = fail);
     }
 
     /// Lets no file be opened or created for want of a descriptor, or again.
@@ -368,7 +374,7 @@ impl DiskFile for SimulatedFile {
             let is_readable = |(inode, part): &(usize, Range<u64>)| {
                 *inode != self.inode || part.start >= read.end || part.end <= read.start
             };
-            if !state.unreadable.as_ref().is_none_or(is_readable) {
+            if state.reads_fail || !state.unreadable.as_ref().is_none_or(is_readable) {
                 return Err(Errno::IO.into());
             }
             buffer[..count].copy_from_slice(&rest[..count]);
