@@ -31,6 +31,10 @@ pub(crate) trait Disk: Send + Sync {
     fn remove(&self, name: Name) -> io::Result<()>;
     /// Makes creations, renames and deletions durable.
     fn sync_directory(&self) -> io::Result<()>;
+    /// The same beside the log's writer: the kernel tells each handle of an error once, and the writer's is to hear of it.
+    fn sync_directory_beside(&self) -> io::Result<()> {
+        self.sync_directory()
+    }
     /// How much space the file system has left for us.
     fn free_bytes(&self) -> io::Result<u64>;
 }
@@ -76,7 +80,8 @@ impl Directory {
         if !path.try_exists()? {
             std::fs::create_dir_all(path)?;
             // Only the last step is synced: whoever sets up a machine makes the parents.
-            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            if let Some(parent) = path.parent() {
+                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
                 File::open(parent)?.sync_all()?;
             }
         }
@@ -129,6 +134,10 @@ impl Disk for Directory {
         self.handle.sync_all()
     }
 
+    fn sync_directory_beside(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+
     fn free_bytes(&self) -> io::Result<u64> {
         let figures = rustix::fs::fstatvfs(&self.handle)?;
         Ok(figures.f_bavail.saturating_mul(figures.f_frsize))
@@ -177,7 +186,11 @@ fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
             Ok(()) => return Ok(()),
             Err(Errno::INTR) => {}
             // Not every file system can; zeros take the space on those that do not compress them.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return write_zeros(file, from, to),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                write_zeros(file, from, to)?;
+                // One that allocates late finds out only now that it is full.
+                return file.sync_data();
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -14,7 +14,7 @@ pub enum OpenError {
     Locked {
         /// The log's directory.
         dir: PathBuf,
-        /// The other process, or `unknown` while it is just starting.
+        /// The other process, or `unknown` while it is just starting, or when somebody deleted its lock file.
         pid: String,
     },
     /// The directory holds something else.

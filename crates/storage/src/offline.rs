@@ -13,12 +13,8 @@ mod report;
 mod resync;
 mod row;
 
-use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
 
 use crate::disk::DiskFile;
 use crate::lock::Lock;
@@ -50,14 +46,7 @@ pub struct OfflineLog {
     segments: Vec<SegmentFile>,
     spares: Vec<PathBuf>,
     checkpoints: Vec<Name>,
-    _lock: Option<Held>,
-}
-
-/// What keeps a server out meanwhile.
-#[expect(dead_code, reason = "held for what its drop does")]
-enum Held {
-    Shared(File),
-    Exclusive(Lock),
+    _lock: Option<Lock>,
 }
 
 /// A file with a segment's name, whatever is in it.
@@ -75,8 +64,8 @@ impl OfflineLog {
     /// There is no log, it is not readable, or a process has it open.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         check_directory(dir)?;
-        let lock = share_lock(dir)?;
-        Self::read_directory(dir, lock.map(Held::Shared))
+        let lock = Lock::share(dir)?;
+        Self::read_directory(dir, Some(lock))
     }
 
     /// Opens a log that is to be repaired, as its only user.
@@ -88,10 +77,10 @@ impl OfflineLog {
         // Before the lock file is made, so that a directory of something else stays as it is.
         Self::read_directory(dir, None)?;
         let lock = Lock::take(dir)?;
-        Self::read_directory(dir, Some(Held::Exclusive(lock)))
+        Self::read_directory(dir, Some(lock))
     }
 
-    fn read_directory(dir: &Path, lock: Option<Held>) -> Result<Self, OpenError> {
+    fn read_directory(dir: &Path, lock: Option<Lock>) -> Result<Self, OpenError> {
         let entries = std::fs::read_dir(dir)
             .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.file_name())).collect())
             .map_err(OpenError::io("list", dir))?;
@@ -139,27 +128,6 @@ fn check_directory(dir: &Path) -> Result<(), OpenError> {
         return Err(OpenError::io("open the directory", dir)(std::io::ErrorKind::NotADirectory.into()));
     }
     Ok(())
-}
-
-/// Shares the lock file, if there is one: a server has it for itself alone. The file is only read.
-fn share_lock(dir: &Path) -> Result<Option<File>, OpenError> {
-    let path = dir.join(Name::Lock.to_string());
-    let mut file = match OpenOptions::new().read(true).open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(OpenError::io("open", &path)(error)),
-    };
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(Some(file)),
-        Err(Errno::WOULDBLOCK) => {
-            let mut pid = String::new();
-            // Whoever holds it may not have written its pid yet.
-            let _ = file.read_to_string(&mut pid);
-            let pid = Some(pid.trim()).filter(|pid| !pid.is_empty()).unwrap_or("unknown").to_owned();
-            Err(OpenError::Locked { dir: dir.to_owned(), pid })
-        }
-        Err(error) => Err(OpenError::io("lock", &path)(error.into())),
-    }
 }
 
 impl std::fmt::Debug for OfflineLog {

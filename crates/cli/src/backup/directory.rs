@@ -83,9 +83,9 @@ impl Destination for Directory {
         }
         File::open(&self.path)?.sync_all()?;
         if self.is_ours
-            && let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty())
+            && let Some(parent) = self.path.parent()
         {
-            File::open(parent)?.sync_all()?;
+            File::open(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?.sync_all()?;
         }
         Ok(())
     }

@@ -103,7 +103,7 @@ impl CheckpointWriter {
         }
         self.log.budget.give_back(self.capacity_bytes - self.offset);
         // Before older ones go, so that there is always one.
-        self.disk.sync_directory()?;
+        self.disk.sync_directory_beside()?;
         for older in self.disk.list()?.iter().filter_map(|entry| Name::parse(entry)) {
             if matches!(older, Name::Checkpoint(number) if number < from) {
                 let bytes = self.disk.file_bytes(older)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::harness::{open, segment_files, small};
 use crate::OpenError;
+use crate::offline::OfflineLog;
 use crate::segment::{Name, SEGMENT_HEADER_BYTES};
 
 #[test]
@@ -23,6 +24,27 @@ fn a_second_opener_is_refused_and_told_who_has_it() {
     let OpenError::Locked { pid, .. } = &error else { panic!("{error}") };
     assert_eq!(pid, &std::process::id().to_string());
     assert!(error.to_string().contains("in use by process"), "{error}");
+    log.commit(b"the first one goes on");
+    drop(log);
+    assert_eq!(open(small(dir.path())).unwrap().recovered.last_lsn, 1);
+}
+
+#[test]
+fn who_deletes_the_lock_file_lets_nobody_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(small(dir.path())).unwrap();
+    std::fs::remove_file(dir.path().join("LOCK")).unwrap();
+    let is_unknown = |error: &OpenError| matches!(error, OpenError::Locked { pid, .. } if pid == "unknown");
+    // The second one finds the file that the first one made.
+    for error in
+        [OfflineLog::open(dir.path()).unwrap_err(), OfflineLog::open_for_repair(dir.path()).unwrap_err()]
+    {
+        assert!(is_unknown(&error), "{error}");
+    }
+    for _ in 0..2 {
+        let error = open(small(dir.path())).unwrap_err();
+        assert!(is_unknown(&error), "{error}");
+    }
     log.commit(b"the first one goes on");
     drop(log);
     assert_eq!(open(small(dir.path())).unwrap().recovered.last_lsn, 1);
