@@ -91,7 +91,8 @@ fn draw_ending(plan: &Plan, random: &mut Random) -> Ending {
         0 => Ending::Rest,
         1 => Ending::Stop(random.below(2_000)),
         2 | 3 => Ending::Kill(1 + random.below(60)),
-        4 if plan.sync_failures => Ending::SyncFailure(random.below(120)),
+        4 if plan.disk_failures => Ending::SyncFailure(random.below(120)),
+        5 if plan.disk_failures => Ending::Failure(random.below(120)),
         _ if plan.crashes => Ending::Crash(random.below(if soon { 12 } else { 150 })),
         _ => Ending::Kill(1 + random.below(30)),
     }

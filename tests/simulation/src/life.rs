@@ -27,6 +27,8 @@ pub(crate) enum Ending {
     Crash(u64),
     /// Syncs fail from this operation of the disk on.
     SyncFailure(u64),
+    /// This operation of the disk fails, and no other. If the server goes on, it rests when all clients are done.
+    Failure(u64),
     /// The process is killed before this turn of the log's writer.
     Kill(u64),
     /// It is stopped in order after this time, whatever clients do.
@@ -60,6 +62,7 @@ pub(crate) fn live(
     match ending {
         Ending::Crash(operations) => disk.stop_after(operations),
         Ending::SyncFailure(operations) => disk.fail_syncs_after(operations),
+        Ending::Failure(operations) => disk.fail_one_after(operations),
         _ => {}
     }
     let runtime = runtime();
@@ -104,7 +107,7 @@ fn runtime() -> Runtime {
 fn kept_until(world: &World, ending: Ending, end_ms: u64) -> Option<u64> {
     let Durability::Interval(interval) = world.plan.durability else { return None };
     let stalls = world.plan.fills || world.plan.lacks_descriptors || world.plan.budget_bytes.is_some();
-    if stalls || matches!(ending, Ending::SyncFailure(_)) {
+    if stalls || matches!(ending, Ending::SyncFailure(_) | Ending::Failure(_)) {
         return None;
     }
     // Records gather for a while, and each turn of the writer may be late.
@@ -128,7 +131,7 @@ async fn run(
     let (server, mut turns) = match SimulatedServer::start(world.plan.config(random), machine) {
         Ok(started) => started,
         Err(error) => {
-            if !matches!(ending, Ending::Crash(_) | Ending::SyncFailure(_)) {
+            if !matches!(ending, Ending::Crash(_) | Ending::SyncFailure(_) | Ending::Failure(_)) {
                 world.fail(format!("the server did not start: {error}"));
             }
             return if disk.has_stopped() { Ended::Crashed } else { Ended::Killed };

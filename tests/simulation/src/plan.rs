@@ -40,8 +40,8 @@ pub(crate) struct Plan {
     pub(crate) lacks_descriptors: bool,
     /// The disk can't read now and then.
     pub(crate) read_failures: bool,
-    /// Syncs fail.
-    pub(crate) sync_failures: bool,
+    /// The disk fails to sync, or to do something once.
+    pub(crate) disk_failures: bool,
     /// The machine crashes.
     pub(crate) crashes: bool,
     /// The wall clock is another one in each life.
@@ -111,7 +111,7 @@ impl Plan {
             think_ms_max: [0, 3, 50, 400][random.below(4) as usize],
             disconnects: random.one_in(2),
             fills: random.one_in(5),
-            sync_failures: random.one_in(4),
+            disk_failures: random.one_in(4),
             crashes: !random.one_in(8),
             clock_steps: random.one_in(4),
             memory_bytes_max: random.one_in(3).then(|| 4_096 << random.below(5)),

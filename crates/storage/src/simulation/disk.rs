@@ -24,7 +24,13 @@ struct Inode {
     /// What survives a crash.
     synced: Vec<u8>,
     /// What may survive one, in any part.
-    unsynced: Vec<(usize, Vec<u8>)>,
+    unsynced: Vec<Unsynced>,
+}
+
+#[derive(Clone)]
+enum Unsynced {
+    Written(usize, Vec<u8>),
+    Length(usize),
 }
 
 /// A change to the directory.
@@ -64,6 +70,8 @@ struct State {
     stops_at: Option<u64>,
     /// Every sync from this operation on fails, and loses what it should have synced.
     syncs_fail_at: Option<u64>,
+    /// This operation fails, whatever it is, and no other.
+    fails_at: Option<u64>,
     is_full: bool,
     lacks_descriptors: bool,
     reads_fail: bool,
@@ -94,7 +102,7 @@ impl State {
         if self.stops_at.is_some_and(|stops_at| stops_at <= operation) {
             return Err(io::Error::other("the machine has stopped"));
         }
-        Ok(())
+        if self.fails_at == Some(operation) { Err(Errno::IO.into()) } else { Ok(()) }
     }
 
     fn take_descriptor(&self) -> io::Result<()> {
@@ -124,19 +132,48 @@ impl State {
 }
 
 impl Inode {
-    /// What a crash of the machine leaves of it: each sector of each write that was not synced is there or not.
+    /// Another length, with zeros where it is longer.
+    fn resize(&mut self, length: usize) {
+        self.cached.resize(length, 0);
+        self.unsynced.push(Unsynced::Length(length));
+    }
+
+    fn sync(&mut self) {
+        for change in self.unsynced.drain(..) {
+            match change {
+                Unsynced::Length(length) => self.synced.resize(length, 0),
+                Unsynced::Written(offset, bytes) => {
+                    self.synced[offset..offset + bytes.len()].copy_from_slice(&bytes);
+                }
+            }
+        }
+    }
+
+    /// What a crash of the machine leaves of it: its length as it was at some time, and each sector of each write that was
+    /// not synced or not.
     fn after_crash(&self, random: &mut Random) -> Inode {
         let mut bytes = self.synced.clone();
         let keeps_all = random.one_in(4);
-        for (offset, written) in &self.unsynced {
-            let mut from = 0;
-            while from < written.len() {
-                let sector_ends_at = ((offset + from) / SECTOR_BYTES + 1) * SECTOR_BYTES;
-                let until = (sector_ends_at - offset).min(written.len());
-                if keeps_all || random.one_in(2) {
-                    bytes[offset + from..offset + until].copy_from_slice(&written[from..until]);
+        let lengths = self.unsynced.iter().filter(|change| matches!(change, Unsynced::Length(_))).count();
+        let mut lengths = if keeps_all { lengths } else { random.below(lengths as u64 + 1) as usize };
+        for change in &self.unsynced {
+            match change {
+                Unsynced::Length(_) if lengths == 0 => {}
+                Unsynced::Length(length) => {
+                    bytes.resize(*length, 0);
+                    lengths -= 1;
                 }
-                from = until;
+                Unsynced::Written(offset, written) => {
+                    let mut from = 0;
+                    while from < written.len().min(bytes.len().saturating_sub(*offset)) {
+                        let sector_ends_at = ((offset + from) / SECTOR_BYTES + 1) * SECTOR_BYTES;
+                        let until = (sector_ends_at - offset).min(written.len()).min(bytes.len() - offset);
+                        if keeps_all || random.one_in(2) {
+                            bytes[offset + from..offset + until].copy_from_slice(&written[from..until]);
+                        }
+                        from = until;
+                    }
+                }
             }
         }
         Inode { cached: bytes.clone(), synced: bytes, unsynced: Vec::new() }
@@ -174,6 +211,11 @@ impl SimulatedDisk {
     /// Stops the machine after `operations` more: that operation and all later ones fail.
     pub fn stop_after(&self, operations: u64) {
         self.with(|state| state.stops_at = Some(state.operations + operations));
+    }
+
+    /// Fails one operation, after `operations` more.
+    pub fn fail_one_after(&self, operations: u64) {
+        self.with(|state| state.fails_at = Some(state.operations + operations));
     }
 
     /// Whether the machine has stopped.
@@ -321,8 +363,9 @@ impl Disk for SimulatedDisk {
                 return Err(io::Error::from(io::ErrorKind::StorageFull));
             }
             state.counts.creates += 1;
-            let zeros = vec![0; bytes as usize];
-            state.inodes.push(Inode { cached: zeros.clone(), synced: zeros, unsynced: Vec::new() });
+            let mut inode = Inode::default();
+            inode.resize(bytes as usize);
+            state.inodes.push(inode);
             Ok(state.inodes.len() - 1)
         })?;
         self.change(Change::Link(name, inode))?;
@@ -389,7 +432,7 @@ impl DiskFile for SimulatedFile {
             let stopped = state.begin();
             let inode = &mut state.inodes[self.inode];
             // A write that a crash interrupts may have got anywhere.
-            inode.unsynced.push((offset, bytes.to_vec()));
+            inode.unsynced.push(Unsynced::Written(offset, bytes.to_vec()));
             inode.cached[offset..offset + bytes.len()].copy_from_slice(bytes);
             stopped
         })
@@ -398,12 +441,7 @@ impl DiskFile for SimulatedFile {
     fn truncate(&self, bytes: u64) -> io::Result<()> {
         self.disk.with(|state| {
             state.begin()?;
-            let inode = &mut state.inodes[self.inode];
-            inode.cached.truncate(bytes as usize);
-            inode.synced.truncate(bytes as usize);
-            for (offset, written) in &mut inode.unsynced {
-                written.truncate((bytes as usize).saturating_sub(*offset));
-            }
+            state.inodes[self.inode].resize(bytes as usize);
             Ok(())
         })
     }
@@ -411,14 +449,13 @@ impl DiskFile for SimulatedFile {
     fn grow(&self, bytes: u64) -> io::Result<()> {
         self.disk.with(|state| {
             state.begin()?;
-            let more = (bytes as usize).saturating_sub(state.inodes[self.inode].cached.len());
-            if !state.has_room_for(more as u64) {
+            let more = bytes.saturating_sub(state.inodes[self.inode].cached.len() as u64);
+            if !state.has_room_for(more) {
                 return Err(io::Error::from(io::ErrorKind::StorageFull));
             }
-            let inode = &mut state.inodes[self.inode];
-            let length = inode.cached.len() + more;
-            inode.cached.resize(length, 0);
-            inode.synced.resize(length, 0);
+            if more > 0 {
+                state.inodes[self.inode].resize(bytes as usize);
+            }
             Ok(())
         })
     }
@@ -430,17 +467,17 @@ impl DiskFile for SimulatedFile {
             changed.wait(&mut state);
         }
         state.counts.syncs += 1;
-        state.begin()?;
-        let fails = state.syncs_fail_at.is_some_and(|from| from < state.operations);
+        let is_alone = state.fails_at == Some(state.operations);
+        let begun = state.begin();
+        let fails = is_alone || state.syncs_fail_at.is_some_and(|from| from < state.operations);
         let inode = &mut state.inodes[self.inode];
         if fails {
             // As Linux does it: the pages stay readable and count as clean, and never reach the disk.
-            inode.unsynced.clear();
+            inode.unsynced.retain(|change| matches!(change, Unsynced::Length(_)));
             return Err(io::Error::other("input/output error"));
         }
-        for (offset, bytes) in inode.unsynced.drain(..) {
-            inode.synced[offset..offset + bytes.len()].copy_from_slice(&bytes);
-        }
+        begun?;
+        inode.sync();
         Ok(())
     }
 }
