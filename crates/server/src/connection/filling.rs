@@ -94,15 +94,17 @@ impl Connection {
                     let is_it = |job: &&Handed| job.receipt.id == hole.payload.id && job.queue == hole.queue;
                     let job = self.outbox.handed_since(hole.at).find(is_it).cloned();
                     let (queue, id) = (hole.queue.escape_ascii().to_string(), hole.payload.id);
-                    tracing::error!(queue, job = %id, why, "a payload can't be read: its claim has failed");
                     if let (Some(lane), Some(job)) = (self.server.lane(), job) {
+                        tracing::error!(queue, job = %id, why, "a payload can't be read: its claim has failed");
                         claims::fail(lane, &job, &why);
+                    } else {
+                        tracing::error!(queue, job = %id, why, "a payload can't be read: its connection ends");
                     }
                     return false;
                 }
                 Read::Refused(why) => {
                     let (queue, job) = (hole.queue.escape_ascii().to_string(), hole.payload.id);
-                    tracing::warn!(queue, %job, why, "a payload can't be read now: its job is given back");
+                    tracing::warn!(queue, %job, why, "a payload can't be read now: its connection ends");
                     return false;
                 }
             };
