@@ -16,7 +16,6 @@ mod row;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::disk::DiskFile;
 use crate::lock::Lock;
 use crate::recovery::parse_names;
 use crate::segment::Name;
@@ -53,8 +52,14 @@ pub struct OfflineLog {
 struct SegmentFile {
     number: u64,
     path: PathBuf,
-    file: Box<dyn DiskFile>,
     bytes: u64,
+}
+
+impl SegmentFile {
+    /// Opens it to be read, for as long as that takes: there may be more of them than a process may have open.
+    fn open(&self) -> Result<File, OpenError> {
+        File::open(&self.path).map_err(OpenError::io("open", &self.path))
+    }
 }
 
 impl OfflineLog {
@@ -96,9 +101,8 @@ impl OfflineLog {
             let path = dir.join(name.to_string());
             match name {
                 Name::Segment(number) => {
-                    let file = File::open(&path).map_err(OpenError::io("open", &path))?;
-                    let bytes = DiskFile::bytes(&file).map_err(OpenError::io("read", &path))?;
-                    log.segments.push(SegmentFile { number, path, file: Box::new(file), bytes });
+                    let metadata = std::fs::metadata(&path).map_err(OpenError::io("open", &path))?;
+                    log.segments.push(SegmentFile { number, path, bytes: metadata.len() });
                 }
                 Name::Spare(_) => log.spares.push(path),
                 Name::Lock | Name::LostAndFound | Name::CheckpointDraft(_) => {}

@@ -36,14 +36,14 @@ pub(crate) fn recover(
     replay: &mut dyn Replay,
 ) -> Result<Opened, OpenError> {
     let names = check_names(&**disk, &config.dir)?;
-    let mut segments = open_segments(&**disk, &names)?;
+    let mut segments = look_at_segments(&**disk, &names)?;
     let first_lsn = segments.first().map_or(1, |oldest| oldest.header.first_lsn);
     let (mut merge, refused_checkpoints) = match config.uses_checkpoint {
         true => Merge::choose(&**disk, &names, first_lsn),
         false => (Merge::none(), Vec::new()),
     };
     let skipped = merge.from().map_or(0, |from| wholly_below(&segments, from));
-    let mut survey = Survey::new(&segments, skipped);
+    let mut survey = Survey::new(&**disk, &segments, skipped);
     for index in skipped..segments.len() {
         survey.read(index, &mut merge, replay)?;
     }
@@ -54,7 +54,7 @@ pub(crate) fn recover(
     let checkpoint = merge.end(survey.expected - 1, skipped_bytes)?;
     // From here on the disk changes.
     let tail = match segments.last() {
-        Some(newest) => Tail::read(newest, &survey)?,
+        Some(newest) => Tail::read(&**disk, newest, &survey)?,
         None => Tail { records: Buffer::new(), begins_at: 0 },
     };
     for name in doomed {
@@ -78,9 +78,9 @@ pub(crate) fn recover(
         refused_checkpoints,
     };
     let (ends, milestones) = (survey.ends, survey.milestones);
-    // The file of one that was replaced is gone when nobody has it open.
+    // One may have been replaced.
     segments.retain(|segment| segment.header.number < header.number);
-    let sealed = seal(&segments, &ends, milestones, header.first_lsn)?;
+    let sealed = seal(&**disk, &segments, &ends, milestones, header.first_lsn)?;
     pool.measure().map_err(OpenError::io("measure", &config.dir))?;
     Ok(Opened { active, pool, sealed, recovered })
 }
@@ -118,10 +118,10 @@ pub(crate) fn parse_names(entries: Vec<OsString>, dir: &Path) -> Result<Vec<Name
     Ok(names)
 }
 
-/// A segment that was found.
+/// A segment that was found. Its file is open only while it is read, as there may be more of them than a process may
+/// have open.
 struct Found {
     path: PathBuf,
-    file: Box<dyn DiskFile>,
     file_bytes: u64,
     /// How long the file was made.
     capacity_bytes: u64,
@@ -129,7 +129,7 @@ struct Found {
 }
 
 impl Found {
-    fn open(disk: &dyn Disk, number: u64) -> Result<Self, OpenError> {
+    fn look(disk: &dyn Disk, number: u64) -> Result<Self, OpenError> {
         let name = Name::Segment(number);
         let path = disk.path(name);
         let file = disk.open(name).map_err(OpenError::io("open", &path))?;
@@ -150,20 +150,24 @@ impl Found {
             return Err(corrupt(&path, 0, format!("its header says that it is segment {}", header.number)));
         }
         let capacity_bytes = SegmentHeader::capacity_bytes(&bytes);
-        Ok(Self { path, file, file_bytes, capacity_bytes, header })
+        Ok(Self { path, file_bytes, capacity_bytes, header })
     }
 
-    fn reader(&self) -> Reader<'_> {
-        Reader::new(&*self.file, self.file_bytes, self.header.seed())
+    fn open(&self, disk: &dyn Disk) -> Result<Box<dyn DiskFile>, OpenError> {
+        disk.open(Name::Segment(self.header.number)).map_err(OpenError::io("open", &self.path))
+    }
+
+    fn reader<'a>(&self, file: &'a dyn DiskFile) -> Reader<'a> {
+        Reader::new(file, self.file_bytes, self.header.seed())
     }
 }
 
-/// Opens all segments, and checks that they follow each other.
-fn open_segments(disk: &dyn Disk, names: &[Name]) -> Result<Vec<Found>, OpenError> {
+/// Looks at the headers of all segments, and checks that they follow each other.
+fn look_at_segments(disk: &dyn Disk, names: &[Name]) -> Result<Vec<Found>, OpenError> {
     let mut segments: Vec<Found> = Vec::new();
     for &name in names {
         let Name::Segment(number) = name else { continue };
-        let segment = Found::open(disk, number)?;
+        let segment = Found::look(disk, number)?;
         if let Some(last) = segments.last() {
             let (last, header) = (last.header, segment.header);
             if header.number != last.number + 1 {
@@ -187,6 +191,7 @@ fn open_segments(disk: &dyn Disk, names: &[Name]) -> Result<Vec<Found>, OpenErro
 
 /// What reading the segments, oldest first, has shown so far.
 struct Survey<'a> {
+    disk: &'a dyn Disk,
     segments: &'a [Found],
     /// How large they are, with space that is only reserved.
     total_bytes: u64,
@@ -207,10 +212,11 @@ struct Survey<'a> {
 
 impl<'a> Survey<'a> {
     /// The first `skipped` segments are not read.
-    fn new(segments: &'a [Found], skipped: usize) -> Self {
+    fn new(disk: &'a dyn Disk, segments: &'a [Found], skipped: usize) -> Self {
         let (skipped, read) = segments.split_at(skipped);
         let first_lsn = read.first().map_or(1, |first| first.header.first_lsn);
         Self {
+            disk,
             segments,
             total_bytes: read.iter().map(|segment| segment.file_bytes).sum(),
             expected: first_lsn,
@@ -234,7 +240,8 @@ impl<'a> Survey<'a> {
         let place = if next_first_lsn.is_some() { Place::Older } else { Place::Newest };
         // A segment was begun when all below its first lsn was durable.
         self.durable = next_first_lsn.unwrap_or(segment.header.first_lsn) - 1;
-        let mut reader = segment.reader();
+        let file = segment.open(self.disk)?;
+        let mut reader = segment.reader(&*file);
         self.milestones.push(Milestones::default());
         let mut progress_at = 0;
         loop {
@@ -309,7 +316,10 @@ impl<'a> Survey<'a> {
         let start = Milestone { lsn: segment.header.first_lsn, offset: SEGMENT_HEADER_BYTES as u64 };
         let from = self.milestones[index].before(lsn).unwrap_or(start);
         let seed = segment.header.seed();
-        let mut reader = Reader::at(&*segment.file, segment.file_bytes, seed, from.offset, READ_BYTES);
+        let Ok(file) = segment.open(self.disk) else {
+            return OpenError::Replay { file: segment.path.clone(), offset: from.offset, lsn, reason };
+        };
+        let mut reader = Reader::at(&*file, segment.file_bytes, seed, from.offset, READ_BYTES);
         let mut expected = from.lsn;
         loop {
             let offset = reader.offset();
@@ -333,9 +343,10 @@ struct Tail {
 
 impl Tail {
     /// Reads the tail of the newest segment, after the survey.
-    fn read(newest: &Found, survey: &Survey<'_>) -> Result<Self, OpenError> {
+    fn read(disk: &dyn Disk, newest: &Found, survey: &Survey<'_>) -> Result<Self, OpenError> {
         let mut tail = Self { records: Buffer::new(), begins_at: SEGMENT_HEADER_BYTES as u64 };
-        let mut reader = newest.reader();
+        let file = newest.open(disk)?;
+        let mut reader = newest.reader(&*file);
         let mut framed = Records::new();
         let mut expected = newest.header.first_lsn;
         while expected < survey.expected {
@@ -407,6 +418,7 @@ fn begin_segment(
 /// What the older segments have become. Space that they reserved and did not use is given back; it does not
 /// matter whether that survives a crash, as it is done again.
 fn seal(
+    disk: &dyn Disk,
     segments: &[Found],
     ends: &[u64],
     milestones: Vec<Milestones>,
@@ -415,7 +427,7 @@ fn seal(
     let mut sealed = Vec::with_capacity(segments.len());
     for (index, ((segment, &end), mut milestones)) in segments.iter().zip(ends).zip(milestones).enumerate() {
         if segment.file_bytes - end >= TRUNCATE_BYTES_MIN.min(segment.file_bytes / 8) {
-            segment.file.truncate(end).map_err(OpenError::io("truncate", &segment.path))?;
+            segment.open(disk)?.truncate(end).map_err(OpenError::io("truncate", &segment.path))?;
         }
         let next_first_lsn = segments.get(index + 1).map_or(active_first_lsn, |next| next.header.first_lsn);
         let SegmentHeader { number, first_lsn, .. } = segment.header;

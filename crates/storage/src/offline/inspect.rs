@@ -3,6 +3,8 @@
 //! What is damage and what is a legal end is decided by the same table as in recovery; so a log without damage is
 //! one that opens.
 
+use std::fs::File;
+
 use super::checkpoints::Checkpoints;
 use super::plan::{Mend, Place, Probe};
 use super::report::{Damage, End, Inspection, Loss, SegmentReport, SegmentState};
@@ -151,7 +153,8 @@ impl Walk<'_, '_> {
             Follows::Gap(next) => (verdict::Place::Newest, usable.header.first_lsn - 1, next),
             Follows::Nothing => (verdict::Place::Newest, usable.header.first_lsn - 1, None),
         };
-        let mut reader = Reader::new(&*segment.file, segment.bytes, seed(segment.number));
+        let file = segment.open()?;
+        let mut reader = Reader::new(&file, segment.bytes, seed(segment.number));
         loop {
             let offset = reader.offset();
             self.pass(segment, offset);
@@ -180,10 +183,10 @@ impl Walk<'_, '_> {
                         Follows::Segment(next) => Some(next - 1),
                         Follows::Gap(_) | Follows::Nothing => None,
                     };
-                    match self.broken(segment, offset, finding, last, durable)? {
+                    match self.broken(segment, &file, offset, finding, last, durable)? {
                         Some(resync) => {
                             reader = Reader::at(
-                                &*segment.file,
+                                &file,
                                 segment.bytes,
                                 seed(segment.number),
                                 resync,
@@ -221,13 +224,14 @@ impl Walk<'_, '_> {
     fn broken(
         &mut self,
         segment: &SegmentFile,
+        file: &File,
         offset: u64,
         finding: Finding,
         last: Option<Lsn>,
         durable: Lsn,
     ) -> Result<Option<u64>, OpenError> {
         let lsn = self.expected;
-        let search = Search { segment, offset, lsn, last_lsn: last };
+        let search = Search { segment, file, offset, lsn, last_lsn: last };
         let resync = search.run().map_err(OpenError::io("read", &segment.path))?;
         let what = if finding == Finding::Broken { "is broken" } else { "is missing" };
         let reason = format!("record {lsn} {what}, and all up to {durable} was synced");

@@ -8,6 +8,7 @@ use std::io;
 
 use super::SegmentFile;
 use crate::Lsn;
+use crate::disk::DiskFile;
 use crate::limits::{READ_BYTES, RECORD_BODY_BYTES_MAX};
 use crate::reader::{Frame, Reader};
 use crate::record::{BATCH_BYTES, Header, RECORD_BYTES_MIN, RECORD_HEADER_BYTES, array};
@@ -31,6 +32,8 @@ pub(super) struct Resync {
 /// What is searched.
 pub(super) struct Search<'a> {
     pub(super) segment: &'a SegmentFile,
+    /// Its file, open.
+    pub(super) file: &'a dyn DiskFile,
     /// Where the broken frame begins.
     pub(super) offset: u64,
     /// Its lsn.
@@ -55,7 +58,7 @@ impl Search<'_> {
     fn guesses(&self) -> io::Result<[Option<Resync>; 2]> {
         let behind_batch = Resync { offset: self.offset + BATCH_BYTES as u64, lsn: self.lsn };
         let mut bytes = [0; RECORD_HEADER_BYTES];
-        let read = self.segment.file.read_at(&mut bytes, self.offset)?;
+        let read = self.file.read_at(&mut bytes, self.offset)?;
         let header = Header::parse(bytes);
         let behind_record =
             (read == bytes.len() && header.lsn == self.lsn && is_possible(header)).then(|| Resync {
@@ -70,7 +73,7 @@ impl Search<'_> {
         let mut buffer = vec![0; READ_BYTES];
         let mut start = self.offset + 1;
         loop {
-            let filled = self.segment.file.read_at(&mut buffer, start)?;
+            let filled = self.file.read_at(&mut buffer, start)?;
             for (index, bytes) in buffer[..filled].windows(RECORD_HEADER_BYTES).enumerate() {
                 let header = Header::parse(array(bytes));
                 let place = Resync { offset: start + index as u64, lsn: header.lsn };
@@ -104,8 +107,7 @@ impl Search<'_> {
     /// Whether the frames from a place on lead to a batch record or to the last record.
     fn leads_on(&self, place: Resync, tried_bytes: &mut u64) -> io::Result<bool> {
         let segment = self.segment;
-        let mut reader =
-            Reader::at(&*segment.file, segment.bytes, seed(segment.number), place.offset, TRY_BYTES);
+        let mut reader = Reader::at(self.file, segment.bytes, seed(segment.number), place.offset, TRY_BYTES);
         let mut lsn = place.lsn;
         loop {
             match reader.next(lsn)? {
@@ -115,7 +117,7 @@ impl Search<'_> {
             }
         }
         let mut bytes = [0; RECORD_HEADER_BYTES];
-        segment.file.read_at(&mut bytes, reader.offset())?;
+        self.file.read_at(&mut bytes, reader.offset())?;
         let header = Header::parse(bytes);
         let body_bytes = if header.lsn == lsn && is_possible(header) { header.body_bytes } else { 0 };
         *tried_bytes += reader.offset() - place.offset + body_bytes as u64;

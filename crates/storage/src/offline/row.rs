@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{OfflineLog, SegmentFile};
+use crate::disk::DiskFile;
 use crate::record::{BATCH_BYTES, Batch};
 use crate::segment::{FORMAT_VERSION, HeaderFault, SEGMENT_HEADER_BYTES, SegmentHeader, seed};
 use crate::{Lsn, OpenError};
@@ -112,7 +113,8 @@ fn widen<'a>(
 
 fn look(segment: &SegmentFile) -> Result<Finding, OpenError> {
     let mut bytes = [0; SEGMENT_HEADER_BYTES + BATCH_BYTES];
-    let read = segment.file.read_at(&mut bytes, 0).map_err(OpenError::io("read", &segment.path))?;
+    let read =
+        DiskFile::read_at(&segment.open()?, &mut bytes, 0).map_err(OpenError::io("read", &segment.path))?;
     if read < SEGMENT_HEADER_BYTES {
         return Ok(Finding::Unusable("the file ends before its header does".to_owned()));
     }

@@ -1,10 +1,12 @@
 //! What a new run makes of the last one: boots, tails, policies.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::harness::{copy_of, open, open_configured, open_on, segment_files, small, with};
+use super::harness::{copy_of, open, open_configured, open_files, open_on, segment_files, small, with};
+use crate::offline::{Located, OfflineLog};
 use crate::simulation::SimulatedDisk;
-use crate::{Durability, LogConfig};
+use crate::{Durability, Log, LogConfig, RecordView};
 
 #[test]
 fn each_run_has_a_boot_number_of_its_own() {
@@ -126,4 +128,34 @@ fn a_tail_larger_than_a_read_is_searched_for_the_watermark() {
     std::fs::write(&newest, bytes).unwrap();
     let error = open(LogConfig::new(dir.path())).unwrap_err();
     assert!(error.to_string().contains("record 1 is broken, and all up to 2 was synced"), "{error}");
+}
+
+#[test]
+fn a_log_of_any_number_of_segments_is_read_with_few_files_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(with(Durability::Never, small(dir.path()))).unwrap();
+    for byte in 0..120 {
+        log.stage(&[byte; 1000]);
+    }
+    log.log.close().unwrap();
+    drop(log);
+    assert!(segment_files(dir.path()).len() >= 30);
+    let mut most = 0;
+    let mut count = |_: RecordView<'_>| {
+        most = most.max(open_files(dir.path()));
+        Ok(())
+    };
+    let (log, _) = Log::open(small(dir.path()), &mut count, Arc::new(|_| {})).unwrap();
+    assert!((1..=3).contains(&most), "{most} files were open at once");
+    assert!(open_files(dir.path()) <= 3, "some stay open");
+    drop(log);
+
+    let log = OfflineLog::open(dir.path()).unwrap();
+    let mut most = 0;
+    let mut count = |_: Located<'_>| {
+        most = most.max(open_files(dir.path()));
+        Ok(())
+    };
+    log.inspect(&mut count).unwrap();
+    assert!((1..=3).contains(&most), "{most} files were open at once");
 }
