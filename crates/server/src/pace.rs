@@ -9,6 +9,10 @@
 //! Each appended byte is credit for one that is written again. Half of it is for tidying up at ease; the other half is
 //! kept for when the log comes near its bound, as it does when much of what lives is deleted at once.
 //!
+//! Each start begins a segment, so a server that is killed or restarted again and again leaves many with hardly anything
+//! in them, each a file that a start opens. When there are as many of them as what lives would fill the log is written again, though
+//! there is no garbage: that is about a segment for each start.
+//!
 //! A full disk is worth any cost, but only once around the log: then all is freed that can be, and going on would
 //! write the same again and again for as long as the disk is full. What is appended later makes another round worth it.
 
@@ -22,6 +26,13 @@ const HURRY_SEGMENTS: u64 = 2;
 
 /// How many segments may be written again without ado after a time without garbage.
 const EASE_SEGMENTS: u64 = 2;
+
+/// A segment is small that holds less than this part of an ordinary one. Without a restart there is hardly any: a sealed one
+/// is half full, but for records that need a segment of their own.
+pub(crate) const SMALL_PART: u64 = 4;
+
+/// So many small segments are left alone, or as many as what lives would fill.
+const SMALL_SEGMENTS: u64 = 16;
 
 /// On a full disk so much may be written again for each appended byte, after a first round.
 const ROUND_BYTES_PER_BYTE: u64 = 32;
@@ -42,6 +53,8 @@ pub(crate) struct Sizes {
     pub(crate) log: u64,
     /// What a full snapshot would take.
     pub(crate) live: u64,
+    /// How many sealed segments hold less than a [`SMALL_PART`] of an ordinary one.
+    pub(crate) small_segments: u64,
     /// What there is on the disk.
     pub(crate) space: Space,
 }
@@ -167,7 +180,7 @@ impl Pace {
     }
 
     fn need(&self, sizes: Sizes) -> Need {
-        let Sizes { log, live, space } = sizes;
+        let Sizes { log, live, small_segments, space } = sizes;
         let garbage = sizes.garbage();
         let bound = self.bound(live);
         // The less space there is, the less garbage is worth writing what lives again.
@@ -177,10 +190,12 @@ impl Pace {
             Space::Full => garbage > (live / 16).max(self.segment_bytes / 4),
             Space::Exhausted => garbage > self.segment_bytes / 8,
         };
+        let are_many_small = small_segments > SMALL_SEGMENTS.max(live / self.segment_bytes);
         if log > bound || space >= Space::Full && is_worth_it {
             Need::Must
         } else if log > bound - live / 4 - HURRY_SEGMENTS * self.segment_bytes
             || space == Space::Low && is_worth_it
+            || space < Space::Full && are_many_small
         {
             Need::Hurry
         } else if is_worth_it {
@@ -196,7 +211,7 @@ mod tests {
     use super::*;
 
     fn sizes(log: u64, live: u64) -> Sizes {
-        Sizes { log, live, space: Space::Ample }
+        Sizes { log, live, small_segments: 0, space: Space::Ample }
     }
 
     #[test]
@@ -257,6 +272,19 @@ mod tests {
         for (space, garbage) in [(Space::Full, 6u64), (Space::Exhausted, 1)] {
             let need = |garbage| pace.need(Sizes { space, ..sizes(100 + garbage, 100) });
             assert_eq!((need(garbage), need(garbage + 1)), (Need::None, Need::Must), "{space:?}");
+        }
+    }
+
+    #[test]
+    fn many_small_segments_are_worth_writing_all_again() {
+        let pace = Pace::new(10, 0);
+        for (log, small_segments, want) in
+            [(100, 16, Need::None), (100, 17, Need::Hurry), (400, 40, Need::None), (400, 41, Need::Hurry)]
+        {
+            let sizes = Sizes { small_segments, ..sizes(log, log) };
+            assert_eq!(pace.need(sizes), want, "{log} {small_segments}");
+            let full = Sizes { space: Space::Full, ..sizes };
+            assert_eq!(pace.need(full), Need::None, "that gives a full disk no space");
         }
     }
 

@@ -16,7 +16,7 @@ use crate::hold::Hold;
 use crate::holes::Hole;
 use crate::lane::Lane;
 use crate::limits::{RECLAIM_STAGED_BYTES, RECLAIM_STEPS};
-use crate::pace::{Pace, Sizes};
+use crate::pace::{Pace, SMALL_PART, Sizes};
 use crate::payloads::{self, Read};
 use crate::server::Server;
 use crate::timers::wait_for_room;
@@ -232,7 +232,8 @@ async fn wait_written(lane: &Lane, lsn: Lsn) {
 
 /// How large everything is.
 fn sizes(lane: &Lane) -> Sizes {
-    Sizes { live: lane.take_stock(), log: lane.log.bytes(), space: lane.log.space() }
+    let small_segments = lane.log.sealed_below(lane.segment_bytes / SMALL_PART) as u64;
+    Sizes { live: lane.take_stock(), log: lane.log.bytes(), small_segments, space: lane.log.space() }
 }
 
 #[cfg(test)]

@@ -114,6 +114,13 @@ impl Catalog {
         self.state.lock().segments.iter().map(|indexed| indexed.segment).collect()
     }
 
+    /// How many sealed segments have less than `bytes` in use.
+    pub(crate) fn sealed_below(&self, bytes: u64) -> usize {
+        let state = self.state.lock();
+        let sealed = state.segments.iter().take(state.segments.len() - 1);
+        sealed.filter(|indexed| indexed.segment.bytes < bytes).count()
+    }
+
     /// The oldest sealed segment.
     pub(crate) fn oldest_sealed(&self) -> Option<Segment> {
         let state = self.state.lock();

@@ -156,6 +156,11 @@ impl Log {
         self.inner.shared.catalog.sealed()
     }
 
+    /// How many sealed segments have less than `bytes` in use.
+    pub fn sealed_below(&self, bytes: u64) -> usize {
+        self.inner.shared.catalog.sealed_below(bytes)
+    }
+
     /// The oldest sealed segment, which is the next one to reclaim.
     pub fn oldest_sealed(&self) -> Option<Segment> {
         self.inner.shared.catalog.oldest_sealed()

@@ -282,3 +282,30 @@ fn the_log_is_within_its_bounds_at_every_step() {
         assert!(dumps(&open(dir.path())) == before, "{}: it reads back as something else", shape.name);
     }
 }
+
+#[test]
+fn restarts_do_not_pile_up_small_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut churn = Churn::new(PLAIN, dir.path());
+    while churn.lane.written_bytes().0 < 20 * SEGMENT_BYTES {
+        churn.push(0, When::Now);
+    }
+    let before = dumps(&churn.lane);
+    let (mut most, mut rewritten) = (0, 0);
+    for _ in 0..120 {
+        churn.lane.log.close().unwrap();
+        churn.lane = open(dir.path());
+        churn.reclaiming = Reclaiming::new(&churn.lane, SEGMENT_BYTES);
+        churn.runtime.block_on(churn.reclaiming.go_on(&churn.lane));
+        most = most.max(churn.lane.log.sealed().len());
+        rewritten += churn.lane.written_bytes().1;
+    }
+    assert!(most <= 45, "{most} segments, where 20 hold everything");
+    assert!(
+        (1..120 * SEGMENT_BYTES).contains(&rewritten),
+        "{rewritten} bytes are written again by 120 starts"
+    );
+    churn.lane.log.close().unwrap();
+    drop(churn);
+    assert!(dumps(&open(dir.path())) == before, "it reads back as something else");
+}
