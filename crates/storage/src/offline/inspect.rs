@@ -104,10 +104,21 @@ struct Walk<'a, 'v> {
     found: Inspection,
 }
 
-/// Where a segment ends, and how.
+/// Where a segment's records end, and how.
 struct Ended {
     offset: u64,
-    is_torn: bool,
+    how: EndsIn,
+}
+
+/// What is behind the last record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EndsIn {
+    /// Nothing that was meant to be a record.
+    Nothing,
+    /// A record that was not written as a whole.
+    Tear,
+    /// What was written off.
+    Damage,
 }
 
 impl Walk<'_, '_> {
@@ -115,14 +126,17 @@ impl Walk<'_, '_> {
         let segment = usable.segment;
         let (damages, records, lost) =
             (self.found.damages.len(), self.found.records, self.found.lost_records);
-        if let Some(fault) = &usable.header_fault {
-            let mend = Mend::Header { header: usable.header, capacity_bytes: segment.bytes };
-            self.damage(segment, 0..64, fault.clone(), Loss::Nothing, Some(mend));
-        }
         self.expected = usable.header.first_lsn;
         let ended = self.records(usable, follows)?;
-        if matches!(follows, Follows::Nothing) {
-            self.end(usable, &ended);
+        let is_end_known = !matches!(follows, Follows::Nothing) || self.end(usable, &ended);
+        if let Some(fault) = &usable.header_fault {
+            let loss = if is_end_known { Loss::Nothing } else { Loss::From(self.expected) };
+            // Where something is broken, lost records are written for that.
+            let is_cut = !is_end_known && ended.how != EndsIn::Damage;
+            let cut = is_cut.then_some((ended.offset, self.expected));
+            let mend = Mend::Header { header: usable.header, capacity_bytes: segment.bytes, cut };
+            let damage = damage(segment, 0..64, fault.clone(), loss, Some(mend));
+            self.found.damages.insert(damages, damage);
         }
         self.found.last_lsn = self.expected - 1;
         self.found.segments.push(SegmentReport {
@@ -159,7 +173,7 @@ impl Walk<'_, '_> {
             let offset = reader.offset();
             self.pass(segment, offset);
             if end_lsn == Some(self.expected) {
-                return Ok(Ended { offset, is_torn: false });
+                return Ok(Ended { offset, how: EndsIn::Nothing });
             }
             let frame = reader.next(self.expected).map_err(io())?;
             let finding = frame.finding();
@@ -176,8 +190,8 @@ impl Walk<'_, '_> {
                     }
                     _ => self.record(segment, offset, &reader),
                 },
-                Verdict::Superseded | Verdict::End => return Ok(Ended { offset, is_torn: false }),
-                Verdict::Torn => return Ok(Ended { offset, is_torn: true }),
+                Verdict::Superseded | Verdict::End => return Ok(Ended { offset, how: EndsIn::Nothing }),
+                Verdict::Torn => return Ok(Ended { offset, how: EndsIn::Tear }),
                 Verdict::Damaged => {
                     let last = match follows {
                         Follows::Segment(next) => Some(next - 1),
@@ -193,7 +207,7 @@ impl Walk<'_, '_> {
                                 crate::limits::READ_BYTES,
                             );
                         }
-                        None => return Ok(Ended { offset, is_torn: false }),
+                        None => return Ok(Ended { offset, how: EndsIn::Damage }),
                     }
                 }
             }
@@ -253,8 +267,8 @@ impl Walk<'_, '_> {
         Ok(resync.map(|resync| resync.offset))
     }
 
-    /// How the newest segment ends.
-    fn end(&mut self, usable: &Usable<'_>, ended: &Ended) {
+    /// How the newest segment ends; whether that can be known.
+    fn end(&mut self, usable: &Usable<'_>, ended: &Ended) -> bool {
         let segment = usable.segment;
         if segment.bytes < usable.capacity_bytes {
             let reason = format!("the file ends here, and was made {} bytes long", usable.capacity_bytes);
@@ -265,15 +279,23 @@ impl Walk<'_, '_> {
             };
             let loss = Loss::From(self.expected);
             self.damage(segment, segment.bytes..segment.bytes, reason, loss, Some(mend));
-            return;
+            return true;
+        }
+        // Without the header nothing tells how long the file was made, and it may have been cut here. It was not where it
+        // goes on behind the last record, and if it was, nothing came after a clean end.
+        let goes_on = ended.how == EndsIn::Nothing
+            && segment.bytes.saturating_sub(ended.offset) >= RECORD_HEADER_BYTES as u64;
+        if usable.header_fault.is_some() && self.mark != Some(Mark::Closed) && !goes_on {
+            return false;
         }
         self.found.end = match self.mark {
-            _ if ended.is_torn => {
+            _ if ended.how == EndsIn::Tear => {
                 End::Torn(TornTail { file: segment.path.clone(), offset: ended.offset, lsn: self.expected })
             }
             Some(Mark::Closed) => End::Closed,
             _ => End::Killed,
         };
+        true
     }
 
     /// Segments that are missing, or of which nothing can be read.
@@ -343,15 +365,7 @@ impl Walk<'_, '_> {
         loss: Loss,
         mend: Option<Mend>,
     ) {
-        self.found.damages.push(Damage {
-            segment: segment.number,
-            file: segment.path.clone(),
-            offset: bytes.start,
-            end: bytes.end,
-            reason,
-            loss,
-            mend,
-        });
+        self.found.damages.push(damage(segment, bytes, reason, loss, mend));
     }
 
     /// A frame is due here: is it the place that somebody asked for?
@@ -365,4 +379,15 @@ impl Walk<'_, '_> {
             self.probe.after.get_or_insert(offset);
         }
     }
+}
+
+fn damage(
+    segment: &SegmentFile,
+    bytes: std::ops::Range<u64>,
+    reason: String,
+    loss: Loss,
+    mend: Option<Mend>,
+) -> Damage {
+    let file = segment.path.clone();
+    Damage { segment: segment.number, file, offset: bytes.start, end: bytes.end, reason, loss, mend }
 }

@@ -37,8 +37,8 @@ pub(super) struct Probe {
 /// How one damage is written off.
 #[derive(Debug, Clone)]
 pub(crate) enum Mend {
-    /// Write the segment's header again.
-    Header { header: SegmentHeader, capacity_bytes: u64 },
+    /// Write the segment's header again; with one lost record at this offset and of this lsn where it may have been cut.
+    Header { header: SegmentHeader, capacity_bytes: u64, cut: Option<(u64, Lsn)> },
     /// Write lost records `first..=last` over the bytes from `offset` to `end`. Without an end nothing behind it
     /// can be read: what is left of a newest segment is blanked.
     Fill { offset: u64, end: Option<u64>, first: Lsn, last: Lsn, is_newest: bool },
@@ -142,9 +142,13 @@ impl OfflineLog {
         let note = format!("lost: {}; {}", damage.reason, damage.loss);
         plan.lines.push(format!("write off {place} to {}: {}", damage.end, damage.loss));
         match mend {
-            Mend::Header { header, capacity_bytes } => {
+            Mend::Header { header, capacity_bytes, cut } => {
                 let bytes = header.to_bytes(*capacity_bytes).to_vec();
                 plan.patch(damage.segment, (0, bytes), 0);
+                if let &Some((offset, lsn)) = cut {
+                    let fill = Fill { number: damage.segment, offset, first: lsn, last: lsn, note: &note };
+                    plan.end_with(&fill, *capacity_bytes);
+                }
             }
             &Mend::Fill { offset, end, first, last, is_newest } => {
                 let fill = Fill { number: damage.segment, offset, first, last, note: &note };
@@ -162,10 +166,7 @@ impl OfflineLog {
             }
             &Mend::Lengthen { offset, lsn, capacity_bytes } => {
                 let fill = Fill { number: damage.segment, offset, first: lsn, last: lsn, note: &note };
-                let bytes = fill.shortest();
-                let filled_to = offset + bytes.len() as u64;
-                plan.patch(damage.segment, (offset, bytes), capacity_bytes.max(filled_to));
-                plan.patch(damage.segment, (filled_to, BLANK.to_vec()), 0);
+                plan.end_with(&fill, capacity_bytes);
             }
             Mend::Replace { header, numbers, last_lsn } => {
                 for number in numbers.clone() {
@@ -236,6 +237,14 @@ impl OfflineLog {
 }
 
 impl Plan {
+    /// Has lost records where a newest segment was cut, and nothing behind them.
+    fn end_with(&mut self, fill: &Fill<'_>, capacity_bytes: u64) {
+        let bytes = fill.shortest();
+        let filled_to = fill.offset + bytes.len() as u64;
+        self.patch(fill.number, (fill.offset, bytes), capacity_bytes.max(filled_to));
+        self.patch(fill.number, (filled_to, BLANK.to_vec()), 0);
+    }
+
     fn patch(&mut self, segment: u64, patch: (u64, Vec<u8>), length_min: u64) {
         let of_segment = self.steps.iter_mut().find_map(|step| match step {
             Step::Patch { number, patches, bytes_min } if *number == segment => Some((patches, bytes_min)),

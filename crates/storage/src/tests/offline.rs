@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::harness::{open, segment_files, small, with};
+use super::harness::{copy_of, open, segment_files, small, with};
 use crate::offline::{Damage, End, Inspection, Loss, OfflineLog, Place, SegmentState};
 use crate::segment::Name;
 use crate::{Durability, Lsn, OpenError};
@@ -191,6 +191,45 @@ fn a_file_of_any_length_is_found_and_costs_no_more_than_said() {
             std::fs::write(path, &bytes[..length]).unwrap();
             judge(&sample, &format!("{} cut to {length}", path.display()));
             restore(&sample);
+        }
+    }
+}
+
+#[test]
+fn a_newest_file_of_any_length_without_its_header_costs_no_more_than_said() {
+    let sample = sample();
+    let (path, bytes) = sample.files.iter().next_back().unwrap();
+    for length in (0..bytes.len()).filter(|length| length % 7 == 0 || length % 512 > 508) {
+        let mut cut = bytes[..length].to_vec();
+        cut.iter_mut().skip(20).take(1).for_each(|byte| *byte ^= 1);
+        std::fs::write(path, cut).unwrap();
+        judge(&sample, &format!("{} cut to {length}, without its header", path.display()));
+        restore(&sample);
+    }
+}
+
+#[test]
+fn a_newest_file_that_goes_on_behind_its_records_was_not_cut() {
+    for closes in [true, false] {
+        let dir = directory();
+        let log = open(small(dir.path())).unwrap();
+        log.commit(b"one");
+        let killed = copy_of(dir.path());
+        drop(log);
+        let dir = if closes { dir } else { killed };
+        let newest = segment_files(dir.path()).pop().unwrap();
+        let mut bytes = std::fs::read(&newest).unwrap();
+        let end = inspect(dir.path()).unwrap().0.segments[0].used_bytes as usize;
+        bytes[20] ^= 1;
+        for (length, want) in [
+            (bytes.len(), Loss::Nothing),
+            (end + crate::record::RECORD_HEADER_BYTES, Loss::Nothing),
+            (end, if closes { Loss::Nothing } else { Loss::From(2) }),
+        ] {
+            std::fs::write(&newest, &bytes[..length]).unwrap();
+            let (found, records) = inspect(dir.path()).unwrap();
+            let losses: Vec<Loss> = found.damages.iter().map(|damage| damage.loss).collect();
+            assert_eq!((losses, records.len()), (vec![want], 1), "{length} bytes, closed: {closes}");
         }
     }
 }
