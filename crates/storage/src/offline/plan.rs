@@ -9,12 +9,16 @@ use std::path::Path;
 use super::fill::{BLANK, Fill, empty_segment};
 use super::report::{Damage, Inspection, Loss};
 use super::row::boot_after;
-use super::{OfflineLog, Visit};
+use super::{OfflineLog, SegmentFile, Visit};
 use crate::segment::{Name, SegmentHeader};
 use crate::{Lsn, OpenError};
 
 /// How many records are written off at most: each takes a record of its own.
 const LOST_RECORDS_MAX: u64 = 16 * 1024 * 1024;
+
+/// How many segments in a row may be missing: for each a file is written, and a boot number used up. A larger gap is not a
+/// loss but a file that is a stranger here.
+const MISSING_SEGMENTS_MAX: u64 = 4_096;
 
 /// A place in a log, as `check` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,6 +173,7 @@ impl OfflineLog {
                 plan.end_with(&fill, capacity_bytes);
             }
             Mend::Replace { header, numbers, last_lsn } => {
+                self.refuse_wide_gap()?;
                 for number in numbers.clone() {
                     let is_first = number == header.number;
                     let first_lsn = if is_first { header.first_lsn } else { last_lsn + 1 };
@@ -179,6 +184,20 @@ impl OfflineLog {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a log with a segment that is too far from the one before it: one of the two is a stranger.
+    fn refuse_wide_gap(&self) -> Result<(), RepairError> {
+        let is_far = |pair: &&[SegmentFile]| pair[1].number - pair[0].number - 1 > MISSING_SEGMENTS_MAX;
+        let Some([before, after]) = self.segments.windows(2).find(is_far) else { return Ok(()) };
+        Err(impossible(format!(
+            "{} segments are missing between {} and {}, and at most {MISSING_SEGMENTS_MAX} can be written off; if one of the \
+             two is of another log or has a wrong name, move it out of the directory and check again; otherwise restore what \
+             is missing from a copy",
+            after.number - before.number - 1,
+            before.path.display(),
+            after.path.display(),
+        )))
     }
 
     /// Plans to end the log before the frame at a place.
@@ -203,6 +222,7 @@ impl OfflineLog {
                 near.join(" or ")
             )));
         };
+        self.refuse_wide_gap()?;
         let records = found.last_lsn.saturating_sub(lsn - 1);
         let mut readable = found.segments.iter().filter_map(|segment| Some((segment.number, segment.boot?)));
         let (number, boot) = readable.next_back().expect("the segment that is cut can be read");

@@ -301,6 +301,31 @@ fn a_log_of_which_no_segment_can_be_read_is_not_repaired() {
 }
 
 #[test]
+fn a_file_with_a_strange_number_is_named_and_the_log_is_well_without_it() {
+    let sample = sample();
+    let dir = sample.dir.path();
+    let newest = sample.files.keys().next_back().unwrap();
+    for number in [9_999, 1 << 40, u64::MAX] {
+        let stray = dir.join(Name::Segment(number).to_string());
+        std::fs::copy(newest, &stray).unwrap();
+        let log = OfflineLog::open(dir).unwrap();
+        let found = log.inspect(&mut |_| Ok(())).unwrap();
+        let skipped = log.plan_skip(&found, None).map(|_| ());
+        let place = Place { segment: 1, offset: 64 };
+        for refused in [skipped, log.plan_cut(place, &mut |_| Ok(())).map(|_| ())] {
+            let error = refused.unwrap_err().to_string();
+            assert!(
+                error.contains("segments are missing between") && error.contains("move it out"),
+                "{error}"
+            );
+            assert!(error.contains(&format!("{} and {}", newest.display(), stray.display())), "{error}");
+        }
+        std::fs::remove_file(stray).unwrap();
+        assert!(inspect(dir).unwrap().0.damages.is_empty());
+    }
+}
+
+#[test]
 fn a_record_in_a_payload_is_not_taken_for_one() {
     use crate::record::{Header, seal};
     let dir = directory();
