@@ -9,7 +9,8 @@ use std::sync::Arc;
 use stanchion_engine::{Now, Shard};
 use stanchion_protocol::id::BOOT_MAX;
 use stanchion_storage::{
-    Log, LogConfig, LogEvent, OpenError, Records, Recovered, RefusedCheckpoint, Replay, WrittenCheckpoint,
+    CheckpointUse, Log, LogConfig, LogEvent, OpenError, Records, Recovered, RefusedCheckpoint, Replay,
+    WrittenCheckpoint,
 };
 
 use crate::clock::Source;
@@ -63,7 +64,7 @@ pub(crate) fn open_lane_with(
         #[cfg(feature = "simulation")]
         Source::Simulated(_) => 0,
     };
-    let mut attempt = |uses_checkpoint: bool| {
+    let mut attempt = |checkpoints: CheckpointUse| {
         let mut shards: Vec<_> =
             (0..config.shards).map(|index| Shard::new(shard_config(config, index, 0))).collect();
         let room = Memory::room_of_replay(config.memory_bytes_max, config.shards);
@@ -75,7 +76,7 @@ pub(crate) fn open_lane_with(
             segment_bytes: config.segment_bytes,
             durability: config.durability,
             staged_bytes_max: config.staged_bytes_max,
-            uses_checkpoint,
+            checkpoints,
             budget_bytes: config.disk_budget,
         };
         let events = Arc::clone(&tidings);
@@ -84,10 +85,10 @@ pub(crate) fn open_lane_with(
         Ok((opened, shards))
     };
     // A checkpoint saves time and is never needed: whatever is wrong with one, the log has everything.
-    let (OpenedLog { log, recovered }, mut shards) = match attempt(true) {
-        Err(ServerError::Open(OpenError::Checkpoint { file, reason })) => {
+    let (OpenedLog { log, recovered }, mut shards) = match attempt(CheckpointUse::Begin) {
+        Err(ServerError::Open(OpenError::Checkpoint { file, reason, instead })) => {
             warn_of_checkpoint(&file, &reason);
-            attempt(false)?
+            attempt(instead)?
         }
         opened => opened?,
     };

@@ -56,7 +56,7 @@ pub struct UsedCheckpoint {
     pub skipped_bytes: u64,
 }
 
-/// A checkpoint that was of no use. The log was read without it, and its file is deleted.
+/// A checkpoint that was of no use. The log was read without it, and its file is deleted, unless the system could not read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedCheckpoint {
     /// Its file.

@@ -16,8 +16,8 @@ pub struct LogConfig {
     pub durability: Durability,
     /// How much may be staged before [`crate::Log::has_room`] says no.
     pub staged_bytes_max: usize,
-    /// Whether recovery may begin from a checkpoint. Without it, those that are there are deleted.
-    pub uses_checkpoint: bool,
+    /// What recovery does with checkpoints.
+    pub checkpoints: CheckpointUse,
     /// How large all files of the log may be together, checkpoints included; `None`: as large as the file system has room for.
     pub budget_bytes: Option<u64>,
 }
@@ -30,10 +30,21 @@ impl LogConfig {
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             durability: Durability::Always,
             staged_bytes_max: STAGED_BYTES_MAX_DEFAULT,
-            uses_checkpoint: true,
+            checkpoints: CheckpointUse::Begin,
             budget_bytes: None,
         }
     }
+}
+
+/// What recovery does with the checkpoints that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckpointUse {
+    /// It begins from the newest that fits. Those that do not fit and those that are older are deleted.
+    Begin,
+    /// It reads the log as a whole, and leaves them as they are.
+    Leave,
+    /// It reads the log as a whole, and deletes them.
+    Delete,
 }
 
 /// When the writer syncs without being asked. [`crate::Log::sync_to`] asks, under every policy.

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::Lsn;
 use crate::disk::may_pass;
+use crate::{CheckpointUse, Lsn};
 
 /// Why a log could not be opened. Apart from [`OpenError::Io`], nothing that matters on the disk was changed.
 #[derive(Debug, thiserror::Error)]
@@ -63,14 +63,16 @@ pub enum OpenError {
         /// What the caller said.
         reason: String,
     },
-    /// A checkpoint turned out to be of no use after some of it was handed over. What was is to be thrown away; with
-    /// [`crate::LogConfig::uses_checkpoint`] off the log is read as a whole.
+    /// A checkpoint turned out to be of no use after some of it was handed over. What was is to be thrown away; the log has
+    /// everything, and is read as a whole.
     #[error("the checkpoint {} cannot be used: {reason}", file.display())]
     Checkpoint {
         /// Its file.
         file: PathBuf,
         /// What is wrong with it.
         reason: String,
+        /// How to open the log without it: it is deleted for what is in it, and not for what the system could not read.
+        instead: CheckpointUse,
     },
     /// There is no space for the segment that a run begins with, and no file of an earlier run to take.
     #[error("the disk has no room for {}, with which this run begins; nothing was changed, free some space and start again", path.display())]

@@ -49,7 +49,7 @@ mod writer;
 pub use checkpoint::{
     CheckpointStart, CheckpointWriter, NONCE_BYTES, RefusedCheckpoint, UsedCheckpoint, WrittenCheckpoint,
 };
-pub use config::{Durability, LogConfig};
+pub use config::{CheckpointUse, Durability, LogConfig};
 pub use copy::{CopyFault, CopyVerifier, closing_segment};
 pub use error::{OpenError, Poison, ReadError};
 pub use event::LogEvent;

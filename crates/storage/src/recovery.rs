@@ -19,7 +19,10 @@ use crate::reader::{Frame, Reader};
 use crate::record::Mark;
 use crate::segment::{FORMAT_VERSION, HeaderFault, Name, SEGMENT_HEADER_BYTES, Segment, SegmentHeader};
 use crate::verdict::{Claim, Finding, Place, Verdict, verdict};
-use crate::{LogConfig, Lsn, OpenError, Progress, RecordKind, Records, Recovered, Refused, Replay, TornTail};
+use crate::{
+    CheckpointUse, LogConfig, Lsn, OpenError, Progress, RecordKind, Records, Recovered, Refused, Replay,
+    TornTail,
+};
 
 /// A recovered log, ready to be written.
 pub(crate) struct Opened {
@@ -38,9 +41,9 @@ pub(crate) fn recover(
     let names = check_names(&**disk, &config.dir)?;
     let mut segments = look_at_segments(&**disk, &names)?;
     let first_lsn = segments.first().map_or(1, |oldest| oldest.header.first_lsn);
-    let (mut merge, refused_checkpoints) = match config.uses_checkpoint {
-        true => Merge::choose(&**disk, &names, first_lsn),
-        false => (Merge::none(), Vec::new()),
+    let (mut merge, refused_checkpoints) = match config.checkpoints {
+        CheckpointUse::Begin => Merge::choose(&**disk, &names, first_lsn),
+        CheckpointUse::Leave | CheckpointUse::Delete => (Merge::none(), Vec::new()),
     };
     let skipped = merge.from().map_or(0, |from| wholly_below(&segments, from));
     let mut survey = Survey::new(&**disk, &segments, skipped);
@@ -49,7 +52,8 @@ pub(crate) fn recover(
     }
     replay.progress(merge.progress(survey.progress(0)));
     replay.finish().map_err(|refused| survey.refusal(&merge, refused))?;
-    let doomed: Vec<Name> = names.iter().copied().filter(|&name| is_doomed(name, &merge)).collect();
+    let is_doomed = |name: &Name| is_doomed(*name, &merge, config.checkpoints);
+    let doomed: Vec<Name> = names.iter().copied().filter(is_doomed).collect();
     let skipped_bytes = segments[..skipped].iter().map(|segment| segment.file_bytes).sum();
     let checkpoint = merge.end(survey.expected - 1, skipped_bytes)?;
     // From here on the disk changes.
@@ -87,10 +91,10 @@ pub(crate) fn recover(
 
 /// Whether a file goes before the log goes on. A checkpoint that does not fit now might seem to later, when the log
 /// has other records at its place. Spare files are the pool's.
-fn is_doomed(name: Name, merge: &Merge) -> bool {
+fn is_doomed(name: Name, merge: &Merge, checkpoints: CheckpointUse) -> bool {
     match name {
         Name::CheckpointDraft(_) => true,
-        Name::Checkpoint(_) => !merge.keeps(name),
+        Name::Checkpoint(_) => checkpoints != CheckpointUse::Leave && !merge.keeps(name),
         Name::Lock | Name::Segment(_) | Name::Spare(_) | Name::LostAndFound => false,
     }
 }

@@ -24,7 +24,7 @@ impl Rig {
             segment_bytes: 1 << 20,
             durability: Durability::Always,
             staged_bytes_max: 1 << 20,
-            uses_checkpoint: false,
+            checkpoints: stanchion_storage::CheckpointUse::Delete,
             budget_bytes: None,
         };
         let (log, _) =

@@ -6,11 +6,13 @@ use super::{CheckpointReader, Fault, RefusedCheckpoint, UsedCheckpoint};
 use crate::disk::Disk;
 use crate::limits::PROGRESS_BYTES;
 use crate::segment::Name;
-use crate::{Lsn, OpenError, Progress, RecordView, Refused, Replay};
+use crate::{CheckpointUse, Lsn, OpenError, Progress, RecordView, Refused, Replay};
 
 /// A checkpoint on its way into a recovery, or none.
 pub(crate) struct Merge {
     chosen: Option<Chosen>,
+    /// Checkpoints that the system could not read. Nothing is known of them, so they stay.
+    unread: Vec<Name>,
 }
 
 struct Chosen {
@@ -23,13 +25,14 @@ struct Chosen {
 impl Merge {
     /// No checkpoint: every record of the log is handed over.
     pub(crate) fn none() -> Self {
-        Self { chosen: None }
+        Self { chosen: None, unread: Vec::new() }
     }
 
     /// Chooses the newest checkpoint that fits a log which goes back to `first_lsn`, and tells of the others.
     pub(crate) fn choose(disk: &dyn Disk, names: &[Name], first_lsn: Lsn) -> (Self, Vec<RefusedCheckpoint>) {
         let mut refused = Vec::new();
         let mut chosen = None;
+        let mut unread = Vec::new();
         let mut checkpoints: Vec<Name> =
             names.iter().copied().filter(|name| matches!(name, Name::Checkpoint(_))).collect();
         checkpoints.sort_unstable();
@@ -44,10 +47,19 @@ impl Merge {
                     refused.push(RefusedCheckpoint { file, reason });
                 }
                 Ok(reader) => chosen = Some(Chosen { file, reader, progress_at: PROGRESS_BYTES }),
-                Err(fault) => refused.push(RefusedCheckpoint { file, reason: fault.to_string() }),
+                Err(fault) => {
+                    let reason = match fault {
+                        Fault::Io(_) => {
+                            unread.push(name);
+                            format!("{fault}; it stays")
+                        }
+                        Fault::Unusable(reason) => reason,
+                    };
+                    refused.push(RefusedCheckpoint { file, reason });
+                }
             }
         }
-        (Self { chosen }, refused)
+        (Self { chosen, unread }, refused)
     }
 
     /// The log is needed from this record on; `None`: all of it.
@@ -55,9 +67,9 @@ impl Merge {
         self.chosen.as_ref().map(|chosen| chosen.reader.header().start.from)
     }
 
-    /// Whether a name is that of the chosen checkpoint, which stays.
+    /// Whether a name is that of a checkpoint which stays: the chosen one, and those of which nothing is known.
     pub(crate) fn keeps(&self, name: Name) -> bool {
-        self.from().is_some_and(|from| name == Name::Checkpoint(from))
+        self.from().is_some_and(|from| name == Name::Checkpoint(from)) || self.unread.contains(&name)
     }
 
     /// How far the reading of both is, when that of the log is so far.
@@ -133,7 +145,7 @@ impl Chosen {
 }
 
 fn refuse(file: &Path, reason: impl Into<String>) -> OpenError {
-    OpenError::Checkpoint { file: file.to_owned(), reason: reason.into() }
+    OpenError::Checkpoint { file: file.to_owned(), reason: reason.into(), instead: CheckpointUse::Delete }
 }
 
 fn refuse_frame(file: &Path, Refused { lsn, reason }: &Refused) -> OpenError {
@@ -141,5 +153,12 @@ fn refuse_frame(file: &Path, Refused { lsn, reason }: &Refused) -> OpenError {
 }
 
 fn fault_of(file: &Path, fault: Fault) -> OpenError {
-    refuse(file, fault.to_string())
+    match fault {
+        Fault::Io(_) => OpenError::Checkpoint {
+            file: file.to_owned(),
+            reason: format!("{fault}; it stays"),
+            instead: CheckpointUse::Leave,
+        },
+        Fault::Unusable(reason) => refuse(file, reason),
+    }
 }

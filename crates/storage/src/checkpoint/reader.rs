@@ -28,7 +28,7 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unusable(reason) => f.write_str(reason),
-            Self::Io(error) => write!(f, "it cannot be read: {error}"),
+            Self::Io(error) => write!(f, "the system can't read it: {error}"),
         }
     }
 }

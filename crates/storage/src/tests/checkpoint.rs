@@ -5,7 +5,7 @@ use std::path::Path;
 use super::harness::{KIND, Opened, Replayed, open_configured, open_on, small, with};
 use crate::segment::Name;
 use crate::simulation::{Random, SimulatedDisk};
-use crate::{CheckpointStart, Durability, LogConfig, Lsn, NONCE_BYTES, OpenError};
+use crate::{CheckpointStart, CheckpointUse, Durability, LogConfig, Lsn, NONCE_BYTES, OpenError};
 
 const NONCE: [u8; NONCE_BYTES] = *b"sixteen bytes of";
 
@@ -40,7 +40,7 @@ pub(super) fn disk_with_checkpoint() -> (SimulatedDisk, Lsn) {
 }
 
 fn without_checkpoint() -> LogConfig {
-    LogConfig { uses_checkpoint: false, ..small(Path::new("simulated")) }
+    LogConfig { checkpoints: CheckpointUse::Delete, ..small(Path::new("simulated")) }
 }
 
 fn names(disk: &SimulatedDisk) -> Vec<Name> {
@@ -229,6 +229,37 @@ fn a_full_disk_ends_a_checkpoint_and_leaves_the_log_alone() {
     log.commit(b"goes on");
     assert!(names(&disk).contains(&Name::Checkpoint(from)));
     assert!(!names(&disk).contains(&Name::CheckpointDraft(start.from)));
+}
+
+#[test]
+fn one_that_the_system_cannot_read_stays() {
+    let (disk, from) = disk_with_checkpoint();
+    let name = Name::Checkpoint(from);
+    let bytes = disk.files()[&name].len() as u64;
+    // The end mark, the header, and what is read at the first and at the last frame.
+    for unreadable_from in [0, bytes - 1, 64, 700] {
+        let disk = disk.after_kill();
+        disk.set_unreadable(Some((name, unreadable_from..u64::MAX)));
+        let log = match open_on(&disk) {
+            Err(OpenError::Checkpoint { instead, reason, .. }) => {
+                assert!(instead == CheckpointUse::Leave && reason.contains("can't read it"), "{reason}");
+                let config = LogConfig { checkpoints: instead, ..small(Path::new("simulated")) };
+                open_configured(&disk, config).unwrap()
+            }
+            opened => opened.unwrap(),
+        };
+        assert_eq!((log.replayed.len() as Lsn, &log.recovered.checkpoint), (from + 3, &None));
+        log.commit(b"more");
+        drop(log);
+        let again = open_on(&disk.after_kill()).unwrap();
+        assert_eq!(again.recovered.checkpoint.map(|used| used.from), Some(from), "from {unreadable_from}");
+        assert_eq!(again.replayed.len(), 8);
+    }
+    // A newer one replaces it.
+    disk.set_unreadable(Some((name, 0..u64::MAX)));
+    let log = open_on(&disk).unwrap();
+    let newer = checkpoint(&log);
+    assert!(!names(&disk).contains(&name) && names(&disk).contains(&Name::Checkpoint(newer)));
 }
 
 /// What an opening replays: all of the log, or a checkpoint and the log from there on, never less.
