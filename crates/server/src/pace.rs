@@ -10,7 +10,7 @@
 //! kept for when the log comes near its bound, as it does when much of what lives is deleted at once.
 //!
 //! Each start begins a segment, so a server that is killed or restarted again and again leaves many with hardly anything
-//! in them, each a file that a start opens. When there are as many of them as what lives would fill the log is written again, though
+//! in them, each a file that a start opens. Once they are more than what lives would fill, the log is written again though
 //! there is no garbage: that is about a segment for each start.
 //!
 //! A full disk is worth any cost, but only once around the log: then all is freed that can be, and going on would
