@@ -128,10 +128,20 @@ async fn run(
         false => world.now_ms(),
     };
     let machine = Machine { disk: disk.clone(), wall_ms, seed: random.bits(), planted };
-    let (server, mut turns) = match SimulatedServer::start(world.plan.config(random), machine) {
+    let is_last = ending == Ending::Drain;
+    let descriptors = (world.plan.lacks_descriptors && !is_last).then(|| random.below(60));
+    let reads = (world.plan.read_failures && !is_last).then(|| random.below(60));
+    disk.limit_descriptors(descriptors);
+    disk.limit_reads(reads);
+    let started = SimulatedServer::start(world.plan.config(random), machine);
+    disk.limit_descriptors(None);
+    disk.limit_reads(None);
+    let (server, mut turns) = match started {
         Ok(started) => started,
         Err(error) => {
-            if !matches!(ending, Ending::Crash(_) | Ending::SyncFailure(_) | Ending::Failure(_)) {
+            let may_fail = descriptors.is_some() || reads.is_some();
+            if !may_fail && !matches!(ending, Ending::Crash(_) | Ending::SyncFailure(_) | Ending::Failure(_))
+            {
                 world.fail(format!("the server did not start: {error}"));
             }
             return if disk.has_stopped() { Ended::Crashed } else { Ended::Killed };
@@ -211,11 +221,11 @@ async fn play(world: &Arc<World>, disk: &SimulatedDisk, ending: Ending, mut rand
         tokio::spawn(fill(disk.clone(), random.fork()));
     }
     if world.plan.lacks_descriptors {
-        let set = |disk: &SimulatedDisk, lacks| disk.set_lacks_descriptors(lacks);
+        let set = |disk: &SimulatedDisk, lacks: bool| disk.limit_descriptors(lacks.then_some(0));
         tokio::spawn(now_and_then(disk.clone(), random.fork(), set));
     }
     if world.plan.read_failures {
-        let set = |disk: &SimulatedDisk, fail| disk.set_reads_fail(fail);
+        let set = |disk: &SimulatedDisk, fail: bool| disk.limit_reads(fail.then_some(0));
         tokio::spawn(now_and_then(disk.clone(), random.fork(), set));
     }
     let Some(failed) = world.server_failed() else { return Ended::Killed };
@@ -234,8 +244,8 @@ async fn play(world: &Arc<World>, disk: &SimulatedDisk, ending: Ending, mut rand
     };
     _ = tokio::time::timeout(patience, all_done).await;
     disk.set_bytes_max(None);
-    disk.set_lacks_descriptors(false);
-    disk.set_reads_fail(false);
+    disk.limit_descriptors(None);
+    disk.limit_reads(None);
     stop(world).await
 }
 

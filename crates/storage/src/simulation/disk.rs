@@ -58,6 +58,14 @@ fn apply(names: &mut Names, change: Change) {
     }
 }
 
+/// Takes one of those that are left, if they are limited.
+fn take_one(left: &mut Option<u64>, none: Errno) -> io::Result<()> {
+    if let Some(left) = left {
+        *left = left.checked_sub(1).ok_or(none)?;
+    }
+    Ok(())
+}
+
 #[derive(Default)]
 struct State {
     inodes: Vec<Inode>,
@@ -73,8 +81,10 @@ struct State {
     /// This operation fails, whatever it is, and no other.
     fails_at: Option<u64>,
     is_full: bool,
-    lacks_descriptors: bool,
-    reads_fail: bool,
+    /// So many files are opened or created before there is no descriptor left.
+    descriptors_left: Option<u64>,
+    /// So many reads succeed before the others fail.
+    reads_left: Option<u64>,
     /// What can't be read of an inode.
     unreadable: Option<(usize, Range<u64>)>,
     /// The sum of all files' lengths that creations stay below.
@@ -105,8 +115,8 @@ impl State {
         if self.fails_at == Some(operation) { Err(Errno::IO.into()) } else { Ok(()) }
     }
 
-    fn take_descriptor(&self) -> io::Result<()> {
-        if self.lacks_descriptors { Err(Errno::MFILE.into()) } else { Ok(()) }
+    fn take_descriptor(&mut self) -> io::Result<()> {
+        take_one(&mut self.descriptors_left, Errno::MFILE)
     }
 
     fn bytes(&self) -> u64 {
@@ -238,14 +248,14 @@ impl SimulatedDisk {
         self.with(|state| state.is_full = is_full);
     }
 
-    /// From now on nothing can be read, or everything can.
-    pub fn set_reads_fail(&self, fail: bool) {
-        self.with(|state| state.reads_fail = fail);
+    /// Lets so many reads succeed, and those after them fail; or all succeed again.
+    pub fn limit_reads(&self, left: Option<u64>) {
+        self.with(|state| state.reads_left = left);
     }
 
-    /// Lets no file be opened or created for want of a descriptor, or again.
-    pub fn set_lacks_descriptors(&self, lacks_descriptors: bool) {
-        self.with(|state| state.lacks_descriptors = lacks_descriptors);
+    /// Lets so many files be opened or created, and no more for want of a descriptor; or all again.
+    pub fn limit_descriptors(&self, left: Option<u64>) {
+        self.with(|state| state.descriptors_left = left);
     }
 
     /// How large all files may be together; `None`: as large as they like.
@@ -410,6 +420,7 @@ impl DiskFile for SimulatedFile {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.disk.with(|state| {
+            take_one(&mut state.reads_left, Errno::IO)?;
             let bytes = &state.inodes[self.inode].cached;
             let rest = &bytes[bytes.len().min(offset as usize)..];
             let count = rest.len().min(buffer.len());
@@ -417,7 +428,7 @@ impl DiskFile for SimulatedFile {
             let is_readable = |(inode, part): &(usize, Range<u64>)| {
                 *inode != self.inode || part.start >= read.end || part.end <= read.start
             };
-            if state.reads_fail || !state.unreadable.as_ref().is_none_or(is_readable) {
+            if !state.unreadable.as_ref().is_none_or(is_readable) {
                 return Err(Errno::IO.into());
             }
             buffer[..count].copy_from_slice(&rest[..count]);

@@ -101,22 +101,22 @@ fn a_disk_that_has_room_again_is_noticed_though_freed_segments_filled_the_gap() 
 fn without_descriptors_the_next_segment_waits_and_nothing_is_lost() {
     let disk = SimulatedDisk::new();
     let log = open_on(&disk).unwrap();
-    disk.set_lacks_descriptors(true);
+    disk.limit_descriptors(Some(0));
     log.commit(&[1; 2500]);
     let last = log.stage(&[2; 2500]).last;
     log.events.wait("no file", |event| matches!(event, LogEvent::Space(Space::Exhausted, _)));
     assert!(log.log.poisoned().is_none() && log.log.durable() < last);
-    disk.set_lacks_descriptors(false);
+    disk.limit_descriptors(None);
     log.events.wait_durable(last);
 
     // Nor does one that is allocated, but can't be opened, end the log; and freeing needs none.
     wait_allocated(&log, 2);
-    disk.set_lacks_descriptors(true);
+    disk.limit_descriptors(Some(0));
     let waiting = log.stage(&[3; 4000]).last;
     log.log.free_through(1, last);
     log.events.wait("freed", |event| matches!(event, LogEvent::Freed(1)));
     assert!(log.log.poisoned().is_none() && log.log.durable() < waiting);
-    disk.set_lacks_descriptors(false);
+    disk.limit_descriptors(None);
     log.events.wait_durable(waiting);
     log.log.close().unwrap();
 }

@@ -215,10 +215,10 @@ fn what_the_process_lacks_says_nothing_of_the_file() {
     let disk = SimulatedDisk::new();
     let log = open_on(&disk).unwrap();
     fill(&log, 1..=20);
-    disk.set_lacks_descriptors(true);
+    disk.limit_descriptors(Some(0));
     let error = read(&log.log, 1).unwrap_err();
     assert!(matches!(error, ReadError::Io { .. }) && error.may_pass(), "{error}");
-    disk.set_lacks_descriptors(false);
+    disk.limit_descriptors(None);
     assert_eq!(read(&log.log, 1).unwrap(), expected(1..=20));
 }
 
